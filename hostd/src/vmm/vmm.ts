@@ -1,0 +1,99 @@
+/**
+ * The port to a virtual machine monitor: turns one VM's files into a running guest with a vsock.
+ *
+ * A driver owns what is inside `VmConfig.dir` (sockets, logs, memory file) and the processes it starts. Every one of
+ * those processes runs under `VmConfig.uid`, which belongs to this VM alone: whoever finds a process of that uid
+ * knows whose it is, also when a crash came between starting it and writing its pid down.
+ */
+
+export interface VmmCapabilities {
+  /** False for emulation: such a VM is no security boundary. */
+  readonly hardwareIsolated: boolean;
+  /** Memory and devices can be written to a directory and restored from it. */
+  readonly snapshot: boolean;
+  /** Restored VMs share the snapshot's memory until they write to it. */
+  readonly copyOnWriteRestore: boolean;
+}
+
+export interface VmDisk {
+  /** Stable name of the device, `[a-z0-9]{1,16}`. The order of the disks is the guest's: /dev/vda, /dev/vdb, ... */
+  readonly id: string;
+  /** A raw image that `uid` may open. */
+  readonly path: string;
+  readonly readonly: boolean;
+}
+
+export interface VmConfig {
+  /** Sandbox id, for process names and logs. */
+  readonly id: string;
+  /** Private directory of this start of the VM: exists, belongs to `uid`, at most 80 bytes long (unix sockets). */
+  readonly dir: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly vcpus: number;
+  readonly memoryMib: number;
+  readonly kernel: string;
+  readonly initramfs: string;
+  /** Guest kernel arguments, beside the driver's own. */
+  readonly cmdline: readonly string[];
+  readonly disks: readonly VmDisk[];
+}
+
+/** What is written down to find a VM again after a restart. Plain JSON. */
+export interface VmHandle {
+  readonly driver: string;
+  readonly config: VmConfig;
+  /** The VMM's process, told from a later one with the same pid by its start time (clock ticks since boot). */
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+export type VmExit =
+  /** It was told to end. */
+  | { readonly kind: "stopped" }
+  /** The guest powered off by itself. */
+  | { readonly kind: "poweroff" }
+  /** Its process ended otherwise. `detail`: exit code or signal, and the end of its log. */
+  | { readonly kind: "died"; readonly detail: string };
+
+export interface Vm {
+  readonly handle: VmHandle;
+  /** Unix socket in front of the guest's vsock: `CONNECT <port>\n`, answered by `OK <n>\n`. */
+  readonly vsockPath: string;
+  /** Settles once, when the VMM's process is gone. Never rejects. */
+  readonly exited: Promise<VmExit>;
+  /** Stops the vCPUs. Idempotent. */
+  pause(options: VmmCallOptions): Promise<void>;
+  /** Runs the vCPUs again. Idempotent. */
+  resume(options: VmmCallOptions): Promise<void>;
+  /**
+   * Writes memory and device state of a paused VM into `dir` (exists, empty). Disks are the caller's to copy, while the
+   * VM is still paused. The VM stays paused; its vsock connections are broken.
+   */
+  snapshot(dir: string, options: VmmCallOptions): Promise<void>;
+  /** Ends the VMM in order, and by force when it does not end within `graceMs`. Resolves when nothing of it is left. */
+  stop(options: VmmCallOptions & { graceMs: number }): Promise<void>;
+  /** Ends all its processes at once. Resolves when nothing of it is left. Idempotent. */
+  kill(): Promise<void>;
+  /** Resident memory of its processes, in bytes (guest memory included). */
+  residentBytes(): Promise<number>;
+}
+
+export interface VmmCallOptions {
+  readonly signal: AbortSignal;
+}
+
+export interface Vmm {
+  readonly name: string;
+  readonly capabilities: VmmCapabilities;
+  /** Why it can't be used on this host, or undefined. */
+  unavailable(options: VmmCallOptions): Promise<string | undefined>;
+  /** Starts a VM; resolves when vCPUs run and the vsock socket takes connections. On failure nothing is left of it. */
+  boot(config: VmConfig, options: VmmCallOptions): Promise<Vm>;
+  /** As boot, from a directory that `snapshot` wrote (it may be used many times). `config` has the same sizes and disk ids. */
+  restore(config: VmConfig, snapshotDir: string, options: VmmCallOptions): Promise<Vm>;
+  /** Takes over a VM that an earlier process of ours started; undefined where it no longer runs. */
+  adopt(handle: VmHandle, options: VmmCallOptions): Promise<Vm | undefined>;
+  /** Removes whatever a VM with this config left: processes, sockets, memory file. Idempotent; for VMs without a handle. */
+  sweep(config: Pick<VmConfig, "dir" | "uid">): Promise<void>;
+}

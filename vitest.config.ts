@@ -1,0 +1,61 @@
+import { defineConfig } from "vitest/config";
+
+/**
+ * One project for each tier, by file name. `npm test` runs all but `long`.
+ *
+ *   *.test.ts       pure, or loopback only; the whole tier takes seconds
+ *   *.db.test.ts    a real PostgreSQL
+ *   *.root.test.ts  root: users, mounts, network namespaces
+ *   *.vm.test.ts    real microVMs
+ *   *.long.test.ts  what takes too long for every change (`npm run test:long`)
+ */
+const exclude = ["**/node_modules/**", "target/**"];
+const tiers = ["db", "root", "vm", "long"];
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["*/{src,tests}/**/*.test.ts"],
+          exclude: [...exclude, ...tiers.map((tier) => `**/*.${tier}.test.ts`)],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: "db",
+          include: ["*/src/**/*.db.test.ts"],
+          exclude,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          globalSetup: ["server/src/testing/postgres-setup.ts"],
+        },
+      },
+      {
+        test: { name: "root", include: ["*/src/**/*.root.test.ts"], exclude, testTimeout: 60_000, hookTimeout: 60_000 },
+      },
+      {
+        test: {
+          name: "vm",
+          include: ["*/src/**/*.vm.test.ts"],
+          exclude,
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: "long",
+          include: ["*/src/**/*.long.test.ts"],
+          exclude,
+          testTimeout: 3_600_000,
+          hookTimeout: 600_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
