@@ -1,0 +1,80 @@
+/**
+ * One plaintext port for HTTP/1.1 and for HTTP/2 with prior knowledge (h2c, which gRPC uses).
+ *
+ * Node has a server for each and none for both; an HTTP/2 client says so in its first bytes (RFC 9113, 3.4).
+ */
+import http from "node:http";
+import http2 from "node:http2";
+import net from "node:net";
+import { http2ServerSettings, http2SessionWindowBytes } from "./http2-settings.ts";
+import type { NodeHandler } from "./node-http.ts";
+
+const preface = Buffer.from("PRI * HTTP/2.0");
+
+export interface DualHttpServer extends AsyncDisposable {
+  readonly address: net.AddressInfo;
+  /** Takes no new connection, ends idle ones, and breaks what still runs after `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface DualHttpServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly handler: NodeHandler;
+  readonly onUpgrade?: (request: http.IncomingMessage, socket: net.Socket, head: Buffer) => void;
+}
+
+export async function listenDual(options: DualHttpServerOptions): Promise<DualHttpServer> {
+  const sockets = new Set<net.Socket>();
+  const http1 = http.createServer({ keepAliveTimeout: 65_000 }, (request, response) =>
+    options.handler(request, response),
+  );
+  // A stream of output may be silent for as long as it likes.
+  http1.requestTimeout = 0;
+  if (options.onUpgrade) {
+    const { onUpgrade } = options;
+    http1.on("upgrade", (request, socket, head) => onUpgrade(request, socket as net.Socket, head));
+  }
+  const h2 = http2.createServer(http2ServerSettings, (request, response) => options.handler(request, response));
+  h2.on("session", (session) => session.setLocalWindowSize(http2SessionWindowBytes));
+  h2.on("sessionError", () => undefined); // the socket's end is handled below
+
+  const server = net.createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    socket.on("error", () => socket.destroy());
+    let seen = Buffer.alloc(0);
+    const onReadable = () => {
+      const chunk = socket.read() as Buffer | null;
+      if (chunk) seen = Buffer.concat([seen, chunk]);
+      if (!chunk && seen.length === 0) return;
+      const comparable = Math.min(seen.length, preface.length);
+      const matches = seen.subarray(0, comparable).equals(preface.subarray(0, comparable));
+      if (matches && comparable < preface.length) return; // too few bytes to tell
+      socket.off("readable", onReadable);
+      socket.unshift(seen);
+      (matches ? h2 : http1).emit("connection", socket);
+    };
+    socket.on("readable", onReadable);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+
+  const close = async (graceMs: number) => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    http1.closeIdleConnections();
+    const force = setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, graceMs);
+    await closed;
+    clearTimeout(force);
+    http1.close();
+    h2.close();
+  };
+  return { address: server.address() as net.AddressInfo, close, [Symbol.asyncDispose]: () => close(0) };
+}

@@ -1,0 +1,87 @@
+/** What every service of ours does around a call: validate, log, and turn errors into typed ones. */
+
+import { createValidator, type Violation } from "@bufbuild/protovalidate";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import type { Logger } from "./log.ts";
+import { Problem, problem, problemOf, toConnectError } from "./problem.ts";
+import { requestIdKey } from "./request-id.ts";
+
+const validator = createValidator();
+
+/** Checks each request message against the rules in the protos. */
+export const validateRequests: Interceptor = (next) => async (request) => {
+  if (request.stream) {
+    const checked = {
+      ...request,
+      message: (async function* () {
+        for await (const message of request.message) {
+          check(request.method.input, message);
+          yield message;
+        }
+      })(),
+    };
+    return next(checked);
+  }
+  check(request.method.input, request.message);
+  return next(request);
+};
+
+function check(...[schema, message]: Parameters<typeof validator.validate>): void {
+  const result = validator.validate(schema, message);
+  if (result.kind === "valid") return;
+  if (result.kind === "error") throw problem("INTERNAL", "A validation rule is broken.", { cause: result.error });
+  const violations = result.violations.map((violation) => ({
+    field: fieldPath(violation),
+    rule: violation.ruleId,
+    message: violation.message,
+  }));
+  const first = violations[0];
+  const more = violations.length > 1 ? ` (and ${violations.length - 1} more)` : "";
+  throw problem("FIELD_INVALID", `${first?.field}: ${first?.message}${more}`, { violations });
+}
+
+/** protovalidate prints a violation as `path: message [rule]`; the path is what stands before the message. */
+function fieldPath(violation: Violation): string {
+  const text = violation.toString();
+  const end = text.indexOf(`: ${violation.message}`);
+  return end < 0 ? "" : text.slice(0, end);
+}
+
+/** Outermost: every error leaves as a ConnectError with an ErrorInfo; faults of ours are logged whole. */
+export function typedErrors(log: Logger): Interceptor {
+  return (next) => async (request) => {
+    const requestId = request.contextValues.get(requestIdKey);
+    const convert = (error: unknown) => {
+      const typed = typedError(error, requestId);
+      const cause = typed.cause;
+      if (cause instanceof Problem && cause.code === Code.Internal) {
+        log.error("rpc.failed", { rpc: `${request.service.typeName}/${request.method.name}`, requestId, error: cause });
+      }
+      return typed;
+    };
+    try {
+      const response = await next(request);
+      if (!response.stream) return response;
+      return { ...response, message: convertErrors(response.message, convert) };
+    } catch (error) {
+      throw convert(error);
+    }
+  };
+}
+
+async function* convertErrors<T>(messages: AsyncIterable<T>, convert: (error: unknown) => ConnectError) {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw convert(error);
+  }
+}
+
+/** The ConnectError that goes to the client. */
+export function typedError(error: unknown, requestId: string): ConnectError {
+  const known = problemOf(error);
+  if (known) return toConnectError(known, requestId);
+  if (error instanceof ConnectError && error.code !== Code.Internal && error.code !== Code.Unknown) return error;
+  if (error instanceof Error && error.name === "AbortError") return new ConnectError("canceled", Code.Canceled);
+  return toConnectError(problem("INTERNAL", "The platform failed to do this.", { cause: error }), requestId);
+}

@@ -1,0 +1,119 @@
+import { Code, ConnectError, type ConnectRouter, createClient } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { ErrorInfoSchema, ErrorReason } from "@daytonah/gen/daytonah/v1/error_pb.ts";
+import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { describe, expect, test } from "vitest";
+import { listenDual } from "./dual-http-server.ts";
+import { typedErrors, validateRequests } from "./interceptors.ts";
+import { silentLogger } from "./log.ts";
+import { problem } from "./problem.ts";
+import { createRpcListener } from "./rpc-listener.ts";
+
+function routes(router: ConnectRouter): void {
+  router.service(FileService, {
+    writeFile: (request) => ({ info: { path: request.path, size: BigInt(request.data.length) } }),
+    statFile: () => {
+      throw problem("FILE_NOT_FOUND", "/x is not there.");
+    },
+    async *readFile() {
+      yield { part: { case: "data" as const, value: new Uint8Array([1]) } };
+      throw new Error("secret detail");
+    },
+  });
+}
+
+async function serve(failure?: unknown) {
+  const rpc = createRpcListener({
+    routes,
+    maxBodyBytes: 4096,
+    log: silentLogger,
+    interceptors: [typedErrors(silentLogger), validateRequests],
+  });
+  const server = await listenDual({
+    host: "127.0.0.1",
+    port: 0,
+    handler: (request, response) => {
+      if (failure ? rpc.fail(request, response, failure) : rpc.handle(request, response)) return;
+      response.writeHead(404);
+      response.end();
+    },
+  });
+  return Object.assign(server, { url: `http://127.0.0.1:${server.address.port}` });
+}
+
+const transports = {
+  "Connect over HTTP/1.1": (baseUrl: string) => createConnectTransport({ baseUrl, httpVersion: "1.1" }),
+  "Connect over HTTP/2": (baseUrl: string) => createConnectTransport({ baseUrl, httpVersion: "2" }),
+  "Connect with JSON": (baseUrl: string) =>
+    createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false }),
+  gRPC: (baseUrl: string) => createGrpcTransport({ baseUrl }),
+  "gRPC-Web": (baseUrl: string) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }),
+};
+
+async function failureOf(call: Promise<unknown>) {
+  const error = await call.then(
+    () => expect.fail("the call should have failed"),
+    (reason: unknown) => ConnectError.from(reason),
+  );
+  return { code: error.code, message: error.rawMessage, info: error.findDetails(ErrorInfoSchema)[0] };
+}
+
+describe.each(Object.entries(transports))("%s", (_, transport) => {
+  test("a call is answered", async () => {
+    await using server = await serve();
+    const client = createClient(FileService, transport(server.url));
+    expect((await client.writeFile({ path: "/a", data: new Uint8Array(3) })).info?.size).toBe(3n);
+  });
+
+  test("a field that breaks its rule is named", async () => {
+    await using server = await serve();
+    const client = createClient(FileService, transport(server.url));
+    const { code, info } = await failureOf(client.writeFile({ path: "a\0b" }));
+    expect(code).toBe(Code.InvalidArgument);
+    expect(info?.reason).toBe(ErrorReason.FIELD_INVALID);
+    expect(info?.violations.map((violation) => [violation.field, violation.rule])).toEqual([
+      ["path", "string.pattern"],
+    ]);
+    expect(info?.nextStep).toContain("violations");
+  });
+
+  test("a body over the limit is BODY_TOO_LARGE", async () => {
+    await using server = await serve();
+    const client = createClient(FileService, transport(server.url));
+    const { code, info } = await failureOf(client.writeFile({ path: "/a", data: new Uint8Array(5000) }));
+    expect(code).toBe(Code.ResourceExhausted);
+    expect(info?.reason).toBe(ErrorReason.BODY_TOO_LARGE);
+    expect(info?.metadata.max_bytes).toBe("4096");
+    expect(info?.metadata.request_id).toMatch(/./);
+  });
+
+  test("a typed problem keeps its reason", async () => {
+    await using server = await serve();
+    const client = createClient(FileService, transport(server.url));
+    const { code, info } = await failureOf(client.statFile({ path: "/x" }));
+    expect([code, info?.reason]).toEqual([Code.NotFound, ErrorReason.FILE_NOT_FOUND]);
+  });
+
+  test("a fault in a stream becomes INTERNAL without its detail", async () => {
+    await using server = await serve();
+    const client = createClient(FileService, transport(server.url));
+    const read = async () => {
+      for await (const _part of client.readFile({ path: "/x" }));
+    };
+    const { code, message, info } = await failureOf(read());
+    expect([code, info?.reason]).toEqual([Code.Internal, ErrorReason.INTERNAL]);
+    expect(message).not.toContain("secret");
+  });
+
+  test("a call failed before its handler carries the typed error", async () => {
+    await using server = await serve(problem("CREDENTIAL_MISSING", "No credential came."));
+    const client = createClient(FileService, transport(server.url));
+    const unary = await failureOf(client.statFile({ path: "/x" }));
+    expect([unary.code, unary.info?.reason]).toEqual([Code.Unauthenticated, ErrorReason.CREDENTIAL_MISSING]);
+    const read = async () => {
+      for await (const _part of client.readFile({ path: "/x" }));
+    };
+    const stream = await failureOf(read());
+    expect([stream.code, stream.info?.reason]).toEqual([Code.Unauthenticated, ErrorReason.CREDENTIAL_MISSING]);
+  });
+});

@@ -1,0 +1,95 @@
+/**
+ * A Node request listener for Connect services. Beside connect-node's own adapter it counts a body while it comes in,
+ * and can fail a call before any handler sees it, in whichever protocol the client speaks.
+ */
+import {
+  Code,
+  ConnectError,
+  type ConnectRouter,
+  type ConnectRouterOptions,
+  createConnectRouter,
+  createContextValues,
+} from "@connectrpc/connect";
+import {
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import { typedError } from "./interceptors.ts";
+import type { Logger } from "./log.ts";
+import type { NodeRequest, NodeResponse } from "./node-http.ts";
+import { problem } from "./problem.ts";
+import { requestIdHeader, requestIdKey, requestIdOf } from "./request-id.ts";
+
+export interface RpcListenerOptions extends Omit<ConnectRouterOptions, "readMaxBytes"> {
+  readonly routes: (router: ConnectRouter) => void;
+  /** A longer body is BODY_TOO_LARGE. */
+  readonly maxBodyBytes: number;
+  readonly log: Logger;
+}
+
+export interface RpcListener {
+  /** Answers the request if its path is an rpc; says false, and does nothing, if it is none. */
+  handle(request: NodeRequest, response: NodeResponse): boolean;
+  /** Answers an rpc with an error; false where the path is no rpc. */
+  fail(request: NodeRequest, response: NodeResponse, error: unknown): boolean;
+}
+
+export function createRpcListener(options: RpcListenerOptions): RpcListener {
+  const { routes, maxBodyBytes, log, ...routerOptions } = options;
+  const router = createConnectRouter({
+    acceptCompression: [compressionGzip],
+    ...routerOptions,
+    // Twice ours: it only guards what a compressed body unpacks to.
+    readMaxBytes: 2 * maxBodyBytes,
+  });
+  routes(router);
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+
+  function answer(request: NodeRequest, response: NodeResponse, failure?: unknown): boolean {
+    const handler = handlers.get(request.url?.split("?", 1)[0] ?? "");
+    if (!handler) return false;
+    const requestId = requestIdOf(request.headers[requestIdHeader]);
+    response.setHeader(requestIdHeader, requestId);
+    const contextValues = createContextValues().set(requestIdKey, requestId);
+    // connect-node's own type for a response has optional members that Node's classes declare otherwise.
+    const nodeResponse = response as Parameters<typeof universalResponseToNodeResponse>[1];
+    const universal = universalRequestFromNodeRequest(request, nodeResponse, undefined, contextValues);
+    const body = universal.body as AsyncIterable<Uint8Array>;
+    const counted =
+      failure === undefined ? limitBody(body, maxBodyBytes, requestId) : failingBody(typedError(failure, requestId));
+    handler({ ...universal, body: counted })
+      .then((result) => universalResponseToNodeResponse(result, nodeResponse))
+      .catch((error: unknown) => {
+        if (ConnectError.from(error).code === Code.Aborted) return; // the client went away
+        log.warn("rpc.unanswered", { path: request.url, requestId, error });
+      });
+    return true;
+  }
+
+  return {
+    handle: (request, response) => answer(request, response),
+    fail: (request, response, error) => answer(request, response, error),
+  };
+}
+
+async function* limitBody(body: AsyncIterable<Uint8Array>, maxBytes: number, requestId: string) {
+  let total = 0;
+  for await (const chunk of body) {
+    total += chunk.byteLength;
+    if (total > maxBytes) {
+      throw typedError(
+        problem("BODY_TOO_LARGE", `The request's body is longer than ${maxBytes} bytes.`, {
+          metadata: { max_bytes: String(maxBytes) },
+        }),
+        requestId,
+      );
+    }
+    yield chunk;
+  }
+}
+
+// biome-ignore lint/correctness/useYield: it exists to throw at the first read.
+async function* failingBody(error: ConnectError): AsyncGenerator<Uint8Array> {
+  throw error;
+}
