@@ -1,0 +1,124 @@
+/**
+ * `dnah up`: runs the processes of a split deployment on one machine. PostgreSQL, then the control plane, then the
+ * host's daemon; ended in the opposite order. VMs go on: the next `dnah up` takes them over.
+ */
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Child, startChild } from "./child.ts";
+import { writeClientConfig } from "./client-config.ts";
+import type { UpOptions } from "./options.ts";
+import { databaseUser, installProgram, preflight } from "./preflight.ts";
+import { UpError } from "./up-error.ts";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const hostId = "local";
+const stopGraceMs = 15_000;
+
+export interface Platform {
+  readonly url: string;
+  /** Ends all processes, VMs excepted. */
+  stop(): Promise<void>;
+}
+
+export async function up(options: UpOptions, report: (line: string) => void): Promise<Platform> {
+  const { layout } = options;
+  const lock = await lockDataDir(layout.dataDir);
+  const running: Child[] = [];
+  const stop = async () => {
+    for (const child of running.reverse()) await child.stop(stopGraceMs);
+    rmSync(layout.stateFile, { force: true });
+    lock.close();
+  };
+  try {
+    await preflight(options);
+    if (options.databaseUrl === undefined) running.push(await startPostgres(options, report));
+    const databaseUrl = options.databaseUrl ?? (running[0] as Child).ready;
+    issueHostCertificate(options);
+    // The daemon first: the control plane is ready only when a host is.
+    running.push(await startDaemon(options, report));
+    running.push(await startServer(options, databaseUrl, report));
+    const url = `http://${options.listen.host}:${options.listen.port}`;
+    writeFileSync(layout.stateFile, JSON.stringify({ pid: process.pid, url }));
+    if (options.writeConfig) writeClientConfig({ url, apiKeyFile: layout.adminKeyFile });
+    return { url, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** An abstract socket is free again whenever its holder is gone, however it went. */
+async function lockDataDir(dataDir: string): Promise<net.Server> {
+  const lock = net.createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    lock.once("error", (cause) =>
+      reject(new UpError(`another \`dnah up\` runs with ${dataDir}`, "use it, or end it with `dnah down`", { cause })),
+    );
+    lock.listen(`\0daytonah-up:${dataDir}`, resolve);
+  });
+  return lock;
+}
+
+function startPostgres({ layout }: UpOptions, report: (line: string) => void): Promise<Child> {
+  const script = [
+    join(root, "server/src/private-postgres/main.ts"),
+    "--data-dir",
+    layout.postgresDir,
+    "--user",
+    databaseUser,
+  ];
+  return startChild({ name: "postgres", script, env: {}, readyPrefix: "ready ", readyMs: 60_000 }, report);
+}
+
+function issueHostCertificate({ layout, hostdListen }: UpOptions): void {
+  mkdirSync(layout.serverDir, { recursive: true });
+  chmodSync(layout.serverDir, 0o700);
+  const script = join(root, "server/src/pki/issue-host.ts");
+  const flags = [
+    "--data-dir",
+    layout.serverDir,
+    "--host-id",
+    hostId,
+    "--out",
+    layout.hostPkiDir,
+    "--address",
+    hostdListen.host,
+  ];
+  execFileSync(process.execPath, [script, ...flags], { stdio: ["ignore", "ignore", "inherit"] });
+}
+
+function startDaemon(options: UpOptions, report: (line: string) => void): Promise<Child> {
+  const { layout, hostdListen } = options;
+  const env = {
+    DNAH_HOST_ID: hostId,
+    DNAH_HOSTD_LISTEN: `${hostdListen.host}:${hostdListen.port}`,
+    DNAH_HOSTD_DATA_DIR: layout.hostdDir,
+    DNAH_HOSTD_RUN_DIR: layout.runDir,
+    DNAH_BUNDLE: options.bundle,
+    DNAH_PKI_DIR: layout.hostPkiDir,
+    DNAH_VMM: "auto",
+    DNAH_LOG_LEVEL: options.logLevel,
+    ...(options.vhostDeviceVsock === undefined
+      ? {}
+      : { DNAH_VHOST_DEVICE_VSOCK: installProgram(layout.binDir, options.vhostDeviceVsock) }),
+  };
+  const script = [join(root, "hostd/src/main.ts")];
+  return startChild({ name: "hostd", script, env, readyPrefix: "ready ", readyMs: 120_000 }, report);
+}
+
+function startServer(options: UpOptions, databaseUrl: string, report: (line: string) => void): Promise<Child> {
+  const { layout, listen, hostdListen } = options;
+  const env = {
+    DNAH_LISTEN: `${listen.host}:${listen.port}`,
+    DNAH_DATABASE_URL: databaseUrl,
+    DNAH_DATA_DIR: layout.serverDir,
+    DNAH_HOSTS: `${hostId}=https://${hostdListen.host}:${hostdListen.port}`,
+    DNAH_BOOTSTRAP_KEY_FILE: layout.adminKeyFile,
+    DNAH_LOG_LEVEL: options.logLevel,
+  };
+  const script = [join(root, "server/src/main.ts")];
+  return startChild({ name: "server", script, env, readyPrefix: "ready ", readyMs: 60_000 }, report);
+}

@@ -1,0 +1,62 @@
+/**
+ * Makes a machine ready to run the platform from this checkout: Debian packages, agent, vsock device, guest images.
+ * Every part is cached by its content, so that a second run, also from another checkout, takes seconds.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { buildAgent, installVhostDeviceVsock, requireRust } from "./cargo-builds.ts";
+import { run } from "./command.ts";
+import { installPackages, missingPackages, requireSpace } from "./debian-packages.ts";
+import type { Steps } from "./steps.ts";
+
+export const root = fileURLToPath(new URL("../../..", import.meta.url));
+
+/** What `dnah up` and the tests need to know. */
+export interface Setup {
+  /** Folder with bundle.json: kernel, initramfs, module disk, templates. */
+  readonly bundle: string;
+  readonly vhostDeviceVsock: string;
+  /** The agent's binary. */
+  readonly invm: string;
+}
+
+export function cacheFolder(env: NodeJS.ProcessEnv): string {
+  return env.DNAH_CACHE_DIR ?? join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "daytonah");
+}
+
+export async function setUp(steps: Steps, env: NodeJS.ProcessEnv): Promise<Setup> {
+  const cache = cacheFolder(env);
+  mkdirSync(cache, { recursive: true });
+  const missing = await missingPackages();
+  if (missing.length > 0) {
+    requireSpace("/usr", 2048);
+    await steps.run(`Debian packages: ${missing.length} to install`, (note) => installPackages(missing, note));
+  }
+  await requireRust();
+  requireSpace(cache, 6144);
+  const invm = await steps.run("agent for the guest (Rust)", (note) => buildAgent(root, cache, note));
+  const vhostDeviceVsock = await steps.run("vsock device for emulated VMs (Rust; about 1 min the first time)", (note) =>
+    installVhostDeviceVsock(cache, note),
+  );
+  const bundle = await steps.run("guest kernel and base template (about 1 min the first time)", async (note) => {
+    const asRoot = process.getuid?.() === 0 ? [] : ["sudo", "--preserve-env=DNAH_CACHE_DIR,XDG_CACHE_HOME,HOME", "--"];
+    const argv = [...asRoot, process.execPath, join(root, "images/src/build.ts"), "--agent", invm, "--json"];
+    const printed = await run(argv, {
+      onLine: (line) => line.startsWith("{") || note(line),
+      env: { DNAH_CACHE_DIR: cache },
+    });
+    return bundleFolder(printed);
+  });
+  const setup = { bundle, vhostDeviceVsock, invm };
+  writeFileSync(join(cache, "setup.json"), `${JSON.stringify(setup, undefined, 2)}\n`);
+  return setup;
+}
+
+function bundleFolder(printed: string): string {
+  const line = printed.split("\n").findLast((candidate) => candidate.startsWith("{"));
+  const folder: unknown = line === undefined ? undefined : JSON.parse(line).bundle;
+  if (typeof folder !== "string") throw new Error(`the image build did not say where its bundle is:\n${printed}`);
+  return folder;
+}

@@ -1,0 +1,76 @@
+/** A platform of its own for the tests that are ordinary clients: own ports, own folders, gone at the end. */
+import { spawn } from "node:child_process";
+import { createWriteStream, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import net from "node:net";
+import { join } from "node:path";
+import { root, type Setup } from "./setup/setup.ts";
+
+export interface TestPlatform extends AsyncDisposable {
+  /** DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE and where its folders are. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
+  // Not below a home folder: the VMs' own users must get through to their files.
+  const dataDir = mkdtempSync("/var/tmp/dnah-test-");
+  const runDir = mkdtempSync("/run/dnah-test-");
+  const [port, hostdPort] = [await freePort(), await freePort()];
+  const argv = [
+    join(root, "cli/src/main.ts"),
+    "up",
+    "--data-dir",
+    dataDir,
+    "--run-dir",
+    runDir,
+    "--listen",
+    `127.0.0.1:${port}`,
+    "--hostd-listen",
+    `127.0.0.1:${hostdPort}`,
+    "--bundle",
+    setup.bundle,
+    "--vhost-device-vsock",
+    setup.vhostDeviceVsock,
+    "--no-config",
+  ];
+  const log = createWriteStream(join(dataDir, "up.log"));
+  const child = spawn(process.execPath, argv, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+  child.stderr.pipe(log, { end: false });
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  let printed = "";
+  const ready = new Promise<void>((resolve, reject) => {
+    child.stdout.on("data", (chunk: Buffer) => {
+      printed += chunk.toString();
+      if (printed.includes("ready ")) resolve();
+    });
+    void ended.then(() =>
+      reject(
+        new Error(`dnah up ended early:\n${printed}\n${readFileSync(join(dataDir, "up.log"), "utf8").slice(-8000)}`),
+      ),
+    );
+  });
+  await ready;
+  return {
+    env: {
+      DNAH_TEST_URL: `http://127.0.0.1:${port}`,
+      DNAH_TEST_API_KEY_FILE: join(dataDir, "admin.key"),
+      DNAH_TEST_DATA_DIR: dataDir,
+      DNAH_TEST_RUN_DIR: runDir,
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGTERM");
+      await ended;
+      const left = readdirSync(join(dataDir, "hostd/vms"));
+      if (left.length > 0) throw new Error(`the tests left sandboxes behind: ${left.join(" ")}; see ${dataDir}`);
+      rmSync(dataDir, { recursive: true, force: true });
+      rmSync(runDir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
