@@ -1,25 +1,19 @@
 /** The Debian packages that building and running need, and their installation. */
 import { existsSync, statfsSync } from "node:fs";
+import { hostPackages } from "../../../images/src/host-packages.ts";
 import { run } from "./command.ts";
 
 const qemu = { x64: "qemu-system-x86", arm64: "qemu-system-arm" } as Record<string, string>;
 
 export const debianPackages = [
   qemu[process.arch] ?? "qemu-system-x86",
+  ...hostPackages,
   "build-essential", // linker and C library for the agent and the vsock device
   "ca-certificates",
-  "cpio",
-  "e2fsprogs",
-  "iproute2",
-  "lz4",
-  "mmdebstrap",
-  "nftables",
+  "passwd", // useradd, for the account that PostgreSQL runs under
   "procps",
   "python3-venv", // the gRPC client of another stack in the tests
-  "squashfs-tools",
-  "util-linux",
-  "xz-utils",
-  "zstd",
+  "util-linux", // setpriv
 ];
 
 export async function missingPackages(): Promise<string[]> {

@@ -56,7 +56,7 @@ export async function setUp(steps: Steps, env: NodeJS.ProcessEnv): Promise<Setup
 
 function bundleFolder(printed: string): string {
   const line = printed.split("\n").findLast((candidate) => candidate.startsWith("{"));
-  const folder: unknown = line === undefined ? undefined : JSON.parse(line).bundle;
+  const folder: unknown = line === undefined ? undefined : (JSON.parse(line) as { dir?: unknown }).dir;
   if (typeof folder !== "string") throw new Error(`the image build did not say where its bundle is:\n${printed}`);
   return folder;
 }
