@@ -1,0 +1,163 @@
+import { ErrorReason } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
+import { Problem } from "@daytonah/lib/problem.ts";
+import { describe, expect, test } from "vitest";
+import { agentPort, createAgentClient } from "./agent-client.ts";
+import { awaitAgent } from "./await-agent.ts";
+import { GuestConnectionError } from "./guest-connection-error.ts";
+import { endFrame, responseFrame, standInAgent, standInVsock } from "./testing/stand-in-agent.ts";
+
+const signal = new AbortController().signal;
+const clientOf = (path: string) => createAgentClient({ path, port: agentPort });
+const ping = { case: "ping" as const, value: {} };
+const pong = responseFrame({ event: { case: "pong", value: { runningProcesses: 3 } } });
+
+async function failureOf(call: Promise<unknown>): Promise<unknown> {
+  return call.then(
+    () => expect.fail("the call should have failed"),
+    (error: unknown) => error,
+  );
+}
+
+async function faultOf(call: Promise<unknown>): Promise<string> {
+  const error = await failureOf(call);
+  expect(error).toBeInstanceOf(GuestConnectionError);
+  return (error as GuestConnectionError).fault;
+}
+
+describe("a call", () => {
+  test("is one connection, and its answer comes back", async () => {
+    await using agent = await standInAgent((request, socket) => {
+      expect([request.protocol, request.requestId, request.call.case]).toEqual([1, "r1", "ping"]);
+      socket.end(Buffer.concat([responseFrame({ hello: { protocol: 1 } }), pong, endFrame]));
+    });
+    const answer = await clientOf(agent.path).unary(ping, "pong", { signal, requestId: "r1" });
+    expect(answer.runningProcesses).toBe(3);
+    expect(agent.connections.made).toBe(1);
+  });
+
+  test("skips events that this daemon does not know", async () => {
+    await using agent = await standInAgent((_, socket) => {
+      socket.end(Buffer.concat([Buffer.from([4, 0xfa, 0x3f, 1, 0]), pong, endFrame]));
+    });
+    expect((await clientOf(agent.path).unary(ping, "pong", { signal })).runningProcesses).toBe(3);
+  });
+
+  test("passes a refusal on with the public field's path", async () => {
+    const error = { reason: ErrorReason.CWD_NOT_FOUND, message: "no /x", field: "start_process.cwd", errno: 2 };
+    await using agent = await standInAgent((_, socket) => {
+      socket.end(responseFrame({ event: { case: "end", value: { error } } }));
+    });
+    const failure = (await failureOf(clientOf(agent.path).unary(ping, "pong", { signal }))) as Problem;
+    expect(failure).toBeInstanceOf(Problem);
+    expect([failure.reason, failure.message]).toEqual(["CWD_NOT_FOUND", "no /x"]);
+    expect(failure.options.violations).toEqual([{ field: "cwd", rule: "sandbox", message: "no /x" }]);
+    expect(failure.options.metadata).toEqual({ errno: "2" });
+  });
+
+  test("ends with its signal, and leaves no connection", async () => {
+    await using agent = await standInAgent(() => undefined);
+    const controller = new AbortController();
+    const call = failureOf(clientOf(agent.path).unary(ping, "pong", { signal: controller.signal }));
+    await expect.poll(() => agent.connections.open).toBe(1);
+    controller.abort(new Error("enough"));
+    expect(String(await call)).toBe("Error: enough");
+    await expect.poll(() => agent.connections.open).toBe(0);
+  });
+
+  test("is held back by a consumer that does not read", async () => {
+    let sent = 0;
+    await using agent = await standInAgent((_, socket) => {
+      const piece = responseFrame({ event: { case: "data", value: new Uint8Array(64 * 1024) } });
+      const more = () => {
+        while (sent < 200 && socket.write(piece)) sent += 1;
+      };
+      socket.on("drain", () => {
+        sent += 1;
+        more();
+      });
+      more();
+    });
+    using stream = await clientOf(agent.path).open({ case: "readFile", value: { path: "/x" } }, { signal });
+    expect((await stream.next())?.case).toBe("data");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(sent).toBeLessThan(50);
+  });
+});
+
+describe("a hostile agent", () => {
+  const bytes = (...values: number[]) => Buffer.from(values);
+  test.each([
+    ["a frame over the limit", bytes(0xff, 0xff, 0xff, 0x7f), "protocol"],
+    ["a frame that is no message", bytes(3, 0xff, 0xff, 0xff), "protocol"],
+    ["an end without an answer", endFrame, "protocol"],
+    ["a torn frame", bytes(100, 1, 2), "broken"],
+    ["nothing", bytes(), "broken"],
+    ["an answer without an end", pong, "broken"],
+  ])("that sends %s is %s", async (_, answer, fault) => {
+    await using agent = await standInAgent((__, socket) => socket.end(answer));
+    expect(await faultOf(clientOf(agent.path).unary(ping, "pong", { signal }))).toBe(fault);
+  });
+
+  test("that sends heartbeats for ever is silent", async () => {
+    const heartbeat = responseFrame({ event: { case: "heartbeat", value: {} } });
+    await using agent = await standInAgent((_, socket) => {
+      const timer = setInterval(() => socket.write(heartbeat), 10);
+      socket.once("close", () => clearInterval(timer));
+    });
+    expect(await faultOf(clientOf(agent.path).unary(ping, "pong", { signal, timeoutMs: 150 }))).toBe("silent");
+  });
+
+  test("that says nothing is silent", async () => {
+    await using agent = await standInAgent(() => undefined);
+    expect(await faultOf(clientOf(agent.path).unary(ping, "pong", { signal, timeoutMs: 50 }))).toBe("silent");
+    await expect.poll(() => agent.connections.open).toBe(0);
+  });
+
+  test("with control bytes and a foreign field in its message has them taken out", async () => {
+    const error = { reason: 4711, message: `a\u001b[31m${"x".repeat(5000)}`, field: "a.b<script>" };
+    await using agent = await standInAgent((_, socket) => {
+      socket.end(responseFrame({ event: { case: "end", value: { error: error as never } } }));
+    });
+    const failure = (await failureOf(clientOf(agent.path).unary(ping, "pong", { signal }))) as Problem;
+    expect(failure.reason).toBe("INTERNAL");
+    expect(failure.message).toHaveLength(1024);
+    expect(failure.message).toMatch(/^a \[31mx+$/);
+    expect(failure.options.violations).toEqual([]);
+  });
+});
+
+describe("a vsock device", () => {
+  test.each([
+    ["answers with a line that never ends", "x".repeat(100), "protocol"],
+    ["answers with something else", "NO\n", "protocol"],
+  ])("that %s is not believed", async (_, line, fault) => {
+    await using agent = await standInVsock((socket) => socket.write(line));
+    expect(await faultOf(clientOf(agent.path).unary(ping, "pong", { signal }))).toBe(fault);
+  });
+
+  test("that closes has no agent behind it", async () => {
+    await using agent = await standInVsock((socket) => socket.end());
+    expect(await faultOf(clientOf(agent.path).unary(ping, "pong", { signal }))).toBe("unconnected");
+  });
+
+  test("that is not there has no agent behind it", async () => {
+    expect(await faultOf(clientOf("/nonexistent/v").unary(ping, "pong", { signal }))).toBe("unconnected");
+  });
+});
+
+describe("the wait for an agent", () => {
+  test("ends with the first answer", async () => {
+    let calls = 0;
+    await using vsock = await standInVsock((socket) => {
+      if (++calls < 4) socket.destroy();
+      else socket.end(Buffer.concat([Buffer.from("OK 1\n"), pong, endFrame]));
+    });
+    expect((await awaitAgent(clientOf(vsock.path), { signal })).runningProcesses).toBe(3);
+    expect(calls).toBe(4);
+  });
+
+  test("ends with its signal", async () => {
+    const failure = await failureOf(awaitAgent(clientOf("/nonexistent/v"), { signal: AbortSignal.timeout(30) }));
+    expect((failure as Error).name).toBe("TimeoutError");
+  });
+});

@@ -1,0 +1,125 @@
+/** Calls to one VM's agent: a connection for each, hello and request together, so that a call costs one round trip. */
+import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { InputSchema, RequestSchema, type Response, ResponseSchema } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
+import { withDeadline } from "@daytonah/lib/deadline.ts";
+import { connectGuest, connectLine, type GuestAddress, type GuestConnection } from "./connect.ts";
+import { encodeFrames } from "./frames.ts";
+import { GuestConnectionError } from "./guest-connection-error.ts";
+import { guestProblem } from "./guest-problem.ts";
+
+/** Where every agent listens. */
+export const agentPort = 18047;
+
+/** Wire version this daemon speaks. */
+const protocol = 1;
+
+const connectTimeoutMs = 5_000;
+const answerTimeoutMs = 30_000;
+/** The agent sends a heartbeat after 15 s of silence. */
+const silenceTimeoutMs = 45_000;
+
+export type GuestCall = NonNullable<MessageInitShape<typeof RequestSchema>["call"]>;
+export type GuestEvent = Response["event"];
+export type GuestEventCase = Exclude<GuestEvent["case"], undefined>;
+export type GuestEventValue<C extends GuestEventCase> = Extract<GuestEvent, { case: C }>["value"];
+
+export interface GuestCallOptions {
+  readonly signal: AbortSignal;
+  /** For the agent's log lines. */
+  readonly requestId?: string;
+  /** Until the agent answers. */
+  readonly timeoutMs?: number;
+}
+
+export interface AgentClient {
+  /** A call with one answer. Throws a Problem for the agent's refusal, a GuestConnectionError where it did not answer. */
+  unary<C extends GuestEventCase>(call: GuestCall, expected: C, options: GuestCallOptions): Promise<GuestEventValue<C>>;
+  /** A call that answers with nothing but its end. */
+  command(call: GuestCall, options: GuestCallOptions): Promise<void>;
+  /** A call with many answers, or with content that follows. The caller disposes it; that ends the call. */
+  open(call: GuestCall, options: GuestCallOptions & { readonly content?: Uint8Array }): Promise<GuestStream>;
+}
+
+/** An open call. */
+export interface GuestStream extends Disposable {
+  /** The next event, undefined once the call ended well. Events this daemon does not know are skipped. */
+  next(): Promise<GuestEvent | undefined>;
+}
+
+export function createAgentClient(address: GuestAddress): AgentClient {
+  const open: AgentClient["open"] = async (call, options) => {
+    const first = firstBytes(address, call, options.requestId ?? "", options.content);
+    const connection = await connectGuest(address, first, {
+      signal: options.signal,
+      timeoutMs: options.timeoutMs ?? connectTimeoutMs,
+    });
+    return streamOf(connection, options.timeoutMs ?? answerTimeoutMs);
+  };
+  const single = async (call: GuestCall, expected: GuestEventCase | undefined, options: GuestCallOptions) => {
+    const timeoutMs = options.timeoutMs ?? answerTimeoutMs;
+    // Over the whole call: heartbeats must not keep it alive.
+    using deadline = withDeadline(
+      options.signal,
+      timeoutMs,
+      () => new GuestConnectionError("silent", `The agent did not answer within ${timeoutMs} ms.`),
+    );
+    using stream = await open(call, { ...options, signal: deadline.signal });
+    let answer: GuestEvent | undefined;
+    for (;;) {
+      const event = await stream.next();
+      if (!event) break;
+      if (event.case !== expected || answer) continue;
+      answer = event;
+    }
+    if (expected && !answer)
+      throw new GuestConnectionError("protocol", `The agent ended the call without ${expected}.`);
+    return answer?.value;
+  };
+  return {
+    open,
+    unary: async <C extends GuestEventCase>(call: GuestCall, expected: C, options: GuestCallOptions) =>
+      (await single(call, expected, options)) as GuestEventValue<C>,
+    command: async (call, options) => {
+      await single(call, undefined, options);
+    },
+  };
+}
+
+function firstBytes(address: GuestAddress, call: GuestCall, requestId: string, content?: Uint8Array): Uint8Array {
+  const request = create(RequestSchema, { protocol, requestId: requestId.slice(0, 64), call });
+  const head = encodeFrames(RequestSchema, request, connectLine(address));
+  if (!content) return head;
+  const data = encodeFrames(InputSchema, create(InputSchema, { input: { case: "data", value: content } }));
+  const close = encodeFrames(InputSchema, create(InputSchema, { input: { case: "close", value: {} } }));
+  return Buffer.concat([head, data, close]);
+}
+
+function streamOf(connection: GuestConnection, firstTimeoutMs: number): GuestStream {
+  let answered = false;
+  let ended = false;
+  return {
+    async next() {
+      while (!ended) {
+        const frame = await connection.readFrame(answered ? silenceTimeoutMs : firstTimeoutMs);
+        if (!frame)
+          throw new GuestConnectionError("broken", "The agent closed the connection in the middle of a call.");
+        const { event } = decode(frame);
+        answered = true;
+        if (event.case === undefined) continue;
+        if (event.case !== "end") return event;
+        ended = true;
+        if (event.value.error) throw guestProblem(event.value.error);
+      }
+      return undefined;
+    },
+    [Symbol.dispose]: () => connection[Symbol.dispose](),
+  };
+}
+
+function decode(frame: Uint8Array): Response {
+  try {
+    return fromBinary(ResponseSchema, frame);
+  } catch (cause) {
+    throw new GuestConnectionError("protocol", "The agent sent a frame that is no message.", { cause });
+  }
+}
