@@ -1,0 +1,68 @@
+//! What all calls share.
+
+use std::{sync::Mutex, time::Instant};
+
+use crate::{
+    identity::Identity,
+    process::{oom::OomWatch, registry::Registry},
+    proto::{Feature, Hello},
+};
+
+/// Wire version.
+pub const PROTOCOL: u32 = 1;
+
+/// Where the agent runs, which decides what it may change.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Mode {
+    /// PID 1 of a VM of its own.
+    Vm,
+    /// A process on a developer's machine, for tests: host name, clock and power are left alone.
+    Development,
+}
+
+pub struct Agent {
+    pub mode: Mode,
+    pub identity: Identity,
+    pub processes: Registry,
+    /// Held by an orderly power-off, of which there is one.
+    pub shutdown: Mutex<()>,
+    boot_id: String,
+    started: Instant,
+}
+
+impl Agent {
+    /// Lives as long as the program.
+    pub fn new(mode: Mode) -> &'static Self {
+        let oom = match mode {
+            Mode::Vm => OomWatch::open(),
+            Mode::Development => OomWatch::none(),
+        };
+        Box::leak(Box::new(Self {
+            mode,
+            identity: Identity::default(),
+            processes: Registry::new(oom),
+            shutdown: Mutex::new(()),
+            boot_id: new_boot_id(),
+            started: Instant::now(),
+        }))
+    }
+
+    pub fn hello(&self) -> Hello {
+        Hello {
+            protocol: PROTOCOL,
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            features: vec![Feature::Pty.into()],
+            boot_id: self.boot_id.clone(),
+        }
+    }
+
+    pub fn uptime(&self) -> std::time::Duration {
+        self.started.elapsed()
+    }
+}
+
+/// The kernel makes a new one at each read; its own boot_id would not tell a restarted development agent.
+fn new_boot_id() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
+    id.trim().to_owned()
+}

@@ -1,0 +1,39 @@
+//! PID 1's duty: children that end are collected, its own and the orphans it inherits.
+
+use std::time::Duration;
+
+use nix::sys::{
+    signal::{SigSet, SigmaskHow, Signal, pthread_sigmask},
+    signalfd::{SfdFlags, SignalFd},
+};
+use std::os::fd::AsFd;
+
+use nix::poll::{PollFd, PollFlags, poll};
+
+use crate::{agent::Agent, conn::timeout_of, error::Fault, serve::spawn_thread};
+
+/// Also without a child that ended, records that are too old go.
+const TIDY: Duration = Duration::from_secs(30);
+
+/// Blocks SIGCHLD for this thread and those it starts later, so that the reaper alone sees it.
+pub fn block_child_signal() {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGCHLD);
+    let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&set), None);
+}
+
+/// Starts the thread that reaps.
+pub fn start_reaper(agent: &'static Agent) -> Result<(), Fault> {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGCHLD);
+    let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .map_err(|errno| Fault::internal("signalfd", errno.desc()))?;
+    let run = move || loop {
+        agent.processes.reap();
+        let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut fds, timeout_of(Some(TIDY)));
+        // Before reaping, so that a child that ends meanwhile rings again.
+        let _ = signals.read_signal();
+    };
+    spawn_thread("reaper", run).map_err(|error| Fault::internal("thread for the reaper", error))
+}
