@@ -77,6 +77,7 @@ export async function customiseTree(
     await writeFile(inTree(path), text);
     await chmod(inTree(path), mode); // After writing: writeFile's mode is subject to the umask.
   }
+  await mkdir(inTree("/usr/lib/modules"), { recursive: true }); // Where the agent puts the module disk.
   for (const log of await readdir(inTree("/var/log"))) if (/\.log$/.test(log)) await rm(inTree(`/var/log/${log}`));
   await emptyDir(inTree("/var/log/apt"));
   await emptyDir(inTree("/var/lib/apt/lists"));
