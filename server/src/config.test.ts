@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import { readConfig } from "./config.ts";
+
+const least = { DNAH_DATABASE_URL: "postgres://u@/d?host=/run", DNAH_DATA_DIR: "/d" };
+
+test("what is absent has its default", () => {
+  expect(readConfig(least)).toEqual({
+    listen: { host: "127.0.0.1", port: 3000 },
+    databaseUrl: "postgres://u@/d?host=/run",
+    dataDir: "/d",
+    hosts: [],
+    logLevel: "info",
+    bootstrapKeyFile: undefined,
+    publicMetrics: false,
+  });
+});
+
+test("hosts and addresses are read", () => {
+  const config = readConfig({
+    ...least,
+    DNAH_LISTEN: "[::1]:0",
+    DNAH_HOSTS: "a=https://10.0.0.1:18048, b=https://b:1",
+  });
+  expect(config.listen).toEqual({ host: "::1", port: 0 });
+  expect(config.hosts).toEqual([
+    { id: "a", url: "https://10.0.0.1:18048" },
+    { id: "b", url: "https://b:1" },
+  ]);
+});
+
+test("one error lists every problem and repeats no password", () => {
+  const wrong = {
+    DNAH_DATABASE_URL: "mysql://u:secret@x",
+    DNAH_LISTEN: "3000",
+    DNAH_HOSTS: "a=http://x,b=https://y,b=https://z",
+    DNAH_LOG_LEVEL: "loud",
+    DNAH_METRICS: "yes",
+  };
+  expect(() => readConfig(wrong)).toThrowErrorMatchingInlineSnapshot(`
+    [Error: The configuration is wrong:
+      DNAH_LISTEN is "3000": write host:port
+      DNAH_DATABASE_URL is no postgres:// URL
+      DNAH_DATA_DIR is not set: the directory for certificates and keys
+      DNAH_HOSTS has "a=http://x": write id=https://address:port, the id of [a-z0-9-]
+      DNAH_HOSTS names the host b twice
+      DNAH_LOG_LEVEL is "loud": write one of error, warn, info, debug, silent
+      DNAH_METRICS is "yes": write one of loopback, public]
+  `);
+});

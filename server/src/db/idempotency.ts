@@ -1,0 +1,58 @@
+/** Idempotency keys: which request made what. */
+import { sql } from "kysely";
+import type { DbOrTx } from "./schema.ts";
+
+export interface IdempotencyEntry {
+  readonly orgId: string;
+  readonly rpc: string;
+  readonly key: string;
+  readonly digest: Buffer;
+  readonly resultId: string;
+}
+
+export type IdempotencyOutcome =
+  | { readonly t: "new" }
+  | { readonly t: "replay"; readonly resultId: string }
+  | { readonly t: "reused" };
+
+/** Takes the key for this result. Waits for a transaction that is just taking it. Inside a transaction. */
+export async function takeKey(tx: DbOrTx, entry: IdempotencyEntry): Promise<IdempotencyOutcome> {
+  const inserted = await tx
+    .insertInto("idempotency")
+    .values({
+      org_id: entry.orgId,
+      rpc: entry.rpc,
+      key: entry.key,
+      request_digest: entry.digest,
+      result_id: entry.resultId,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning("key")
+    .executeTakeFirst();
+  if (inserted) return { t: "new" };
+  return (await lookUpKey(tx, entry)) ?? { t: "reused" };
+}
+
+/** What the key made before; undefined where it is free. */
+export async function lookUpKey(
+  db: DbOrTx,
+  entry: Omit<IdempotencyEntry, "resultId">,
+): Promise<Exclude<IdempotencyOutcome, { t: "new" }> | undefined> {
+  const row = await db
+    .selectFrom("idempotency")
+    .select(["request_digest", "result_id"])
+    .where("org_id", "=", entry.orgId)
+    .where("rpc", "=", entry.rpc)
+    .where("key", "=", entry.key)
+    .executeTakeFirst();
+  if (!row) return undefined;
+  return row.request_digest.equals(entry.digest) ? { t: "replay", resultId: row.result_id } : { t: "reused" };
+}
+
+/** Keys are kept for a day. */
+export async function forgetOldKeys(db: DbOrTx): Promise<void> {
+  await db
+    .deleteFrom("idempotency")
+    .where("create_time", "<", sql<Date>`clock_timestamp() - interval '1 day'`)
+    .execute();
+}

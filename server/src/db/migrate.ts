@@ -1,0 +1,13 @@
+/** Brings the schema up to date. kysely's advisory lock lets several servers start at once. */
+import { Migrator } from "kysely/migration";
+import { init } from "./migrations/0001-init.ts";
+import type { Db } from "./schema.ts";
+
+const migrations = { "0001-init": init };
+
+/** Throws what went wrong; then nothing was changed, since all runs in one transaction. */
+export async function migrate(db: Db): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
+  const { error } = await migrator.migrateToLatest();
+  if (error) throw error;
+}

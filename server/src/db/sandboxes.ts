@@ -1,0 +1,175 @@
+/** Rows of sandboxes, and the one way to move them. */
+import { type Selectable, sql } from "kysely";
+import { claimedStates, type SandboxState, sourcesOf } from "../domain/sandbox-state.ts";
+import type { DbOrTx, Tables } from "./schema.ts";
+
+export type SandboxRow = Selectable<Tables["sandboxes"]>;
+
+export interface NewSandbox {
+  readonly id: string;
+  readonly orgId: string;
+  readonly template: string;
+  readonly vcpus: number;
+  readonly memoryMib: number;
+  readonly diskMib: number;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string>>;
+  readonly hostId: string;
+  readonly hardwareIsolated: boolean;
+  readonly keyed: boolean;
+}
+
+/** How long a claim holds without being renewed. The database's clock counts it. */
+const claim = sql<Date>`clock_timestamp() + interval '5 seconds'`;
+
+/** In state creating, claimed, with its event. Inside a transaction. */
+export async function insertSandbox(tx: DbOrTx, sandbox: NewSandbox): Promise<SandboxRow> {
+  const row = await tx
+    .insertInto("sandboxes")
+    .values({
+      id: sandbox.id,
+      org_id: sandbox.orgId,
+      state: "creating",
+      epoch: 1,
+      template: sandbox.template,
+      vcpus: sandbox.vcpus,
+      memory_mib: sandbox.memoryMib,
+      disk_mib: sandbox.diskMib,
+      metadata: JSON.stringify(sandbox.metadata),
+      env: JSON.stringify(sandbox.env),
+      host_id: sandbox.hostId,
+      hardware_isolated: sandbox.hardwareIsolated,
+      keyed: sandbox.keyed,
+      claim_until: claim,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  await insertEvent(tx, row, {});
+  return row;
+}
+
+export interface Failure {
+  readonly reason: string;
+  readonly message: string;
+}
+
+export type Move = { readonly id: string; readonly epoch: string } & (
+  | { readonly to: Exclude<SandboxState, "failed">; readonly from?: readonly SandboxState[] }
+  | { readonly to: "failed"; readonly from?: readonly SandboxState[]; readonly failure: Failure }
+);
+
+/**
+ * Compare-and-set: the row after the move, or undefined where it was in no state (of `from`, within the table) that
+ * allows it, or of another epoch. Then someone else was faster: read again, then decide.
+ */
+export async function moveSandbox(db: DbOrTx, move: Move): Promise<SandboxRow | undefined> {
+  const sources = sourcesOf(move.to).filter((from) => move.from?.includes(from) ?? true);
+  const failure = move.to === "failed" ? move.failure : undefined;
+  const claimed = (claimedStates as readonly SandboxState[]).includes(move.to);
+  // A sandbox that never ran has nothing on its host that is worth keeping: docs/sandbox-life.md.
+  const hostId = failure && sql<string | null>`case when state = 'creating' then null else host_id end`;
+  // One statement, so that the row and its event need no transaction of their own.
+  const { rows } = await sql<SandboxRow>`
+    with moved as (
+      update sandboxes set
+        state = ${move.to},
+        state_time = clock_timestamp(),
+        failure_reason = ${failure?.reason ?? null},
+        failure_message = ${failure?.message ?? null},
+        host_id = ${hostId ?? (move.to === "deleted" ? sql`null` : sql`host_id`)},
+        env = null,
+        claim_until = ${claimed ? claim : sql`null`}
+      where id = ${move.id} and epoch = ${move.epoch} and state = any(${sources as SandboxState[]})
+      returning *
+    ), told as (
+      insert into events (org_id, sandbox_id, kind, epoch, data)
+      select org_id, id, 'sandbox.' || state, epoch, ${JSON.stringify(failure ? { reason: failure.reason } : {})}::jsonb
+      from moved
+    )
+    select * from moved`.execute(db);
+  return rows[0];
+}
+
+async function insertEvent(tx: DbOrTx, row: SandboxRow, data: Record<string, string>): Promise<void> {
+  await tx
+    .insertInto("events")
+    .values({
+      org_id: row.org_id,
+      sandbox_id: row.id,
+      kind: `sandbox.${row.state}`,
+      epoch: row.epoch,
+      data: JSON.stringify(data),
+    })
+    .execute();
+}
+
+/** An organization's own sandbox, also a deleted one. */
+export async function sandboxOf(db: DbOrTx, orgId: string, id: string): Promise<SandboxRow | undefined> {
+  return db.selectFrom("sandboxes").selectAll().where("id", "=", id).where("org_id", "=", orgId).executeTakeFirst();
+}
+
+/** For our own work, whichever organization's. */
+export async function sandboxById(db: DbOrTx, id: string): Promise<SandboxRow | undefined> {
+  return db.selectFrom("sandboxes").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+export interface SandboxFilter {
+  readonly orgId: string;
+  /** All but deleted where empty. */
+  readonly states: readonly SandboxState[];
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Only those after this one. */
+  readonly after: { readonly createTime: Date; readonly id: string } | undefined;
+  readonly limit: number;
+}
+
+/** Newest first. */
+export async function listSandboxes(db: DbOrTx, filter: SandboxFilter): Promise<readonly SandboxRow[]> {
+  const { after } = filter;
+  return db
+    .selectFrom("sandboxes")
+    .selectAll()
+    .where("org_id", "=", filter.orgId)
+    .$if(filter.states.length > 0, (query) => query.where("state", "in", filter.states))
+    .$if(filter.states.length === 0, (query) => query.where("state", "<>", "deleted"))
+    .$if(Object.keys(filter.metadata).length > 0, (query) =>
+      query.where(sql<boolean>`metadata @> ${JSON.stringify(filter.metadata)}::jsonb`),
+    )
+    .$if(after !== undefined, (query) =>
+      query.where(sql<boolean>`(create_time, id) < (${after?.createTime}, ${after?.id})`),
+    )
+    .orderBy("create_time", "desc")
+    .orderBy("id", "desc")
+    .limit(filter.limit)
+    .execute();
+}
+
+/** What a host should have, or has had and not given back. */
+export async function sandboxesOnHost(db: DbOrTx, hostId: string): Promise<readonly SandboxRow[]> {
+  return db.selectFrom("sandboxes").selectAll().where("host_id", "=", hostId).where("state", "<>", "deleted").execute();
+}
+
+export async function sandboxesById(db: DbOrTx, ids: readonly string[]): Promise<readonly SandboxRow[]> {
+  if (ids.length === 0) return [];
+  return db.selectFrom("sandboxes").selectAll().where("id", "in", ids).execute();
+}
+
+/** Running sandboxes of hosts that were silent for longer than this. Several servers look: seen_time is the newest of all. */
+export async function sandboxesOnSilentHosts(db: DbOrTx, silentMs: number): Promise<readonly SandboxRow[]> {
+  return db
+    .selectFrom("sandboxes")
+    .innerJoin("hosts", "hosts.id", "sandboxes.host_id")
+    .selectAll("sandboxes")
+    .where("sandboxes.state", "=", "running")
+    .where(sql<boolean>`hosts.seen_time < clock_timestamp() - make_interval(secs => ${silentMs / 1000})`)
+    .execute();
+}
+
+export async function countSandboxesByState(db: DbOrTx): Promise<readonly { state: SandboxState; count: number }[]> {
+  return db
+    .selectFrom("sandboxes")
+    .select(["state", sql<number>`count(*)::int`.as("count")])
+    .where("state", "<>", "deleted")
+    .groupBy("state")
+    .execute();
+}

@@ -1,0 +1,93 @@
+-- Written by db/migrate.db.test.ts from the migrations: never edited by hand.
+
+create table api_keys (
+  id text not null,
+  org_id text not null,
+  name text not null,
+  hash bytea not null,
+  prefix text not null,
+  scopes text[] not null,
+  create_time timestamp(3) with time zone not null default clock_timestamp(),
+  revoke_time timestamp(3) with time zone,
+  constraint api_keys_hash_key UNIQUE (hash),
+  constraint api_keys_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations(id),
+  constraint api_keys_pkey PRIMARY KEY (id)
+);
+CREATE INDEX api_keys_by_org ON api_keys USING btree (org_id, create_time DESC, id DESC);
+
+create table events (
+  id bigint not null generated always as identity,
+  org_id text not null,
+  sandbox_id text not null,
+  kind text not null,
+  epoch bigint not null,
+  data jsonb not null,
+  time timestamp(3) with time zone not null default clock_timestamp(),
+  constraint events_pkey PRIMARY KEY (id)
+);
+CREATE INDEX events_by_sandbox ON events USING btree (sandbox_id, id);
+
+create table hosts (
+  id text not null,
+  state text not null,
+  architecture text not null,
+  driver text not null,
+  hardware_isolated boolean not null,
+  vcpus integer not null,
+  memory_mib bigint not null,
+  disk_free_mib bigint not null,
+  templates jsonb not null,
+  version text not null,
+  instance_id text not null,
+  seen_time timestamp(3) with time zone not null default clock_timestamp(),
+  constraint hosts_pkey PRIMARY KEY (id),
+  constraint hosts_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'unreachable'::text])))
+);
+
+create table idempotency (
+  org_id text not null,
+  rpc text not null,
+  key text not null,
+  request_digest bytea not null,
+  result_id text not null,
+  create_time timestamp(3) with time zone not null default clock_timestamp(),
+  constraint idempotency_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations(id),
+  constraint idempotency_pkey PRIMARY KEY (org_id, rpc, key)
+);
+CREATE INDEX idempotency_by_time ON idempotency USING btree (create_time);
+
+create table organizations (
+  id text not null,
+  name text not null,
+  create_time timestamp(3) with time zone not null default clock_timestamp(),
+  constraint organizations_pkey PRIMARY KEY (id)
+);
+
+create table sandboxes (
+  id text not null,
+  org_id text not null,
+  state text not null,
+  epoch bigint not null,
+  template text not null,
+  vcpus integer not null,
+  memory_mib integer not null,
+  disk_mib integer not null,
+  metadata jsonb not null,
+  env jsonb,
+  host_id text,
+  hardware_isolated boolean not null,
+  keyed boolean not null,
+  token_generation integer not null default 1,
+  failure_reason text,
+  failure_message text,
+  claim_until timestamp(3) with time zone,
+  create_time timestamp(3) with time zone not null default clock_timestamp(),
+  state_time timestamp(3) with time zone not null default clock_timestamp(),
+  constraint sandboxes_host_id_fkey FOREIGN KEY (host_id) REFERENCES hosts(id),
+  constraint sandboxes_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations(id),
+  constraint sandboxes_pkey PRIMARY KEY (id),
+  constraint sandboxes_state_check CHECK ((state = ANY (ARRAY['creating'::text, 'running'::text, 'pausing'::text, 'paused'::text, 'archiving'::text, 'archived'::text, 'resuming'::text, 'lost'::text, 'failed'::text, 'deleting'::text, 'deleted'::text])))
+);
+CREATE INDEX sandboxes_by_host ON sandboxes USING btree (host_id) WHERE (state <> 'deleted'::text);
+CREATE INDEX sandboxes_by_org ON sandboxes USING btree (org_id, create_time DESC, id DESC);
+CREATE INDEX sandboxes_claimed ON sandboxes USING btree (claim_until) WHERE (state = ANY (ARRAY['creating'::text, 'deleting'::text]));

@@ -1,0 +1,106 @@
+/** The tables, as kysely sees them. Migrations make them; db/schema.sql shows them. */
+import type { ColumnType, Generated, Kysely, Transaction } from "kysely";
+import type { SandboxState } from "../domain/sandbox-state.ts";
+import type { Scope } from "../domain/scope.ts";
+
+export type Db = Kysely<Tables>;
+export type DbOrTx = Db | Transaction<Tables>;
+
+export interface Tables {
+  readonly organizations: OrganizationsTable;
+  readonly api_keys: ApiKeysTable;
+  readonly hosts: HostsTable;
+  readonly sandboxes: SandboxesTable;
+  readonly events: EventsTable;
+  readonly idempotency: IdempotencyTable;
+}
+
+/** Set by the database, read as a Date of whole milliseconds. */
+type SetTime = ColumnType<Date, Date | undefined, Date>;
+/** node-postgres gives bigint as text. */
+type Bigint = ColumnType<string, string | number, string | number>;
+type Json<T> = ColumnType<T, string, string>;
+
+interface OrganizationsTable {
+  readonly id: string;
+  readonly name: string;
+  readonly create_time: SetTime;
+}
+
+interface ApiKeysTable {
+  readonly id: string;
+  readonly org_id: string;
+  readonly name: string;
+  readonly hash: Buffer;
+  readonly prefix: string;
+  readonly scopes: ColumnType<Scope[], readonly Scope[], never>;
+  readonly create_time: SetTime;
+  readonly revoke_time: Date | null;
+}
+
+interface HostsTable {
+  readonly id: string;
+  readonly state: "ready" | "unreachable";
+  readonly architecture: string;
+  readonly driver: string;
+  readonly hardware_isolated: boolean;
+  readonly vcpus: number;
+  readonly memory_mib: Bigint;
+  readonly disk_free_mib: Bigint;
+  readonly templates: Json<readonly HostTemplateRow[]>;
+  readonly version: string;
+  readonly instance_id: string;
+  readonly seen_time: SetTime;
+}
+
+export interface HostTemplateRow {
+  readonly name: string;
+  readonly digest: string;
+  readonly diskMib: number;
+  readonly description: string;
+  readonly packages: Readonly<Record<string, string>>;
+}
+
+interface SandboxesTable {
+  readonly id: string;
+  readonly org_id: string;
+  readonly state: SandboxState;
+  readonly epoch: Bigint;
+  readonly template: string;
+  readonly vcpus: number;
+  readonly memory_mib: number;
+  readonly disk_mib: number;
+  readonly metadata: Json<Readonly<Record<string, string>>>;
+  /** For StartVm, also after a crash. Null as soon as it is not needed: it may hold secrets. */
+  readonly env: Json<Readonly<Record<string, string>>> | null;
+  /** Null where it holds nothing on any host. */
+  readonly host_id: string | null;
+  readonly hardware_isolated: boolean;
+  /** Its creator can find it again: a crash repair finishes it instead of deleting it. */
+  readonly keyed: boolean;
+  readonly token_generation: Generated<number>;
+  readonly failure_reason: string | null;
+  readonly failure_message: string | null;
+  readonly claim_until: Date | null;
+  readonly create_time: SetTime;
+  readonly state_time: SetTime;
+}
+
+interface EventsTable {
+  readonly id: Generated<string>;
+  readonly org_id: string;
+  readonly sandbox_id: string;
+  readonly kind: string;
+  readonly epoch: Bigint;
+  readonly data: Json<Readonly<Record<string, string>>>;
+  readonly time: SetTime;
+}
+
+interface IdempotencyTable {
+  readonly org_id: string;
+  readonly rpc: string;
+  readonly key: string;
+  readonly request_digest: Buffer;
+  readonly result_id: string;
+  readonly create_time: SetTime;
+}
