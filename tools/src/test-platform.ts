@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { root, type Setup } from "./setup/setup.ts";
 
 export interface TestPlatform extends AsyncDisposable {
-  /** DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE and where its folders are. */
+  /** DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE and where its folders and processes are. */
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -15,23 +15,20 @@ export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
   const dataDir = mkdtempSync("/var/tmp/dnah-test-");
   const runDir = mkdtempSync("/run/dnah-test-");
   const [port, hostdPort] = [await freePort(), await freePort()];
-  const argv = [
-    join(root, "cli/src/main.ts"),
-    "up",
-    "--data-dir",
-    dataDir,
-    "--run-dir",
-    runDir,
-    "--listen",
-    `127.0.0.1:${port}`,
-    "--hostd-listen",
-    `127.0.0.1:${hostdPort}`,
-    "--bundle",
-    setup.bundle,
-    "--vhost-device-vsock",
-    setup.vhostDeviceVsock,
-    "--no-config",
-  ];
+  // Users of VMs that no other platform here has: the port is ours alone while we run.
+  const slots = 1024;
+  const firstUid = 1_900_000_000 + port * slots;
+  const flags = {
+    "--data-dir": dataDir,
+    "--run-dir": runDir,
+    "--listen": `127.0.0.1:${port}`,
+    "--hostd-listen": `127.0.0.1:${hostdPort}`,
+    "--bundle": setup.bundle,
+    "--vhost-device-vsock": setup.vhostDeviceVsock,
+    "--vm-first-uid": String(firstUid),
+    "--vm-slots": String(slots),
+  };
+  const argv = [join(root, "cli/src/main.ts"), "up", ...Object.entries(flags).flat(), "--no-config"];
   const log = createWriteStream(join(dataDir, "up.log"));
   const child = spawn(process.execPath, argv, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
   child.stderr.pipe(log, { end: false });
@@ -55,6 +52,8 @@ export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
       DNAH_TEST_API_KEY_FILE: join(dataDir, "admin.key"),
       DNAH_TEST_DATA_DIR: dataDir,
       DNAH_TEST_RUN_DIR: runDir,
+      DNAH_TEST_VM_UIDS: `${firstUid}-${firstUid + slots - 1}`,
+      DNAH_TEST_UP_PID: String(child.pid),
     },
     async [Symbol.asyncDispose]() {
       child.kill("SIGTERM");

@@ -1,0 +1,214 @@
+/**
+ * Sixty creates, with the server, the host's daemon or a VMM killed by -9 at random. Ten seconds after the last fault
+ * nothing is left that nobody owns, and every surviving sandbox answers and has what was written to it.
+ *
+ * DNAH_CHAOS_SEED plays a run again; DNAH_CHAOS_CREATES makes it longer.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { expect, test } from "vitest";
+import { startTestPlatform } from "../../tools/src/test-platform.ts";
+import { type Api, connectApi, inSandbox, shell } from "./testing/api.ts";
+import { childRunning, entries, mounts, networkDevices, type ProcessInfo, processesOfUids } from "./testing/machine.ts";
+import { type Random, seeded } from "./testing/random.ts";
+
+const creates = Number(process.env.DNAH_CHAOS_CREATES ?? 60);
+const seed = Number(process.env.DNAH_CHAOS_SEED ?? Date.now() % 1_000_000);
+const clients = 3;
+const quietMs = 10_000;
+
+/** What one client was told. */
+interface Told {
+  readonly key: string;
+  id: string | undefined;
+  /** The content it wrote and was told is written. */
+  written: string | undefined;
+  deleted: "no" | "asked" | "yes";
+  outcome: string;
+}
+
+test("sixty creates under random kill -9 leak nothing, and survivors keep their data", {
+  timeout: 900_000,
+}, async () => {
+  const before = { mounts: mounts(), devices: networkDevices() };
+  const random = seeded(seed);
+  const platform = await startTestPlatform({
+    bundle: needed("DNAH_TEST_BUNDLE"),
+    vhostDeviceVsock: needed("DNAH_VHOST_DEVICE_VSOCK"),
+    invm: needed("DNAH_TEST_INVM"),
+  });
+  await using _ = platform;
+  const { DNAH_TEST_URL: url, DNAH_TEST_API_KEY_FILE: keyFile, DNAH_TEST_UP_PID: upPid } = platform.env;
+  const uids = platform.env.DNAH_TEST_VM_UIDS as string;
+  const api = connectApi(url as string, keyFile as string);
+
+  const faults = { server: 0, hostd: 0, vmm: 0 };
+  let working = true;
+  const killer = (async () => {
+    while (working) {
+      await sleep(1500 + random.below(3000));
+      if (working) await strike(Number(upPid), uids, random, faults);
+    }
+  })();
+
+  const told: Told[] = [];
+  let started = 0;
+  await Promise.all(
+    Array.from({ length: clients }, async () => {
+      while (started < creates) {
+        started += 1;
+        const one: Told = {
+          key: `chaos-${seed}-${started}`,
+          id: undefined,
+          written: undefined,
+          deleted: "no",
+          outcome: "",
+        };
+        told.push(one);
+        await liveOneLife(api, one, random);
+      }
+    }),
+  );
+  working = false;
+  await killer;
+
+  const problems = await untilQuiet(() => findProblems(api, platform.env, told));
+  const outcomes = Object.groupBy(told, ({ outcome }) => outcome);
+  const counts = Object.entries(outcomes).map(([name, list]) => `${name}: ${list?.length}`);
+  console.log(
+    `chaos: seed ${seed}, ${told.length} creates, faults ${JSON.stringify(faults)}, ${counts.sort().join(", ")}`,
+  );
+  expect(problems).toEqual([]);
+  expect(faults.server + faults.hostd + faults.vmm).toBeGreaterThan(5);
+
+  for await (const sandbox of allSandboxes(api)) await api.sandboxes.deleteSandbox({ sandboxId: sandbox.id });
+  const left = await untilQuiet(async () => [
+    ...vmProcesses(uids).map(described),
+    ...entries(`${platform.env.DNAH_TEST_DATA_DIR}/hostd/vms`).map((name) => `disk of ${name}`),
+    ...mounts().filter((mount) => !before.mounts.includes(mount)),
+    ...networkDevices().filter((device) => !before.devices.includes(device)),
+  ]);
+  expect(left).toEqual([]);
+});
+
+/** Creates, writes, reads back, and now and then deletes; a call that a fault cut is repeated with the same key. */
+async function liveOneLife(api: Api, one: Told, random: Random): Promise<void> {
+  try {
+    const created = await repeated(() =>
+      api.sandboxes.createSandbox({ idempotencyKey: one.key }, { timeoutMs: 90_000 }),
+    );
+    one.id = created?.sandbox?.id as string;
+    const text = `${one.key} ${random.below(1e9)}`;
+    const data = new TextEncoder().encode(text);
+    await repeated(() =>
+      api.files.writeFile({ path: "/home/user/witness", data }, { ...inSandbox(one.id as string), timeoutMs: 30_000 }),
+    );
+    one.written = text;
+    if (random.next() < 0.6) {
+      one.deleted = "asked";
+      await repeated(
+        () => api.sandboxes.deleteSandbox({ sandboxId: one.id as string }, { timeoutMs: 60_000 }),
+        Code.NotFound,
+      );
+      one.deleted = "yes";
+    }
+    one.outcome = one.deleted === "yes" ? "deleted" : "kept";
+  } catch (error) {
+    one.outcome = `ended by ${Code[ConnectError.from(error).code]}`;
+  }
+}
+
+/** Repeats what a killed process cut off. `done` is a code that says an earlier try had succeeded. */
+async function repeated<T>(call: () => Promise<T>, done?: Code): Promise<T | undefined> {
+  const until = performance.now() + 120_000;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      const { code } = ConnectError.from(error);
+      if (code === done) return undefined;
+      const passing =
+        code === Code.Unavailable ||
+        code === Code.DeadlineExceeded ||
+        code === Code.Unknown ||
+        code === Code.ResourceExhausted;
+      if (!passing || performance.now() > until) throw error;
+      await sleep(200);
+    }
+  }
+}
+
+async function strike(
+  upPid: number,
+  uids: string,
+  random: Random,
+  faults: Record<"server" | "hostd" | "vmm", number>,
+): Promise<void> {
+  const target = random.pick(["server", "hostd", "vmm", "vmm"] as const);
+  const pid =
+    target === "vmm"
+      ? random.pick(vmProcesses(uids).filter(({ argv }) => argv[0]?.includes("qemu")))?.pid
+      : childRunning(upPid, `${target}/src/main.ts`)?.pid;
+  if (pid === undefined) return;
+  process.kill(pid, "SIGKILL");
+  faults[target] += 1;
+}
+
+/** Everything that is not as the clients were told; empty when all is well. */
+async function findProblems(api: Api, env: Readonly<Record<string, string>>, told: readonly Told[]): Promise<string[]> {
+  const problems: string[] = [];
+  const running = new Set<string>();
+  const kept = new Set<string>();
+  for await (const sandbox of allSandboxes(api)) {
+    kept.add(sandbox.id);
+    if (sandbox.state === SandboxState.RUNNING) running.add(sandbox.id);
+    else if (sandbox.state !== SandboxState.FAILED) problems.push(`${sandbox.id} is in state ${sandbox.state}`);
+  }
+  for (const id of running) {
+    const witness = told.find((one) => one.id === id)?.written;
+    const seen = await shell(api, id, "cat /home/user/witness 2>/dev/null", AbortSignal.timeout(10_000)).catch(
+      (error: unknown) => ({
+        output: String(error),
+        exitCode: -1,
+      }),
+    );
+    if (witness !== undefined && seen.output !== witness)
+      problems.push(`${id} has ${JSON.stringify(seen.output)} for ${JSON.stringify(witness)}`);
+    if (witness === undefined && seen.exitCode < 0) problems.push(`${id} does not answer: ${seen.output}`);
+  }
+  for (const { id, deleted } of told)
+    if (deleted === "yes" && id && kept.has(id)) problems.push(`${id} was deleted and is there`);
+  const folders = entries(`${env.DNAH_TEST_DATA_DIR}/hostd/vms`).filter((id) => !kept.has(id));
+  problems.push(...folders.map((id) => `nobody owns the disk of ${id}`));
+  const vmms = vmProcesses(env.DNAH_TEST_VM_UIDS as string).filter(({ argv }) => argv[0]?.includes("qemu")).length;
+  if (vmms !== running.size) problems.push(`${vmms} VMMs run for ${running.size} running sandboxes`);
+  return problems;
+}
+
+const vmProcesses = (uids: string) => processesOfUids(...(uids.split("-").map(Number) as [number, number]));
+const described = ({ pid, uid, argv }: ProcessInfo) => `${pid} of uid ${uid}: ${argv[0]}`;
+
+async function untilQuiet(find: () => Promise<string[]>): Promise<string[]> {
+  const until = performance.now() + quietMs;
+  for (;;) {
+    const problems = await find().catch((error: unknown) => [String(error)]);
+    if (problems.length === 0 || performance.now() > until) return problems;
+    await sleep(250);
+  }
+}
+
+async function* allSandboxes(api: Api) {
+  let pageToken = "";
+  do {
+    const page = await api.sandboxes.listSandboxes({ pageToken, pageSize: 50 });
+    yield* page.sandboxes;
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+}
+
+function needed(name: string): string {
+  const value = process.env[name];
+  if (value === undefined) throw new Error(`${name} is not set: run this through \`npm test -- vm\``);
+  return value;
+}

@@ -1,0 +1,53 @@
+/** The public API as a plain generated client sees it: no retries, no state, so that a test sees every answer. */
+import { readFileSync } from "node:fs";
+import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { type ExecResponse, ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
+import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+
+export interface Api {
+  readonly sandboxes: Client<typeof SandboxService>;
+  readonly processes: Client<typeof ProcessService>;
+  readonly files: Client<typeof FileService>;
+}
+
+export function connectApi(url: string, apiKeyFile: string): Api {
+  const key = readFileSync(apiKeyFile, "utf8").trim();
+  const authorize: Interceptor = (next) => (request) => {
+    request.header.set("authorization", `Bearer ${key}`);
+    return next(request);
+  };
+  const transport = createGrpcTransport({ baseUrl: url, interceptors: [authorize] });
+  return {
+    sandboxes: createClient(SandboxService, transport),
+    processes: createClient(ProcessService, transport),
+    files: createClient(FileService, transport),
+  };
+}
+
+export const inSandbox = (id: string, signal?: AbortSignal) => ({
+  headers: { "sandbox-id": id },
+  ...(signal ? { signal } : {}),
+});
+
+/** Runs a shell line; resolves with its output and exit code. */
+export async function shell(
+  api: Api,
+  id: string,
+  line: string,
+  signal?: AbortSignal,
+): Promise<{ output: string; exitCode: number }> {
+  let output = "";
+  const decoder = new TextDecoder();
+  for await (const { event } of api.processes.exec(
+    { command: { case: "shell", value: { line } } },
+    inSandbox(id, signal),
+  )) {
+    if (event.case === "output") output += decoder.decode(event.value.data, { stream: true });
+    if (event.case === "exited") return { output, exitCode: event.value.exitCode };
+  }
+  throw new Error("the stream ended without `exited`");
+}
+
+export type ExecEvent = ExecResponse["event"];
