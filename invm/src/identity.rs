@@ -27,7 +27,7 @@ pub struct Defaults {
 
 impl Defaults {
     pub fn user_or_default<'a>(&'a self, wanted: &'a str) -> &'a str {
-        [wanted, &self.user].into_iter().find(|name| !name.is_empty()).unwrap_or("root")
+        if wanted.is_empty() { &self.user } else { wanted }
     }
 }
 
@@ -37,8 +37,14 @@ struct Known {
     defaults: Defaults,
 }
 
-#[derive(Default)]
 pub struct Identity(Mutex<Known>);
+
+impl Default for Identity {
+    fn default() -> Self {
+        let defaults = Defaults { user: first_user(), ..Default::default() };
+        Self(Mutex::new(Known { epoch: None, defaults }))
+    }
+}
 
 impl Identity {
     pub fn defaults(&self) -> Defaults {
@@ -82,11 +88,18 @@ impl Identity {
                 write_machine_id(&request.sandbox_id, epoch)?;
             }
         }
-        known.defaults =
-            Defaults { env: Arc::new(request.env), user: request.default_user, cwd: request.default_cwd };
+        let user = Some(request.default_user).filter(|user| !user.is_empty());
+        let user = user.unwrap_or_else(first_user);
+        known.defaults = Defaults { env: Arc::new(request.env), user, cwd: request.default_cwd };
         known.epoch = Some(epoch);
         Ok(Personalized { epoch })
     }
+}
+
+/// Who processes run as unless told otherwise: root, or ourselves where we are not root.
+fn first_user() -> String {
+    let own = nix::unistd::geteuid();
+    if own.is_root() { "root".into() } else { own.to_string() }
 }
 
 pub fn set_clock(mode: Mode, request: &SetClockRequest) -> Result<(), Fault> {

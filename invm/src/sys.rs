@@ -177,3 +177,8 @@ pub fn own(fd: std::os::fd::RawFd) -> OwnedFd {
     // SAFETY: callers pass the result of accept4, which nobody else knows.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
+
+pub fn page_size() -> u64 {
+    // SAFETY: reads a constant of the system.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.max(0) as u64
+}

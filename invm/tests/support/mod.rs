@@ -216,3 +216,13 @@ pub fn argv(id: &str, args: &[&str]) -> StartProcessRequest {
 pub fn named(id: &str) -> Option<ProcessSelector> {
     Some(ProcessSelector { selector: Some(Selector::ProcessId(id.into())) })
 }
+
+/// Says why and gives false where the test can't take on other users.
+pub fn needs_root() -> bool {
+    let root =
+        std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
+    if !root {
+        eprintln!("skipped: acting as another user needs root");
+    }
+    root
+}

@@ -1,0 +1,247 @@
+//! Files, through the socket of a real agent.
+
+mod support;
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    path::PathBuf,
+};
+
+use invm::proto::{
+    Cancel, Close, Error, ErrorReason, FileInfo, FileType, ListDirectoryRequest, MakeDirectoryRequest,
+    MoveFileRequest, ReadFileRequest, RemoveFileRequest, StatFileRequest, WriteFileRequest, WriteMode,
+    input::Input, request::Call, response::Event,
+};
+use support::*;
+
+/// An agent and a folder that everybody may write to.
+fn set_up() -> (TestAgent, PathBuf) {
+    let agent = TestAgent::start();
+    let folder = agent.folder.join("files");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    (agent, folder)
+}
+
+fn text(path: &std::path::Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+fn write(agent: &TestAgent, request: WriteFileRequest, pieces: &[&[u8]]) -> Result<FileInfo, Error> {
+    let mut host = agent.call(Call::WriteFile(request));
+    pieces.iter().for_each(|piece| host.input(Input::Data(piece.to_vec())));
+    host.input(Input::Close(Close {}));
+    info(host.rest()?)
+}
+
+fn info(events: Vec<Event>) -> Result<FileInfo, Error> {
+    let [Event::FileInfo(info)] = &events[..] else { panic!("{events:?}") };
+    Ok(info.clone())
+}
+
+fn read(agent: &TestAgent, request: ReadFileRequest) -> Result<(FileInfo, Vec<u8>), Error> {
+    let mut events = agent.run(Call::ReadFile(request))?.into_iter();
+    let Some(Event::FileInfo(info)) = events.next() else { panic!("file_info first") };
+    let mut all = Vec::new();
+    for event in events {
+        let Event::Data(data) = event else { panic!("{event:?}") };
+        assert!(data.len() <= 1 << 20);
+        all.extend(data);
+    }
+    Ok((info, all))
+}
+
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_is_written_is_read_again_whole_and_in_part() {
+    if !needs_root() {
+        return;
+    }
+    let (agent, folder) = set_up();
+    let path = text(&folder.join("a/b/c.bin"));
+    let content: Vec<u8> = (0..3_000_000u32).map(|index| (index % 251) as u8).collect();
+    let request =
+        WriteFileRequest { path: path.clone(), mode: 0o600, user: "nobody".into(), ..Default::default() };
+    let pieces: Vec<&[u8]> = content.chunks(1 << 20).collect();
+    let info = write(&agent, request, &pieces).unwrap();
+    assert_eq!((info.size, info.mode, info.uid, info.name.as_str()), (3_000_000, 0o600, 65534, "c.bin"));
+    assert_eq!(fs::metadata(folder.join("a")).unwrap().uid(), 65534, "parents belong to the user");
+    let (info, all) = read(&agent, ReadFileRequest { path: path.clone(), ..Default::default() }).unwrap();
+    assert!(info.size == 3_000_000 && all == content);
+    let part = ReadFileRequest { path, offset: 1_000_000, length: 5, ..Default::default() };
+    assert_eq!(read(&agent, part).unwrap().1, content[1_000_000..1_000_005]);
+}
+
+#[test]
+fn a_write_that_breaks_off_leaves_the_old_file_and_nothing_else() {
+    let (agent, folder) = set_up();
+    fs::write(folder.join("x"), "old").unwrap();
+    let request =
+        || Call::WriteFile(WriteFileRequest { path: text(&folder.join("x")), ..Default::default() });
+    let mut canceled = agent.call(request());
+    canceled.input(Input::Data(b"new".to_vec()));
+    canceled.input(Input::Cancel(Cancel {}));
+    assert_eq!(canceled.rest().unwrap_err().reason(), ErrorReason::Canceled);
+    let mut broken = agent.call(request());
+    broken.input(Input::Data(b"new".to_vec()));
+    drop(broken);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while names(&folder) != ["x"] {
+        assert!(std::time::Instant::now() < end, "{:?}", names(&folder));
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(fs::read_to_string(folder.join("x")).unwrap(), "old");
+}
+
+#[test]
+fn write_modes_do_what_they_say() {
+    if !needs_root() {
+        return;
+    }
+    let (agent, folder) = set_up();
+    let path = folder.join("f");
+    let request = |mode: WriteMode, offset| WriteFileRequest {
+        path: text(&path),
+        write_mode: mode.into(),
+        offset,
+        ..Default::default()
+    };
+    write(&agent, request(WriteMode::Create, 0), &[b"hello"]).unwrap();
+    assert_eq!(
+        write(&agent, request(WriteMode::Create, 0), &[b"x"]).unwrap_err().reason(),
+        ErrorReason::FileExists
+    );
+    write(&agent, request(WriteMode::Append, 0), &[b" there"]).unwrap();
+    write(&agent, request(WriteMode::Offset, 6), &[b"T"]).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "hello There");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o4751)).unwrap();
+    std::os::unix::fs::chown(&path, Some(65534), Some(65534)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o4751)).unwrap();
+    symlink("f", folder.join("link")).unwrap();
+    let through = WriteFileRequest { path: text(&folder.join("link")), ..Default::default() };
+    let info = write(&agent, through, &[]).unwrap();
+    assert_eq!((info.size, info.mode, info.uid), (0, 0o4751, 65534), "an existing file keeps mode and owner");
+    assert!(folder.join("link").is_symlink() && names(&folder) == ["f", "link"]);
+}
+
+#[test]
+fn the_users_rights_hold() {
+    if !needs_root() {
+        return;
+    }
+    let (agent, folder) = set_up();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(folder.join("secret"), "s").unwrap();
+    fs::set_permissions(folder.join("secret"), fs::Permissions::from_mode(0o600)).unwrap();
+    let (path, user) = (text(&folder.join("secret")), "nobody".to_owned());
+    let reason = |result: Result<_, Error>| result.map(drop).unwrap_err().reason();
+    let denied = ErrorReason::PermissionDenied;
+    assert_eq!(
+        reason(
+            read(&agent, ReadFileRequest { path: path.clone(), user: user.clone(), ..Default::default() })
+                .map(drop)
+        ),
+        denied
+    );
+    let request =
+        WriteFileRequest { path: text(&folder.join("new")), user: user.clone(), ..Default::default() };
+    assert_eq!(reason(write(&agent, request, &[]).map(drop)), denied);
+    assert_eq!(
+        reason(agent.run(Call::RemoveFile(RemoveFileRequest { path, user, ..Default::default() })).map(drop)),
+        denied
+    );
+    let unknown = StatFileRequest { path: "/".into(), user: "no-such-user".into() };
+    assert_eq!(reason(agent.run(Call::StatFile(unknown)).map(drop)), ErrorReason::UserNotFound);
+}
+
+#[test]
+fn stat_tells_links_and_what_they_lead_to() {
+    let (agent, folder) = set_up();
+    symlink("/etc", folder.join("good")).unwrap();
+    symlink("/nowhere", folder.join("broken")).unwrap();
+    let stat = |path: PathBuf| {
+        agent.run(Call::StatFile(StatFileRequest { path: text(&path), user: String::new() })).and_then(info)
+    };
+    let good = stat(folder.join("good")).unwrap();
+    assert_eq!(
+        (good.r#type(), good.target_type(), good.symlink_target.as_str()),
+        (FileType::Symlink, FileType::Directory, "/etc")
+    );
+    let broken = stat(folder.join("broken")).unwrap();
+    assert_eq!(
+        (broken.r#type(), broken.target_type(), broken.symlink_target.as_str()),
+        (FileType::Symlink, FileType::Unspecified, "")
+    );
+    assert_eq!(stat("/dev/null".into()).unwrap().r#type(), FileType::Other);
+    assert_eq!(stat("/dev/null".into()).unwrap().owner, "root");
+    assert_eq!(stat(folder.join("none")).unwrap_err().reason(), ErrorReason::FileNotFound);
+    let pipe = ReadFileRequest { path: "/dev/null".into(), ..Default::default() };
+    assert_eq!(read(&agent, pipe).unwrap_err().reason(), ErrorReason::InvalidArgument);
+    let directory = ReadFileRequest { path: text(&folder), ..Default::default() };
+    assert_eq!(read(&agent, directory).unwrap_err().reason(), ErrorReason::IsADirectory);
+}
+
+#[test]
+fn a_directory_is_made_listed_moved_and_removed() {
+    let (agent, folder) = set_up();
+    let make = |path: PathBuf| {
+        agent
+            .run(Call::MakeDirectory(MakeDirectoryRequest {
+                path: text(&path),
+                mode: 0o770,
+                user: String::new(),
+            }))
+            .and_then(info)
+    };
+    assert_eq!(make(folder.join("d/e")).unwrap().mode, 0o770);
+    assert_eq!(make(folder.join("d/e")).unwrap_err().reason(), ErrorReason::FileExists);
+    (0..1500).for_each(|index| fs::write(folder.join(format!("d/e/{index:04}")), "").unwrap());
+    let list = |depth| -> Vec<(usize, String)> {
+        let request = ListDirectoryRequest { path: text(&folder), depth, ..Default::default() };
+        let events = agent.run(Call::ListDirectory(request)).unwrap();
+        let pages = events.into_iter().enumerate();
+        pages
+            .flat_map(|(page, event)| {
+                let Event::FileList(list) = event else { panic!("{event:?}") };
+                list.files.into_iter().map(move |file| (page, file.name))
+            })
+            .collect()
+    };
+    assert_eq!(list(0), [(0, "d".to_owned())]);
+    let deep = list(3);
+    assert_eq!(
+        (deep.len(), deep[2].clone(), deep[1501].clone()),
+        (1502, (0, "0000".into()), (1, "1499".into()))
+    );
+    let moved = |destination: &str, no_replace| {
+        let request = MoveFileRequest {
+            source: text(&folder.join("d")),
+            destination: text(&folder.join(destination)),
+            user: String::new(),
+            no_replace,
+        };
+        agent.run(Call::MoveFile(request)).and_then(info)
+    };
+    fs::create_dir(folder.join("there")).unwrap();
+    assert_eq!(moved("there", true).unwrap_err().reason(), ErrorReason::FileExists);
+    assert_eq!(moved("new/place", false).unwrap().path, text(&folder.join("new/place")));
+    assert_eq!(moved("again", false).unwrap_err().reason(), ErrorReason::FileNotFound);
+    let remove = |recursive, missing_ok| {
+        let request =
+            RemoveFileRequest { path: text(&folder.join("new")), recursive, missing_ok, user: String::new() };
+        agent.run(Call::RemoveFile(request)).map_err(|error| error.reason())
+    };
+    assert_eq!(remove(false, false), Err(ErrorReason::FileExists), "not empty");
+    assert_eq!(remove(true, false), Ok(vec![]));
+    assert_eq!(remove(true, false), Err(ErrorReason::FileNotFound));
+    assert_eq!(remove(true, true), Ok(vec![]));
+}
