@@ -17,12 +17,12 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
   readonly requestId: string;
   /** Called when the connection broke: throws where the VM is gone, and resolves where another try makes sense. */
-  readonly onBreak: (error: GuestConnectionError) => Promise<void>;
+  readonly onBreak: () => Promise<void>;
 }
 
 const maxOutputBytes = 64 * 1024;
 /** Tries in a row that bring no event. */
-const maxTries = 5;
+const maxTries = 3;
 const pauseMs = 50;
 
 export async function* followProcess(
@@ -69,7 +69,7 @@ export async function* followProcess(
       }
     } catch (error) {
       if (!(error instanceof GuestConnectionError)) throw error;
-      await options.onBreak(error);
+      await options.onBreak();
       if (error.fault === "protocol" || ++tries >= maxTries) throw error;
       await sleep(pauseMs * tries, undefined, { signal: options.signal }).catch(() => options.signal.throwIfAborted());
     }

@@ -12,6 +12,8 @@ export interface StandInAgent extends AsyncDisposable {
   readonly path: string;
   /** Connections made so far, and those still open. */
   readonly connections: { made: number; open: number };
+  /** Ends every connection, as a snapshot does. */
+  breakAll(): void;
 }
 
 /** `serve` gets the raw socket behind the CONNECT line. */
@@ -40,6 +42,9 @@ export async function standInVsock(serve: (socket: net.Socket, rest: Buffer) => 
   return {
     path,
     connections,
+    breakAll() {
+      for (const socket of sockets) socket.destroy();
+    },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       await new Promise<void>((resolve) => server.close(() => resolve()));

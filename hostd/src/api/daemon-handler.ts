@@ -1,0 +1,68 @@
+/** All that the daemon's port answers: the three services, /healthz and /metrics. */
+
+import type http from "node:http";
+import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
+import { typedErrors, validateRequests } from "@daytonah/lib/interceptors.ts";
+import type { Logger } from "@daytonah/lib/log.ts";
+import type { NodeHandler, NodeRequest } from "@daytonah/lib/node-http.ts";
+import { problem } from "@daytonah/lib/problem.ts";
+import { createRpcListener } from "@daytonah/lib/rpc-listener.ts";
+import type { VmDeps } from "../vm/vm-deps.ts";
+import { fileService } from "./file-service.ts";
+import { type HostFacts, hostService } from "./host-service.ts";
+import type { Metrics } from "./metrics.ts";
+import { processService } from "./process-service.ts";
+
+/** A shell line of 1 MiB and an environment beside it. */
+const maxBodyBytes = 8 * 1024 * 1024;
+
+export interface DaemonHandlerOptions {
+  readonly facts: HostFacts;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly isServer: (request: NodeRequest) => boolean;
+}
+
+export function daemonHandler(deps: VmDeps, options: DaemonHandlerOptions): NodeHandler {
+  const { facts, metrics, log, isServer } = options;
+  const rpc = createRpcListener({
+    routes: (router) => {
+      router.service(HostDaemonService, hostService(deps, facts));
+      router.service(ProcessService, processService(deps.registry));
+      router.service(FileService, fileService(deps.registry));
+    },
+    maxBodyBytes,
+    log,
+    interceptors: [metrics.interceptor, typedErrors(log), validateRequests],
+  });
+  return (request, response) => {
+    const answer = (status: number, text = "", contentType = "text/plain") => {
+      response.statusCode = status;
+      response.setHeader("content-type", contentType);
+      (response as http.ServerResponse).end(text);
+    };
+    if (!isServer(request)) {
+      const failure = problem(
+        "CREDENTIAL_INVALID",
+        "This port is for the control plane: the bearer is missing or wrong.",
+      );
+      if (!rpc.fail(request, response, failure)) answer(401);
+      return;
+    }
+    if (rpc.handle(request, response)) return;
+    switch (request.url) {
+      case "/healthz":
+        return answer(200, "ok\n");
+      case "/metrics":
+        metrics.text().then(
+          (text) => answer(200, text, metrics.contentType),
+          () => answer(500),
+        );
+        return;
+      default:
+        return answer(404);
+    }
+  };
+}

@@ -1,0 +1,120 @@
+/** HostDaemonService: what the control plane asks of this host. */
+import { randomUUID } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { ServiceImpl } from "@connectrpc/connect";
+import {
+  type HostDaemonService,
+  VmSchema,
+  VmState,
+  WatchVmsResponseSchema,
+} from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import { abortable } from "@daytonah/lib/deadline.ts";
+import { fieldProblem } from "@daytonah/lib/problem.ts";
+import { requestIdKey } from "@daytonah/lib/request-id.ts";
+import { freeMemoryMib, usableDiskMib } from "../vm/capacity.ts";
+import { deleteVm } from "../vm/delete-vm.ts";
+import { startVm } from "../vm/start-vm.ts";
+import type { VmDeps } from "../vm/vm-deps.ts";
+import type { VmRecord } from "../vm/vm-record.ts";
+
+const heartbeatMs = 5_000;
+const mib = 1024 * 1024;
+
+const states = {
+  starting: VmState.STARTING,
+  running: VmState.RUNNING,
+  failed: VmState.FAILED,
+  deleting: VmState.RUNNING, // until it is gone
+} as const satisfies Record<VmRecord["state"], VmState>;
+
+export interface HostFacts {
+  readonly hostId: string;
+  readonly version: string;
+}
+
+export function hostService(deps: VmDeps, facts: HostFacts): ServiceImpl<typeof HostDaemonService> {
+  const instanceId = randomUUID();
+  const { registry, images, size, vmm } = deps;
+  const records = () => registry.entries().map(({ record }) => record);
+  return {
+    async getHost() {
+      const { architecture, templates } = images.bundle;
+      return {
+        ...{ ...facts, instanceId, architecture },
+        driver: vmm.name,
+        hardwareIsolated: vmm.capabilities.hardwareIsolated,
+        vcpus: size.vcpus,
+        memoryMib: BigInt(size.memoryMib),
+        memoryFreeMib: BigInt(freeMemoryMib(size, records())),
+        diskFreeMib: BigInt(usableDiskMib(await deps.store.freeDiskMib())),
+        templates: templates.map(({ name, sha256, sizeBytes, description, packages }) => ({
+          ...{ name, description, packages },
+          digest: `sha256:${sha256}`,
+          diskMib: Math.ceil(sizeBytes / mib),
+        })),
+      };
+    },
+
+    async startVm(request, context) {
+      const { sandboxId, template, vcpus, memoryMib, diskMib, env } = request;
+      const started = startVm(deps, {
+        ...{ sandboxId, template, vcpus, memoryMib, diskMib, env },
+        epoch: epochOf(request.epoch),
+        requestId: context.values.get(requestIdKey),
+      });
+      const record = await abortable(started, context.signal);
+      const stages = record.state === "running" ? record.stages : [];
+      return {
+        vm: toVm(record, false),
+        stages: stages.map(({ stage, ms }) => ({ stage, duration: durationFromMs(Math.round(ms * 1000) / 1000) })),
+      };
+    },
+
+    async deleteVm({ sandboxId, epoch }, context) {
+      await abortable(deleteVm(deps, sandboxId, epochOf(epoch)), context.signal);
+      return {};
+    },
+
+    listVms: () => ({ vms: records().map((record) => toVm(record, false)) }),
+
+    async *watchVms(_, { signal }) {
+      for await (const event of registry.watch({ signal, idleMs: heartbeatMs })) {
+        const time = timestampFromDate(deps.now());
+        switch (event.t) {
+          case "vm":
+            yield create(WatchVmsResponseSchema, {
+              time,
+              event: { case: "vm", value: toVm(event.record, event.gone) },
+            });
+            break;
+          case "synced":
+            yield create(WatchVmsResponseSchema, { time, event: { case: "synced", value: {} } });
+            break;
+          case "idle":
+            yield create(WatchVmsResponseSchema, { time, event: { case: "heartbeat", value: {} } });
+            break;
+          default:
+            event satisfies never;
+        }
+      }
+    },
+  };
+}
+
+function toVm(record: VmRecord, gone: boolean) {
+  const { sandboxId, vcpus, memoryMib, diskMib } = record;
+  return create(VmSchema, {
+    ...{ sandboxId, vcpus, memoryMib, diskMib },
+    epoch: BigInt(record.epoch),
+    state: gone ? VmState.DELETED : states[record.state],
+    ...(record.state === "failed"
+      ? { failureReason: record.failure.reason, failureMessage: record.failure.message }
+      : {}),
+  });
+}
+
+function epochOf(epoch: bigint): number {
+  if (epoch > BigInt(Number.MAX_SAFE_INTEGER)) throw fieldProblem("epoch", "it is beyond what can be counted to");
+  return Number(epoch);
+}

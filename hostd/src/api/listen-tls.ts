@@ -1,0 +1,81 @@
+/**
+ * The daemon's one port: HTTP/2 over TLS, for the control plane alone. A peer must show a certificate of our authority
+ * with the server's name, and a bearer with each call.
+ */
+import { createHash, timingSafeEqual } from "node:crypto";
+import http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { http2ServerSettings, http2SessionWindowBytes } from "@daytonah/lib/http2-settings.ts";
+import type { NodeHandler, NodeRequest } from "@daytonah/lib/node-http.ts";
+
+const serverName = "dnah-server";
+
+export interface TlsIdentity {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export interface TlsListener extends AsyncDisposable {
+  readonly address: AddressInfo;
+  /** Takes no new calls, lets those under way end, and breaks them after `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface ListenTlsOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly identity: TlsIdentity;
+  readonly handler: NodeHandler;
+}
+
+export async function listenTls({ host, port, identity, handler }: ListenTlsOptions): Promise<TlsListener> {
+  const sessions = new Set<http2.ServerHttp2Session>();
+  const server = http2.createSecureServer(
+    {
+      ...http2ServerSettings,
+      ca: identity.ca,
+      cert: identity.certificate,
+      key: identity.key,
+      requestCert: true,
+      rejectUnauthorized: true,
+      minVersion: "TLSv1.3",
+      noDelay: true,
+    },
+    (request, response) => handler(request, response),
+  );
+  server.on("session", (session) => {
+    const peer = (session.socket as TLSSocket).getPeerCertificate();
+    if (peer.subject?.CN !== serverName) return session.destroy();
+    session.setLocalWindowSize(http2SessionWindowBytes);
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+  });
+  server.on("sessionError", () => undefined); // the peer's doing; its calls end with it
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+
+  const close = async (graceMs: number) => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const session of sessions) session.close();
+    const force = setTimeout(() => {
+      for (const session of sessions) session.destroy();
+    }, graceMs);
+    await closed;
+    clearTimeout(force);
+  };
+  return { address: server.address() as AddressInfo, close, [Symbol.asyncDispose]: () => close(0) };
+}
+
+/** Says whether a request carries this bearer, in the same time for every wrong one. */
+export function bearerCheck(bearer: string): (request: NodeRequest) => boolean {
+  const digestOf = (text: string) => createHash("sha256").update(text).digest();
+  const expected = digestOf(`Bearer ${bearer}`);
+  return (request) => timingSafeEqual(digestOf(request.headers.authorization ?? ""), expected);
+}

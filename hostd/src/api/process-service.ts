@@ -1,0 +1,67 @@
+/** ProcessService: programs in a sandbox, by its agent. */
+import { randomUUID } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import {
+  AttachProcessResponseSchema,
+  ExecResponseSchema,
+  type ProcessService,
+} from "@daytonah/gen/daytonah/v1/process_pb.ts";
+import { followProcess, type ProcessEvent } from "../guest/follow-process.ts";
+import type { VmRegistry } from "../vm/vm-registry.ts";
+import { startProcessCall, toProcess, toProcessEvent, toSelector } from "./process-convert.ts";
+import { meaningOf, type SandboxCall, sandboxCall } from "./sandbox-call.ts";
+
+export function processService(registry: VmRegistry): ServiceImpl<typeof ProcessService> {
+  return {
+    async *exec(request, context) {
+      const call = sandboxCall(registry, context);
+      // Always with a name: it makes a repeat after a broken connection safe.
+      const processId = request.processId || randomUUID();
+      for await (const event of eventsOf(call, startProcessCall(request, processId))) {
+        yield create(ExecResponseSchema, { event: toProcessEvent(event, processId) });
+      }
+    },
+
+    async *attachProcess(request, context) {
+      const call = sandboxCall(registry, context);
+      const { fromOffset, fromEnd } = request;
+      let processId = "";
+      const attach = {
+        case: "attachProcess" as const,
+        value: { process: toSelector(request.process), fromOffset, fromEnd },
+      };
+      for await (const event of eventsOf(call, attach)) {
+        if (event.case === "started") processId = event.value.processId;
+        yield create(AttachProcessResponseSchema, { event: toProcessEvent(event, processId) });
+      }
+    },
+
+    async sendInput({ process, offset, data, close }, context) {
+      const value = { process: toSelector(process), offset, data, close };
+      const { nextOffset } = await sandboxCall(registry, context).unary({ case: "sendInput", value }, "inputAccepted");
+      return { nextOffset };
+    },
+
+    async signalProcess({ process, signal, onlyProcess }, context) {
+      const value = { process: toSelector(process), signal, onlyProcess };
+      await sandboxCall(registry, context).command({ case: "signalProcess", value });
+      return {};
+    },
+
+    async listProcesses({ includeExited }, context) {
+      const call = sandboxCall(registry, context);
+      const list = await call.unary({ case: "listProcesses", value: { includeExited } }, "processList");
+      return { processes: list.processes.map(toProcess) };
+    },
+  };
+}
+
+async function* eventsOf(call: SandboxCall, first: Parameters<typeof followProcess>[1]): AsyncGenerator<ProcessEvent> {
+  const { agent, signal, requestId, explain } = call;
+  try {
+    yield* followProcess(agent, first, { signal, requestId, onBreak: explain });
+  } catch (error) {
+    throw await meaningOf(call.sandboxId, explain, error);
+  }
+}

@@ -1,0 +1,106 @@
+/** What every call of the data plane has in common: which VM it is for, and what a broken connection to it means. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { HandlerContext } from "@connectrpc/connect";
+import { fieldProblem, type Problem, problem } from "@daytonah/lib/problem.ts";
+import { requestIdKey } from "@daytonah/lib/request-id.ts";
+import type { AgentClient, GuestCall, GuestEventCase, GuestEventValue } from "../guest/agent-client.ts";
+import { GuestConnectionError } from "../guest/guest-connection-error.ts";
+import { failureProblem } from "../vm/start-vm.ts";
+import type { LiveVm, VmRegistry } from "../vm/vm-registry.ts";
+
+/** A connection breaks a little before the VMM's end is seen. */
+const exitNewsMs = 500;
+
+export interface SandboxCall {
+  readonly sandboxId: string;
+  readonly agent: AgentClient;
+  readonly requestId: string;
+  /** Aborts when the client goes away, and with a Problem when the VM ends. */
+  readonly signal: AbortSignal;
+  unary<C extends GuestEventCase>(call: GuestCall, expected: C): Promise<GuestEventValue<C>>;
+  command(call: GuestCall): Promise<void>;
+  /** Throws what a broken connection means where that is known: the VM died, the sandbox was deleted. */
+  explain(this: void): Promise<void>;
+}
+
+/** Finds the VM that the call's headers name. */
+export function sandboxCall(registry: VmRegistry, context: HandlerContext): SandboxCall {
+  const { live, sandboxId } = liveVm(registry, context.requestHeader);
+  const signal = AbortSignal.any([context.signal, live.ended.signal]);
+  const requestId = context.values.get(requestIdKey);
+  const options = { signal, requestId };
+  const explain = async () => {
+    if (!live.ended.signal.aborted) await sleep(exitNewsMs, undefined, { signal }).catch(() => undefined);
+    signal.throwIfAborted();
+  };
+  return {
+    sandboxId,
+    agent: live.agent,
+    requestId,
+    signal,
+    explain,
+    unary: (call, expected) => withMeaning(sandboxId, explain, () => live.agent.unary(call, expected, options)),
+    command: (call) => withMeaning(sandboxId, explain, () => live.agent.command(call, options)),
+  };
+}
+
+/** Runs work on the agent; a connection that broke becomes a Problem. */
+export async function withMeaning<T>(
+  sandboxId: string,
+  explain: () => Promise<void>,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw await meaningOf(sandboxId, explain, error);
+  }
+}
+
+export async function meaningOf(sandboxId: string, explain: () => Promise<void>, error: unknown): Promise<unknown> {
+  if (!(error instanceof GuestConnectionError)) return error;
+  try {
+    await explain();
+    return agentUnreachable(sandboxId, error);
+  } catch (meaning) {
+    return meaning;
+  }
+}
+
+function agentUnreachable(sandboxId: string, cause: GuestConnectionError): Problem {
+  return problem("AGENT_UNREACHABLE", "The agent in the sandbox's VM does not answer.", {
+    metadata: { sandbox_id: sandboxId, fault: cause.fault },
+    retryDelayMs: 1_000,
+    cause,
+  });
+}
+
+function liveVm(registry: VmRegistry, headers: Headers): { readonly live: LiveVm; readonly sandboxId: string } {
+  const sandboxId = headers.get("sandbox-id") ?? "";
+  if (!/^[a-z0-9]{1,63}$/.test(sandboxId)) {
+    throw fieldProblem("sandbox-id", "the header must name a sandbox", "Send the header `sandbox-id`.");
+  }
+  const entry = registry.get(sandboxId);
+  if (!entry) {
+    throw problem("SANDBOX_NOT_FOUND", `This host has no sandbox ${sandboxId}.`, {
+      metadata: { sandbox_id: sandboxId },
+    });
+  }
+  const { record, live } = entry;
+  const epoch = headers.get("sandbox-epoch");
+  if (epoch !== null && epoch !== String(record.epoch)) {
+    throw problem("SANDBOX_STATE_CONFLICT", `The sandbox is at epoch ${record.epoch}, and the call was for ${epoch}.`, {
+      metadata: { sandbox_id: sandboxId, state: record.state, epoch: String(record.epoch) },
+    });
+  }
+  if (record.state === "failed") throw failureProblem(record.failure);
+  if (!live || record.state !== "running" || live.ended.signal.aborted) {
+    const reason = live?.ended.signal.reason as Problem | undefined;
+    throw reason ?? notRunning(sandboxId, record.state);
+  }
+  return { live, sandboxId };
+}
+
+function notRunning(sandboxId: string, state: string): Problem {
+  return problem("SANDBOX_NOT_RUNNING", `The sandbox is ${state}.`, { metadata: { sandbox_id: sandboxId, state } });
+}

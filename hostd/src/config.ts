@@ -1,0 +1,96 @@
+/** The daemon's settings, from its environment. Read once, whole; one error lists every problem. */
+import type { LogLevel } from "@daytonah/lib/log.ts";
+
+export interface Config {
+  readonly hostId: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Images, root disks, records: what must outlive a reboot. */
+  readonly dataDir: string;
+  /** Sockets of VMs. Short: a unix socket's path has room for 108 bytes. */
+  readonly runDir: string;
+  /** Folder of a bundle to import at start; the last imported where absent. */
+  readonly bundle: string | undefined;
+  /** ca.pem, host.pem, host.key, bearer. */
+  readonly pkiDir: string;
+  readonly vmm: "auto" | "qemu" | "fake";
+  /** Program that serves a VM's vsock where it is emulated. */
+  readonly vhostDeviceVsock: string | undefined;
+  /** The agent as a program of this host, for the fake driver. */
+  readonly fakeAgent: string | undefined;
+  readonly memoryMib: number | undefined;
+  readonly vcpus: number | undefined;
+  readonly firstUid: number;
+  readonly slots: number;
+  readonly bootMs: number;
+  readonly logLevel: LogLevel;
+}
+
+/** From 1879048192 to 2147483647 no distribution and no container tool gives uids to anyone (systemd's table of uids). */
+const defaultFirstUid = 1_879_100_000;
+const longestRunDir = 60;
+
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const problems: string[] = [];
+  const text = (name: string, fallback?: string): string => {
+    const value = env[name] || fallback;
+    if (value === undefined) problems.push(`${name} is not set`);
+    return value ?? "";
+  };
+  const optional = (name: string) => env[name] || undefined;
+  const count = (name: string, least: number, most: number): number | undefined => {
+    const value = env[name];
+    if (!value) return undefined;
+    if (/^\d+$/.test(value) && Number(value) >= least && Number(value) <= most) return Number(value);
+    problems.push(`${name} is "${value}", and must be a whole number from ${least} to ${most}`);
+    return undefined;
+  };
+  const oneOf = <T extends string>(name: string, values: readonly T[], fallback: T): T => {
+    const value = (env[name] || fallback) as T;
+    if (!values.includes(value)) problems.push(`${name} is "${value}", and must be one of ${values.join(", ")}`);
+    return value;
+  };
+  const folder = (name: string, fallback?: string): string => {
+    const path = text(name, fallback);
+    if (path && !path.startsWith("/")) problems.push(`${name} is "${path}", and must be an absolute path`);
+    return path.replace(/\/+$/, "");
+  };
+
+  const config: Config = {
+    hostId: text("DNAH_HOST_ID"),
+    listen: readAddress(text("DNAH_HOSTD_LISTEN", "127.0.0.1:18048"), problems),
+    dataDir: folder("DNAH_HOSTD_DATA_DIR", "/var/lib/daytonah/hostd"),
+    runDir: folder("DNAH_HOSTD_RUN_DIR", "/run/daytonah"),
+    bundle: optional("DNAH_BUNDLE"),
+    pkiDir: folder("DNAH_PKI_DIR"),
+    vmm: oneOf("DNAH_VMM", ["auto", "qemu", "fake"], "auto"),
+    vhostDeviceVsock: optional("DNAH_VHOST_DEVICE_VSOCK"),
+    fakeAgent: optional("DNAH_FAKE_AGENT"),
+    memoryMib: count("DNAH_MEMORY_MIB", 128, 2 ** 30),
+    vcpus: count("DNAH_VCPUS", 1, 2 ** 20),
+    firstUid: count("DNAH_VM_FIRST_UID", 0x10000, 2 ** 31 - 1) ?? defaultFirstUid,
+    slots: count("DNAH_VM_SLOTS", 1, 65_536) ?? 4_096,
+    bootMs: count("DNAH_BOOT_TIMEOUT_MS", 100, 3_600_000) ?? 60_000,
+    logLevel: oneOf("DNAH_LOG_LEVEL", ["error", "warn", "info", "debug", "silent"], "info"),
+  };
+  if (config.hostId && !/^[A-Za-z0-9._-]{1,63}$/.test(config.hostId)) {
+    problems.push(`DNAH_HOST_ID is "${config.hostId}", and must be 1 to 63 of A-Z a-z 0-9 . _ -`);
+  }
+  if (config.runDir.length > longestRunDir) {
+    problems.push(
+      `DNAH_HOSTD_RUN_DIR is ${config.runDir.length} characters long, and may have ${longestRunDir}: it holds unix sockets`,
+    );
+  }
+  if (config.vmm === "fake" && !config.fakeAgent) problems.push("DNAH_VMM is fake, and DNAH_FAKE_AGENT is not set");
+  if (problems.length > 0) throw new Error(`the settings are wrong:\n  ${problems.join("\n  ")}`);
+  return Object.freeze(config);
+}
+
+function readAddress(text: string, problems: string[]): Config["listen"] {
+  const match = /^(?:\[([0-9a-f:]+)\]|([^:]+)):(\d{1,5})$/i.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) {
+    problems.push(`DNAH_HOSTD_LISTEN is "${text}", and must be <host>:<port>`);
+    return { host: "", port: 0 };
+  }
+  return { host: (match[1] ?? match[2]) as string, port };
+}

@@ -1,0 +1,121 @@
+/** The host daemon: settings -> driver -> images -> adoption -> one port. */
+import { mkdirSync, readFileSync } from "node:fs";
+import { chmod } from "node:fs/promises";
+import net from "node:net";
+import { availableParallelism, totalmem } from "node:os";
+import { join } from "node:path";
+import { createLogger } from "@daytonah/lib/log.ts";
+import { daemonHandler } from "./api/daemon-handler.ts";
+import { bearerCheck, listenTls } from "./api/listen-tls.ts";
+import { createMetrics } from "./api/metrics.ts";
+import { type Config, readConfig } from "./config.ts";
+import { agentPort, createAgentClient } from "./guest/agent-client.ts";
+import { applyCopy, probeCopyMethod } from "./host/disk/apply.ts";
+import { createCommandRunner } from "./host/exec.ts";
+import { ImageStore } from "./images/image-store.ts";
+import { selectVmm } from "./select-vmm.ts";
+import { adoptVms } from "./vm/adopt-vms.ts";
+import { hostSize } from "./vm/capacity.ts";
+import type { VmDeps } from "./vm/vm-deps.ts";
+import { VmFiles } from "./vm/vm-files.ts";
+import { VmRegistry } from "./vm/vm-registry.ts";
+import { VmStore } from "./vm/vm-store.ts";
+
+const version = "0.1.0";
+const closeGraceMs = 3_000;
+const adoptMs = 15_000;
+const mib = 1024 * 1024;
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const log = createLogger("hostd", config.logLevel);
+  const stopping = new AbortController();
+  const stopped = new Promise<void>((resolve) => {
+    for (const name of ["SIGTERM", "SIGINT"] as const) {
+      process.on(name, () => {
+        stopping.abort(new Error(`the daemon was told to stop (${name})`));
+        resolve();
+      });
+    }
+  });
+
+  mkdirSync(config.dataDir, { recursive: true });
+  await chmod(config.dataDir, 0o711); // VMs' own users pass through to their files
+  mkdirSync(config.runDir, { recursive: true });
+  using _lock = await lockDataDir(config.dataDir);
+
+  const deps = await createDeps(config, log, stopping.signal);
+  await adoptVms(deps, { signal: stopping.signal });
+  const pki = readPki(config.pkiDir);
+  const metrics = createMetrics(deps);
+  const handler = daemonHandler(deps, {
+    facts: { hostId: config.hostId, version },
+    metrics,
+    log,
+    isServer: bearerCheck(pki.bearer),
+  });
+  const listener = await listenTls({ ...config.listen, identity: pki.identity, handler });
+  const { address, port } = listener.address;
+  const url = `https://${address.includes(":") ? `[${address}]` : address}:${port}`;
+  log.info("hostd.ready", { url, driver: deps.vmm.name });
+  process.stdout.write(`ready ${url}\n`);
+
+  await stopped;
+  log.info("hostd.stopping", {});
+  // Its VMs run on: the next start of the daemon adopts them.
+  await listener.close(closeGraceMs);
+}
+
+async function createDeps(config: Config, log: VmDeps["log"], signal: AbortSignal): Promise<VmDeps> {
+  const runner = createCommandRunner();
+  const store = new VmStore(config.dataDir);
+  await store.prepare();
+  const copyMethod = await probeCopyMethod(config.dataDir);
+  const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+  const images = new ImageStore(config.dataDir, {
+    clone: (source, target) => applyCopy(runner, { source, target, owner, mode: 0o444 }, copyMethod, { signal }),
+  });
+  await images.open(config.bundle, { signal });
+  const files = new VmFiles({ runDir: config.runDir, firstUid: config.firstUid, runner, copyMethod });
+  await files.prepare();
+  const size = hostSize(availableParallelism(), Math.floor(totalmem() / mib), {
+    ...(config.vcpus === undefined ? {} : { vcpus: config.vcpus }),
+    ...(config.memoryMib === undefined ? {} : { memoryMib: config.memoryMib }),
+  });
+  const vmm = await selectVmm(config, { signal });
+  log.info("hostd.host", { ...size, copyMethod, driver: vmm.name });
+  return {
+    ...{ vmm, store, files, images, size, log },
+    registry: new VmRegistry(store, config.slots),
+    now: () => new Date(),
+    agentAt: (path) => createAgentClient({ path, port: agentPort }),
+    limits: { bootMs: config.bootMs, adoptMs, slots: config.slots },
+  };
+}
+
+/** Two daemons on one folder would end each other's VMs. The kernel takes the name back with the process. */
+async function lockDataDir(dataDir: string): Promise<Disposable> {
+  const server = net.createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause) => reject(new Error(`another hostd uses ${dataDir}: stop it first`, { cause })));
+    server.listen(`\0daytonah-hostd:${dataDir}`, resolve);
+  });
+  return { [Symbol.dispose]: () => server.close() };
+}
+
+function readPki(dir: string) {
+  const read = (name: string) => readFileSync(join(dir, name), "utf8");
+  return {
+    identity: { ca: read("ca.pem"), certificate: read("host.pem"), key: read("host.key") },
+    bearer: read("bearer").trim(),
+  };
+}
+
+try {
+  await main();
+  process.exit(0);
+} catch (error) {
+  process.stderr.write(`hostd: ${error instanceof Error ? error.message : String(error)}\n`);
+  if (process.env.DNAH_LOG_LEVEL === "debug") process.stderr.write(`${error instanceof Error ? error.stack : ""}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,68 @@
+/** What the host can give to VMs. CPU time is shared, and so offered more than once; memory is not. */
+import { problem } from "@daytonah/lib/problem.ts";
+import type { VmRecord } from "./vm-record.ts";
+
+export interface HostSize {
+  /** Virtual CPUs it offers. */
+  readonly vcpus: number;
+  /** Memory it offers. */
+  readonly memoryMib: number;
+}
+
+/** For the VMM itself: device emulation, page tables, the vsock process. */
+const overheadMibPerVm = 48;
+const vcpusPerCore = 16;
+/** For the host: its kernel, the daemon, page cache. */
+const leastReserveMib = 1024;
+const reserveShare = 0.1;
+/** Left free on the disk of VMs, so that running ones can still write when new ones are refused. */
+const diskReserveMib = 2048;
+
+export function hostSize(cores: number, totalMemoryMib: number, overrides: Partial<HostSize>): HostSize {
+  const reserve = Math.max(leastReserveMib, Math.ceil(totalMemoryMib * reserveShare));
+  return {
+    vcpus: overrides.vcpus ?? cores * vcpusPerCore,
+    memoryMib: overrides.memoryMib ?? Math.max(0, totalMemoryMib - reserve),
+  };
+}
+
+/** Failed VMs have no process any more. */
+const holdsMemory = (record: VmRecord) => record.state !== "failed";
+
+export function freeMemoryMib(size: HostSize, records: readonly VmRecord[]): number {
+  const used = records.filter(holdsMemory).reduce((sum, { memoryMib }) => sum + memoryMib + overheadMibPerVm, 0);
+  return Math.max(0, size.memoryMib - used);
+}
+
+export function usableDiskMib(freeDiskMib: number): number {
+  return Math.max(0, freeDiskMib - diskReserveMib);
+}
+
+export interface Demand {
+  readonly vcpus: number;
+  readonly memoryMib: number;
+  /** What the new disk takes at once. */
+  readonly diskMib: number;
+}
+
+/** Throws NO_CAPACITY or HOST_NO_SPACE where the host has no room for one more VM. */
+export function requireRoom(size: HostSize, records: readonly VmRecord[], freeDiskMib: number, demand: Demand): void {
+  const free = freeMemoryMib(size, records);
+  if (demand.memoryMib + overheadMibPerVm > free) {
+    throw problem("NO_CAPACITY", `The host has ${free} MiB of memory free, and ${demand.memoryMib} are asked for.`, {
+      retryDelayMs: 5_000,
+    });
+  }
+  const vcpus = records.filter(holdsMemory).reduce((sum, record) => sum + record.vcpus, 0);
+  if (vcpus + demand.vcpus > size.vcpus) {
+    throw problem("NO_CAPACITY", `The host has ${size.vcpus - vcpus} vCPUs free, and ${demand.vcpus} are asked for.`, {
+      retryDelayMs: 5_000,
+    });
+  }
+  const disk = usableDiskMib(freeDiskMib);
+  if (demand.diskMib > disk) {
+    throw problem("HOST_NO_SPACE", `The host has ${disk} MiB of disk free, and ${demand.diskMib} are needed.`, {
+      retryDelayMs: 30_000,
+    });
+  }
+}

@@ -1,0 +1,57 @@
+/** What follows when a VM ends that should run: its record says so at once, and what it left goes, but for its disk. */
+import { problem } from "@daytonah/lib/problem.ts";
+import type { AgentClient } from "../guest/agent-client.ts";
+import type { Vm, VmExit } from "../vmm/vmm.ts";
+import type { VmDeps } from "./vm-deps.ts";
+import type { VmFailure } from "./vm-record.ts";
+import type { LiveVm, VmEntry } from "./vm-registry.ts";
+
+/** Makes the VM the entry's live one. Call it right after the record says "running". */
+export function superviseVm(deps: VmDeps, entry: VmEntry, vm: Vm, agent: AgentClient): LiveVm {
+  const live: LiveVm = { vm, agent, ended: new AbortController() };
+  entry.live = live;
+  void vm.exited.then((exit) => onExit(deps, entry, live, exit));
+  return live;
+}
+
+async function onExit(deps: VmDeps, entry: VmEntry, live: LiveVm, exit: VmExit): Promise<void> {
+  const failure = vmDied(entry.sandboxId, exitText(exit));
+  live.ended.abort(problem(failure.reason, failure.message, { metadata: failure.metadata }));
+  if (entry.live === live) delete entry.live;
+  if (entry.deletion) return;
+  try {
+    await deps.registry.move(entry, { state: "failed", failure });
+    deps.log.warn("vm.died", { vm: entry.sandboxId, epoch: entry.record.epoch, exit });
+    await sweepVm(deps, entry);
+  } catch (error) {
+    if (entry.deletion) return; // a delete came in between, and cleans
+    deps.log.error("vm.died.unrecorded", { vm: entry.sandboxId, error });
+  }
+}
+
+export function vmDied(sandboxId: string, how: string): VmFailure {
+  return { reason: "VM_DIED", message: `The sandbox's VM ${how}.`, metadata: { sandbox_id: sandboxId } };
+}
+
+function exitText(exit: VmExit): string {
+  switch (exit.kind) {
+    case "poweroff":
+      return "powered off by itself";
+    case "stopped":
+      return "was stopped";
+    case "died":
+      return "ended unexpectedly"; // the detail is for the log
+    default:
+      return exit satisfies never;
+  }
+}
+
+/** Ends every process of the VM and removes its run directory. May be repeated. */
+export async function sweepVm(deps: VmDeps, entry: Pick<VmEntry, "record">): Promise<void> {
+  await sweepSlot(deps, entry.record.slot);
+}
+
+export async function sweepSlot({ vmm, files }: Pick<VmDeps, "vmm" | "files">, slot: number): Promise<void> {
+  await vmm.sweep({ dir: files.runDirOf(slot), uid: files.uidOf(slot) });
+  await files.removeRunDir(slot);
+}

@@ -1,0 +1,31 @@
+/** What the life of VMs needs; wired in main. */
+import type { Logger } from "@daytonah/lib/log.ts";
+import type { AgentClient } from "../guest/agent-client.ts";
+import type { ImageStore } from "../images/image-store.ts";
+import type { Vmm } from "../vmm/vmm.ts";
+import type { HostSize } from "./capacity.ts";
+import type { VmFiles } from "./vm-files.ts";
+import type { VmRegistry } from "./vm-registry.ts";
+import type { VmStore } from "./vm-store.ts";
+
+export interface VmDeps {
+  readonly vmm: Vmm;
+  readonly registry: VmRegistry;
+  readonly store: VmStore;
+  readonly files: VmFiles;
+  readonly images: ImageStore;
+  readonly size: HostSize;
+  readonly log: Logger;
+  readonly now: () => Date;
+  readonly agentAt: (vsockPath: string) => AgentClient;
+  readonly limits: VmLimits;
+}
+
+export interface VmLimits {
+  /** From the VMM's start to the agent's first answer. */
+  readonly bootMs: number;
+  /** For the agent of a VM that runs already to answer a daemon that was started anew. */
+  readonly adoptMs: number;
+  /** How many VMs there can be. */
+  readonly slots: number;
+}

@@ -1,0 +1,86 @@
+/** The files of VMs: root disks and run directories. Each step may be repeated. */
+import { chmod, chown, mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { problem } from "@daytonah/lib/problem.ts";
+import { applyCopy } from "../host/disk/apply.ts";
+import type { CopyMethod, Owner } from "../host/disk/plan.ts";
+import { CommandError, type CommandRunner } from "../host/exec.ts";
+
+const mib = 1024 * 1024;
+
+export interface VmFilesOptions {
+  readonly runDir: string;
+  /** uid of slot 0; each slot has the next. */
+  readonly firstUid: number;
+  readonly runner: CommandRunner;
+  readonly copyMethod: CopyMethod;
+}
+
+export class VmFiles {
+  readonly #vmsRunDir: string;
+  readonly #runner: CommandRunner;
+  readonly #copyMethod: CopyMethod;
+  readonly firstUid: number;
+
+  constructor(options: VmFilesOptions) {
+    this.#vmsRunDir = join(options.runDir, "vm");
+    this.firstUid = options.firstUid;
+    this.#runner = options.runner;
+    this.#copyMethod = options.copyMethod;
+  }
+
+  async prepare(): Promise<void> {
+    await mkdir(this.#vmsRunDir, { recursive: true, mode: 0o711 });
+    await chmod(this.#vmsRunDir, 0o711);
+  }
+
+  uidOf(slot: number): number {
+    return this.firstUid + slot;
+  }
+
+  /** Short: unix sockets below it have room for 108 bytes. */
+  runDirOf(slot: number): string {
+    return join(this.#vmsRunDir, String(slot));
+  }
+
+  async makeRunDir(slot: number): Promise<string> {
+    const dir = this.runDirOf(slot);
+    await rm(dir, { recursive: true, force: true });
+    await mkdir(dir, { mode: 0o700 });
+    const { uid, gid } = ownerOf(this.uidOf(slot));
+    await chown(dir, uid, gid);
+    return dir;
+  }
+
+  async removeRunDir(slot: number): Promise<void> {
+    await rm(this.runDirOf(slot), { recursive: true, force: true });
+  }
+
+  /** Slots that have a run directory. */
+  async usedSlots(): Promise<number[]> {
+    return (await readdir(this.#vmsRunDir)).filter((name) => /^\d+$/.test(name)).map(Number);
+  }
+
+  /** A VM's own copy of a template's disk, grown to `sizeMib`. */
+  async makeRootDisk(from: string, to: string, sizeMib: number, slot: number, signal: AbortSignal): Promise<void> {
+    try {
+      const desired = { source: from, target: to, sizeBytes: sizeMib * mib, owner: ownerOf(this.uidOf(slot)) };
+      await applyCopy(this.#runner, desired, this.#copyMethod, { signal });
+    } catch (cause) {
+      if (!isNoSpace(cause)) throw cause;
+      throw problem("HOST_NO_SPACE", "The host's disk has no room for the sandbox's disk.", { cause });
+    }
+  }
+}
+
+/** Without root (development, tests with the fake driver) everything stays ours. */
+function ownerOf(uid: number): Owner {
+  if (process.geteuid?.() === 0) return { uid, gid: uid };
+  return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+}
+
+function isNoSpace(error: unknown): boolean {
+  if (error instanceof CommandError) return error.stderr.includes("No space left on device"); // LC_ALL=C
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOSPC" || code === "EDQUOT";
+}
