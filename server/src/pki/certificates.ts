@@ -1,4 +1,6 @@
 /** X.509 by @peculiar/x509: ECDSA P-256, names in subject and SAN. */
+// tsyringe, which the library is built on, wants it in place before it loads.
+import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 import { isIP } from "node:net";
 import {
