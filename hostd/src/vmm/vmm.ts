@@ -37,6 +37,8 @@ export interface VmConfig {
   /** Guest kernel arguments, beside the driver's own. */
   readonly cmdline: readonly string[];
   readonly disks: readonly VmDisk[];
+  /** An existing cgroup (v2) for all its processes. Absent: they stay in ours. */
+  readonly cgroup?: string;
 }
 
 /** What is written down to find a VM again after a restart. Plain JSON. */
@@ -58,7 +60,7 @@ export type VmExit =
 
 export interface Vm {
   readonly handle: VmHandle;
-  /** Unix socket in front of the guest's vsock: `CONNECT <port>\n`, answered by `OK <n>\n`. */
+  /** Unix socket in front of the guest's vsock: `CONNECT <port>\n`, answered by `OK <n>\n`, or closed where nobody listens. */
   readonly vsockPath: string;
   /** Settles once, when the VMM's process is gone. Never rejects. */
   readonly exited: Promise<VmExit>;
@@ -67,8 +69,9 @@ export interface Vm {
   /** Runs the vCPUs again. Idempotent. */
   resume(options: VmmCallOptions): Promise<void>;
   /**
-   * Writes memory and device state of a paused VM into `dir` (exists, empty). Disks are the caller's to copy, while the
-   * VM is still paused. The VM stays paused; its vsock connections are broken.
+   * Writes memory and device state of a paused VM into `dir` (exists, empty). The VM is paused again when this resolves
+   * (a driver may have to run the guest for a moment, to take a device from it), so disks are the caller's to copy
+   * *after* that. Its vsock connections are broken.
    */
   snapshot(dir: string, options: VmmCallOptions): Promise<void>;
   /** Ends the VMM in order, and by force when it does not end within `graceMs`. Resolves when nothing of it is left. */
@@ -88,7 +91,10 @@ export interface Vmm {
   readonly capabilities: VmmCapabilities;
   /** Why it can't be used on this host, or undefined. */
   unavailable(options: VmmCallOptions): Promise<string | undefined>;
-  /** Starts a VM; resolves when vCPUs run and the vsock socket takes connections. On failure nothing is left of it. */
+  /**
+   * Starts a VM; resolves when vCPUs run and the vsock socket takes connections. Who then finds nobody on a port tries
+   * again: the guest's driver may be up before its agent. On failure nothing is left of it.
+   */
   boot(config: VmConfig, options: VmmCallOptions): Promise<Vm>;
   /** As boot, from a directory that `snapshot` wrote (it may be used many times). `config` has the same sizes and disk ids. */
   restore(config: VmConfig, snapshotDir: string, options: VmmCallOptions): Promise<Vm>;
@@ -96,4 +102,6 @@ export interface Vmm {
   adopt(handle: VmHandle, options: VmmCallOptions): Promise<Vm | undefined>;
   /** Removes whatever a VM with this config left: processes, sockets, memory file. Idempotent; for VMs without a handle. */
   sweep(config: Pick<VmConfig, "dir" | "uid">): Promise<void>;
+  /** Lets go of all VMs, which run on, to be adopted later: the orderly end of hostd. Their `exited` never settles then. */
+  close(): void;
 }
