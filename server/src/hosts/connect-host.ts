@@ -1,0 +1,89 @@
+/** HostClient over Connect on HTTP/2 with mutual TLS and a bearer. */
+import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
+import { requestIdHeader } from "@daytonah/lib/request-id.ts";
+import type { CallOptions, HostClient } from "./host-client.ts";
+import { type HostAddress, tlsOptionsOf } from "./host-tls.ts";
+
+export interface ConnectHost extends HostClient, Disposable {}
+
+const shortMs = 10_000;
+const startMs = 180_000;
+const deleteMs = 60_000;
+/** The daemon sends a heartbeat each 5 s. A host that froze is found out by this, not by the kernel's retransmissions. */
+const silenceMs = 12_000;
+
+export function createConnectHost(host: HostAddress): ConnectHost {
+  const sessionManager = new Http2SessionManager(host.url, {}, tlsOptionsOf(host));
+  const authenticate: Interceptor = (next) => (request) => {
+    request.header.set("authorization", `Bearer ${host.credentials.bearer}`);
+    return next(request);
+  };
+  const client = createClient(
+    HostDaemonService,
+    createConnectTransport({ baseUrl: host.url, httpVersion: "2", sessionManager, interceptors: [authenticate] }),
+  );
+
+  async function call<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw hostProblem(host.hostId, error);
+    }
+  }
+
+  return {
+    hostId: host.hostId,
+    getHost: (options) => call(() => client.getHost({}, callOptions(options, shortMs))),
+    startVm: (spec, options) =>
+      call(() => client.startVm({ ...spec, env: { ...spec.env } }, callOptions(options, startMs))),
+    deleteVm: (id, options) =>
+      call(async () => {
+        await client.deleteVm({ ...id }, callOptions(options, deleteMs));
+      }),
+    async *watchVms(options) {
+      const silence = setTimeout(() => sessionManager.abort(new Error(`silent for ${silenceMs} ms`)), silenceMs);
+      try {
+        for await (const event of client.watchVms({}, callOptions(options))) {
+          silence.refresh();
+          yield event;
+        }
+      } catch (error) {
+        throw hostProblem(host.hostId, error);
+      } finally {
+        clearTimeout(silence);
+      }
+    },
+    [Symbol.dispose]: () => sessionManager.abort(),
+  };
+}
+
+function callOptions({ signal, requestId }: CallOptions, timeoutMs?: number) {
+  return {
+    ...(signal ? { signal } : {}),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(requestId ? { headers: { [requestIdHeader]: requestId } } : {}),
+  };
+}
+
+/** What the host said, or HOST_UNAVAILABLE where it said nothing of its own. */
+export function hostProblem(hostId: string, error: unknown): Problem {
+  const known = problemOf(error);
+  if (known) return known;
+  const connectError = ConnectError.from(error);
+  // A refusal without our detail: another epoch, say. The host did answer.
+  if (connectError.code === Code.FailedPrecondition) {
+    return problem("SANDBOX_STATE_CONFLICT", "The host has this sandbox in another epoch.", { cause: error });
+  }
+  return hostUnavailable(hostId, error);
+}
+
+export function hostUnavailable(hostId: string, cause?: unknown): Problem {
+  return problem("HOST_UNAVAILABLE", `The host ${hostId} does not answer.`, {
+    metadata: { host_id: hostId },
+    retryDelayMs: 2_000,
+    cause,
+  });
+}

@@ -1,0 +1,192 @@
+/** A host in memory, for tests: the second implementation of HostClient, and what a test's daemon answers from. */
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type GetHostResponse,
+  GetHostResponseSchema,
+  StartVmResponseSchema,
+  type Vm,
+  VmSchema,
+  VmState,
+  type WatchVmsResponse,
+  WatchVmsResponseSchema,
+} from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import { problem } from "@daytonah/lib/problem.ts";
+import type { HostClient, VmId } from "./host-client.ts";
+
+export interface FakeHost extends HostClient {
+  /** What there is, by sandbox. */
+  readonly vms: ReadonlyMap<string, Vm>;
+  /** Every StartVm and DeleteVm that arrived, such as "start abc 1". */
+  readonly calls: readonly string[];
+  /** StartVm waits for what this returns; rejecting is its failure. */
+  onStart: (id: VmId) => Promise<void>;
+  /** False: every call fails as if nobody listened, and watchers are cut off. */
+  reachable: boolean;
+  /** The VMM is killed. */
+  kill(sandboxId: string): void;
+  /** The host's record of it vanishes, as after a reinstallation. */
+  forget(sandboxId: string): void;
+  /** Cuts off the watchers, as a restart of the daemon does. */
+  cutWatchers(): void;
+}
+
+export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> = {}): FakeHost {
+  const vms = new Map<string, Vm>();
+  const refused = new Map<string, bigint>();
+  const starts = new Map<string, Promise<void>>();
+  const calls: string[] = [];
+  const watchers = new Set<Watcher>();
+  let reachable = true;
+
+  const unreachable = () =>
+    problem("HOST_UNAVAILABLE", `The host ${hostId} does not answer.`, {
+      metadata: { host_id: hostId },
+      retryDelayMs: 2_000,
+    });
+  const demandReachable = () => {
+    if (!reachable) throw unreachable();
+  };
+  const tell = (vm: Vm) => {
+    for (const watcher of watchers) watcher.push(create(WatchVmsResponseSchema, { event: { case: "vm", value: vm } }));
+  };
+  const put = (vm: Vm) => {
+    vms.set(vm.sandboxId, vm);
+    tell(vm);
+  };
+  const cutWatchers = () => {
+    for (const watcher of watchers) watcher.fail(unreachable());
+  };
+
+  const host: FakeHost = {
+    hostId,
+    vms,
+    calls,
+    onStart: async () => undefined,
+    get reachable() {
+      return reachable;
+    },
+    set reachable(value) {
+      reachable = value;
+      if (!value) cutWatchers();
+    },
+    cutWatchers,
+
+    async getHost() {
+      demandReachable();
+      return create(GetHostResponseSchema, {
+        hostId,
+        architecture: "x86_64",
+        driver: "fake",
+        vcpus: 16,
+        memoryMib: 16_384n,
+        memoryFreeMib: 16_384n,
+        diskFreeMib: 100_000n,
+        templates: [{ name: "base", digest: `sha256:${"0".repeat(64)}`, diskMib: 2048, description: "For tests." }],
+        version: "0.0.0",
+        instanceId: "1",
+        ...offer,
+      } as GetHostResponse);
+    },
+
+    async startVm(spec) {
+      demandReachable();
+      const { sandboxId, epoch } = spec;
+      calls.push(`start ${sandboxId} ${epoch}`);
+      if ((refused.get(sandboxId) ?? 0n) >= epoch || (vms.get(sandboxId)?.epoch ?? 0n) > epoch) {
+        throw problem("SANDBOX_STATE_CONFLICT", "This epoch was ended.");
+      }
+      if (vms.get(sandboxId)?.epoch !== epoch) {
+        const { template: _, env: __, ...size } = spec;
+        put(create(VmSchema, { ...size, state: VmState.STARTING }));
+        starts.set(sandboxId, host.onStart(spec));
+      }
+      try {
+        await starts.get(sandboxId);
+      } catch (error) {
+        const vm = vms.get(sandboxId);
+        if (vm) put({ ...vm, state: VmState.FAILED, failureReason: "BOOT_FAILED", failureMessage: String(error) });
+        throw error;
+      }
+      demandReachable();
+      const vm = vms.get(sandboxId);
+      if (vm?.epoch !== epoch) throw problem("SANDBOX_STATE_CONFLICT", "It was deleted while it started.");
+      if (vm.state === VmState.STARTING) put({ ...vm, state: VmState.RUNNING });
+      return create(StartVmResponseSchema, {
+        vm: vms.get(sandboxId) as Vm,
+        stages: [{ stage: "vmm", duration: durationFromMs(1) }],
+      });
+    },
+
+    async deleteVm({ sandboxId, epoch }) {
+      demandReachable();
+      calls.push(`delete ${sandboxId} ${epoch}`);
+      const vm = vms.get(sandboxId);
+      if (vm && vm.epoch > epoch) throw problem("SANDBOX_STATE_CONFLICT", "It has a higher epoch.");
+      refused.set(sandboxId, epoch);
+      if (!vm) return;
+      vms.delete(sandboxId);
+      tell({ ...vm, state: VmState.DELETED });
+    },
+
+    async *watchVms({ signal }) {
+      demandReachable();
+      const watcher = createWatcher(signal);
+      watchers.add(watcher);
+      try {
+        for (const vm of [...vms.values()]) yield create(WatchVmsResponseSchema, { event: { case: "vm", value: vm } });
+        yield create(WatchVmsResponseSchema, { event: { case: "synced", value: {} } });
+        yield* watcher.events;
+      } finally {
+        watchers.delete(watcher);
+      }
+    },
+
+    kill(sandboxId) {
+      const vm = vms.get(sandboxId);
+      if (!vm) throw new Error(`the fake host has no ${sandboxId}`);
+      put({ ...vm, state: VmState.FAILED, failureReason: "VM_DIED", failureMessage: "The VM's process was killed." });
+    },
+
+    forget(sandboxId) {
+      vms.delete(sandboxId);
+    },
+  };
+  return host;
+}
+
+interface Watcher {
+  push(event: WatchVmsResponse): void;
+  fail(error: Error): void;
+  readonly events: AsyncIterable<WatchVmsResponse>;
+}
+
+function createWatcher(signal: AbortSignal | undefined): Watcher {
+  const queue: WatchVmsResponse[] = [];
+  let failure: Error | undefined;
+  let wake = () => {};
+  const fail = (error: Error) => {
+    failure ??= error;
+    wake();
+  };
+  signal?.addEventListener("abort", () => fail(signal.reason as Error), { once: true });
+  return {
+    push(event) {
+      queue.push(event);
+      wake();
+    },
+    fail,
+    events: (async function* () {
+      for (;;) {
+        const event = queue.shift();
+        if (event) yield event;
+        else if (failure) throw failure;
+        else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
+    })(),
+  };
+}

@@ -1,0 +1,85 @@
+/** What every HostClient does, whatever is behind it. */
+import { VmState as State, type VmState, type WatchVmsResponse } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import { problemOf } from "@daytonah/lib/problem.ts";
+import { describe, expect, test } from "vitest";
+import type { FakeHost } from "./fake-host.ts";
+import type { HostClient } from "./host-client.ts";
+
+export interface HostUnderTest extends AsyncDisposable {
+  readonly client: HostClient;
+  /** What is at the other end. */
+  readonly host: FakeHost;
+}
+
+const spec = {
+  sandboxId: "s1",
+  epoch: 1n,
+  template: "base",
+  vcpus: 1,
+  memoryMib: 128,
+  diskMib: 0,
+  env: { A: "b" },
+};
+
+export function describeHostClient(name: string, open: () => Promise<HostUnderTest>): void {
+  describe(name, () => {
+    test("says what the host is", async () => {
+      await using under = await open();
+      expect((await under.client.getHost({})).hostId).toBe("h1");
+    });
+
+    test("starts a VM once for one epoch", async () => {
+      await using under = await open();
+      const [first, second] = await Promise.all([under.client.startVm(spec, {}), under.client.startVm(spec, {})]);
+      expect([first.vm?.state, second.vm?.state]).toEqual([State.RUNNING, State.RUNNING]);
+      expect(under.host.vms.size).toBe(1);
+    });
+
+    test("refuses a start whose epoch was deleted", async () => {
+      await using under = await open();
+      await under.client.deleteVm({ sandboxId: "s1", epoch: 1n }, {});
+      expect(await reasonOf(under.client.startVm(spec, {}))).toBe("SANDBOX_STATE_CONFLICT");
+      expect(under.host.vms.size).toBe(0);
+    });
+
+    test("deletes a VM twice without complaint", async () => {
+      await using under = await open();
+      await under.client.startVm(spec, {});
+      await under.client.deleteVm({ sandboxId: "s1", epoch: 1n }, {});
+      await under.client.deleteVm({ sandboxId: "s1", epoch: 1n }, {});
+      expect(under.host.vms.size).toBe(0);
+    });
+
+    test("is HOST_UNAVAILABLE where nobody answers, with a time to try again", async () => {
+      await using under = await open();
+      under.host.reachable = false;
+      const error = await under.client.startVm(spec, {}).catch(problemOf);
+      expect(error).toMatchObject({ reason: "HOST_UNAVAILABLE", options: { retryDelayMs: 2_000 } });
+    });
+
+    test("tells what there is, then what changes, then that it is cut off", async () => {
+      await using under = await open();
+      await under.client.startVm(spec, {});
+      const events = under.client.watchVms({})[Symbol.asyncIterator]();
+      expect(await next(events)).toEqual(["s1", State.RUNNING]);
+      expect(await next(events)).toBe("synced");
+      under.host.kill("s1");
+      expect(await next(events)).toEqual(["s1", State.FAILED]);
+      under.host.cutWatchers();
+      expect(await reasonOf(events.next())).toBe("HOST_UNAVAILABLE");
+    });
+  });
+}
+
+async function next(events: AsyncIterator<WatchVmsResponse>): Promise<[string, VmState] | string | undefined> {
+  const { value } = await events.next();
+  const event = (value as WatchVmsResponse).event;
+  return event.case === "vm" ? [event.value.sandboxId, event.value.state] : event.case;
+}
+
+async function reasonOf(call: Promise<unknown>): Promise<string | undefined> {
+  return call.then(
+    () => expect.fail("the call should have failed"),
+    (error: unknown) => problemOf(error)?.reason,
+  );
+}

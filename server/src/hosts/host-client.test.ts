@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { makeAuthority, makeLeaf } from "../pki/certificates.ts";
+import { openServerPki, type ServerPki } from "../pki/server-pki.ts";
+import { startHostDaemon } from "../testing/host-daemon.ts";
+import { tempDir } from "../testing/temp-dir.ts";
+import { createConnectHost } from "./connect-host.ts";
+import { createFakeHost } from "./fake-host.ts";
+import { describeHostClient } from "./host-client.contract.ts";
+
+async function testPki(): Promise<ServerPki> {
+  using dir = tempDir();
+  return await openServerPki(dir.path, Date.now());
+}
+
+describeHostClient("the fake", async () => {
+  const host = createFakeHost("h1");
+  return { client: host, host, [Symbol.asyncDispose]: async () => undefined };
+});
+
+describeHostClient("Connect over mutual TLS", async () => {
+  const stack = new AsyncDisposableStack();
+  const host = createFakeHost("h1");
+  const daemon = stack.use(await startHostDaemon({ pki: await testPki(), host }));
+  const client = stack.use(createConnectHost(daemon.address));
+  return { client, host, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+});
+
+test("a host with another's certificate is not believed", async () => {
+  await using daemon = await startHostDaemon({ pki: await testPki(), host: createFakeHost("h2") });
+  using client = createConnectHost({ ...daemon.address, hostId: "h1" });
+  await expect(client.getHost({})).rejects.toMatchObject({ reason: "HOST_UNAVAILABLE" });
+});
+
+test("the daemon refuses a client of another authority, and one of ours that is not the server", async () => {
+  const pki = await testPki();
+  await using daemon = await startHostDaemon({ pki, host: createFakeHost("h1") });
+  const strangers = [await makeAuthority(Date.now()), pki.authority];
+  for (const authority of strangers) {
+    const leaf = await makeLeaf(authority, { name: "someone", use: "client", now: Date.now() });
+    const credentials = { ...daemon.address.credentials, certificate: leaf.certificate, key: leaf.key };
+    using client = createConnectHost({ ...daemon.address, credentials });
+    await expect(client.getHost({})).rejects.toMatchObject({ reason: "HOST_UNAVAILABLE" });
+  }
+});

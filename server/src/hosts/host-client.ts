@@ -1,0 +1,36 @@
+/** The port to one host's daemon: the calls of daytonah.host.v1 that the control plane makes. */
+import type { GetHostResponse, StartVmResponse, WatchVmsResponse } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+
+export interface HostClient {
+  readonly hostId: string;
+  getHost(options: CallOptions): Promise<GetHostResponse>;
+  /** Idempotent by id and epoch. A Problem where the host answered; HOST_UNAVAILABLE where nobody knows what it did. */
+  startVm(spec: VmSpec, options: CallOptions): Promise<StartVmResponse>;
+  /** Idempotent, also for a VM that never was. Resolves when nothing is left of it. */
+  deleteVm(id: VmId, options: CallOptions): Promise<void>;
+  /** Every VM, `synced`, then changes; ends or throws when the host is gone. */
+  watchVms(options: CallOptions): AsyncIterable<WatchVmsResponse>;
+}
+
+export interface VmId {
+  readonly sandboxId: string;
+  readonly epoch: bigint;
+}
+
+export interface VmSpec extends VmId {
+  readonly template: string;
+  readonly vcpus: number;
+  readonly memoryMib: number;
+  readonly diskMib: number;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  readonly requestId?: string;
+}
+
+/** The hosts we know, by id. */
+export interface HostClients {
+  get(hostId: string): HostClient | undefined;
+}

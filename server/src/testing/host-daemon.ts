@@ -1,0 +1,98 @@
+/** A host's daemon for tests: HostDaemonService from a FakeHost, and data-plane services, over HTTP/2 with mutual TLS. */
+import http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { Code, ConnectError, type ConnectRouter, type Interceptor } from "@connectrpc/connect";
+import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import { http2ServerSettings, http2SessionWindowBytes } from "@daytonah/lib/http2-settings.ts";
+import { typedErrors } from "@daytonah/lib/interceptors.ts";
+import { silentLogger } from "@daytonah/lib/log.ts";
+import { createRpcListener } from "@daytonah/lib/rpc-listener.ts";
+import type { FakeHost } from "../hosts/fake-host.ts";
+import type { HostAddress } from "../hosts/host-tls.ts";
+import { makeLeaf } from "../pki/certificates.ts";
+import { type ServerPki, serverName } from "../pki/server-pki.ts";
+
+export interface HostDaemon extends AsyncDisposable {
+  readonly address: HostAddress;
+  /** Ends every connection at once, as kill -9 does. */
+  cutConnections(): void;
+}
+
+export interface HostDaemonOptions {
+  readonly pki: ServerPki;
+  readonly host: FakeHost;
+  /** Further services. */
+  readonly routes?: (router: ConnectRouter) => void;
+}
+
+export async function startHostDaemon({ pki, host, routes }: HostDaemonOptions): Promise<HostDaemon> {
+  const leaf = await makeLeaf(pki.authority, { name: host.hostId, use: "server", now: Date.now() });
+  const bearer = pki.bearerOf(host.hostId);
+  const demandBearer: Interceptor = (next) => (request) => {
+    if (request.header.get("authorization") !== `Bearer ${bearer}`)
+      throw new ConnectError("bearer", Code.Unauthenticated);
+    return next(request);
+  };
+  const rpc = createRpcListener({
+    routes(router) {
+      router.service(HostDaemonService, {
+        getHost: () => host.getHost({}),
+        startVm: (request) => host.startVm(request, {}),
+        deleteVm: async (request) => {
+          await host.deleteVm(request, {});
+          return {};
+        },
+        watchVms: (_, context) => host.watchVms({ signal: context.signal }),
+      });
+      routes?.(router);
+    },
+    maxBodyBytes: 8 * 1024 * 1024,
+    log: silentLogger,
+    interceptors: [typedErrors(silentLogger), demandBearer],
+  });
+  const server = http2.createSecureServer(
+    {
+      ca: pki.authority.certificate,
+      cert: leaf.certificate,
+      key: leaf.key,
+      requestCert: true,
+      rejectUnauthorized: true,
+      ...http2ServerSettings,
+    },
+    (request, response) => {
+      const peer = (request.stream.session?.socket as TLSSocket | undefined)?.getPeerCertificate().subject?.CN;
+      if (peer !== serverName) request.stream.session?.destroy();
+      else if (!rpc.handle(request, response)) response.writeHead(404).end();
+    },
+  );
+  const sessions = new Set<http2.ServerHttp2Session>();
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.setLocalWindowSize(http2SessionWindowBytes);
+    session.once("close", () => sessions.delete(session));
+    session.on("error", () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const cutConnections = () => {
+    for (const session of sessions) session.destroy();
+  };
+  return {
+    address: {
+      hostId: host.hostId,
+      url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      credentials: {
+        authority: pki.authority.certificate,
+        certificate: pki.client.certificate,
+        key: pki.client.key,
+        bearer,
+      },
+    },
+    cutConnections,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      cutConnections();
+      await closed;
+    },
+  };
+}
