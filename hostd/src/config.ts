@@ -19,14 +19,14 @@ export interface Config {
   readonly fakeAgent: string | undefined;
   readonly memoryMib: number | undefined;
   readonly vcpus: number | undefined;
-  readonly firstUid: number;
-  readonly slots: number;
+  /** First of the uids of VMs; derived from dataDir where absent. */
+  readonly firstUid: number | undefined;
+  /** For guests' memory: on tmpfs. */
+  readonly memoryDir: string;
   readonly bootMs: number;
   readonly logLevel: LogLevel;
 }
 
-/** From 1879048192 to 2147483647 no distribution and no container tool gives uids to anyone (systemd's table of uids). */
-const defaultFirstUid = 1_879_100_000;
 const longestRunDir = 60;
 
 export function readConfig(env: NodeJS.ProcessEnv): Config {
@@ -67,8 +67,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     fakeAgent: optional("DNAH_FAKE_AGENT"),
     memoryMib: count("DNAH_MEMORY_MIB", 128, 2 ** 30),
     vcpus: count("DNAH_VCPUS", 1, 2 ** 20),
-    firstUid: count("DNAH_VM_FIRST_UID", 0x10000, 2 ** 31 - 1) ?? defaultFirstUid,
-    slots: count("DNAH_VM_SLOTS", 1, 65_536) ?? 4_096,
+    firstUid: count("DNAH_VM_FIRST_UID", 0x10000, 2 ** 31 - 4_097),
+    memoryDir: folder("DNAH_MEMORY_DIR", "/dev/shm/daytonah"),
     bootMs: count("DNAH_BOOT_TIMEOUT_MS", 100, 3_600_000) ?? 60_000,
     logLevel: oneOf("DNAH_LOG_LEVEL", ["error", "warn", "info", "debug", "silent"], "info"),
   };

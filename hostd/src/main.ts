@@ -4,22 +4,24 @@ import { chmod } from "node:fs/promises";
 import net from "node:net";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
-import { createLogger } from "@daytonah/lib/log.ts";
+import { createLogger, type Logger } from "@daytonah/lib/log.ts";
 import { daemonHandler } from "./api/daemon-handler.ts";
 import { bearerCheck, listenTls } from "./api/listen-tls.ts";
 import { createMetrics } from "./api/metrics.ts";
 import { type Config, readConfig } from "./config.ts";
 import { agentPort, createAgentClient } from "./guest/agent-client.ts";
 import { applyCopy, probeCopyMethod } from "./host/disk/apply.ts";
-import { createCommandRunner } from "./host/exec.ts";
+import { type CommandRunner, createCommandRunner } from "./host/exec.ts";
 import { ImageStore } from "./images/image-store.ts";
-import { selectVmm } from "./select-vmm.ts";
 import { adoptVms } from "./vm/adopt-vms.ts";
 import { hostSize } from "./vm/capacity.ts";
+import { readUidRange, uidsPerDaemon } from "./vm/uid-range.ts";
 import type { VmDeps } from "./vm/vm-deps.ts";
 import { VmFiles } from "./vm/vm-files.ts";
 import { VmRegistry } from "./vm/vm-registry.ts";
 import { VmStore } from "./vm/vm-store.ts";
+import { createQemuDriver } from "./vmm/qemu/driver.ts";
+import type { Vmm } from "./vmm/vmm.ts";
 
 const version = "0.1.0";
 const closeGraceMs = 3_000;
@@ -42,9 +44,14 @@ async function main(): Promise<void> {
   mkdirSync(config.dataDir, { recursive: true });
   await chmod(config.dataDir, 0o711); // VMs' own users pass through to their files
   mkdirSync(config.runDir, { recursive: true });
-  using _lock = await lockDataDir(config.dataDir);
+  using _folder = await lockName(config.dataDir, `another hostd uses ${config.dataDir}: stop it first`);
+  const firstUid = await readUidRange(config.dataDir, config.firstUid);
+  using _uids = await lockName(
+    `uid ${firstUid}`,
+    `another hostd uses the uids from ${firstUid} on: set DNAH_VM_FIRST_UID`,
+  );
 
-  const deps = await createDeps(config, log, stopping.signal);
+  const deps = await createDeps(config, firstUid, log, stopping.signal);
   await adoptVms(deps, { signal: stopping.signal });
   const pki = readPki(config.pkiDir);
   const metrics = createMetrics(deps);
@@ -64,9 +71,10 @@ async function main(): Promise<void> {
   log.info("hostd.stopping", {});
   // Its VMs run on: the next start of the daemon adopts them.
   await listener.close(closeGraceMs);
+  deps.vmm.close();
 }
 
-async function createDeps(config: Config, log: VmDeps["log"], signal: AbortSignal): Promise<VmDeps> {
+async function createDeps(config: Config, firstUid: number, log: Logger, signal: AbortSignal): Promise<VmDeps> {
   const runner = createCommandRunner();
   const store = new VmStore(config.dataDir);
   await store.prepare();
@@ -76,29 +84,47 @@ async function createDeps(config: Config, log: VmDeps["log"], signal: AbortSigna
     clone: (source, target) => applyCopy(runner, { source, target, owner, mode: 0o444 }, copyMethod, { signal }),
   });
   await images.open(config.bundle, { signal });
-  const files = new VmFiles({ runDir: config.runDir, firstUid: config.firstUid, runner, copyMethod });
+  const files = new VmFiles({ runDir: config.runDir, firstUid, runner, copyMethod });
   await files.prepare();
   const size = hostSize(availableParallelism(), Math.floor(totalmem() / mib), {
     ...(config.vcpus === undefined ? {} : { vcpus: config.vcpus }),
     ...(config.memoryMib === undefined ? {} : { memoryMib: config.memoryMib }),
   });
-  const vmm = await selectVmm(config, { signal });
-  log.info("hostd.host", { ...size, copyMethod, driver: vmm.name });
+  const vmm = await selectVmm(config, runner, images.bundle.architecture, signal);
+  log.info("hostd.host", { ...size, copyMethod, firstUid, driver: vmm.name });
   return {
     ...{ vmm, store, files, images, size, log },
-    registry: new VmRegistry(store, config.slots),
+    registry: new VmRegistry(store, uidsPerDaemon),
     now: () => new Date(),
     agentAt: (path) => createAgentClient({ path, port: agentPort }),
-    limits: { bootMs: config.bootMs, adoptMs, slots: config.slots },
+    limits: { bootMs: config.bootMs, adoptMs, slots: uidsPerDaemon },
   };
 }
 
-/** Two daemons on one folder would end each other's VMs. The kernel takes the name back with the process. */
-async function lockDataDir(dataDir: string): Promise<Disposable> {
+/** The driver this host can use. */
+async function selectVmm(
+  config: Config,
+  runner: CommandRunner,
+  architecture: "x86_64" | "aarch64",
+  signal: AbortSignal,
+): Promise<Vmm> {
+  const vmm = createQemuDriver({
+    ...{ runner, architecture },
+    qemuBinary: `qemu-system-${architecture}`,
+    vhostDeviceVsockBinary: config.vhostDeviceVsock ?? "vhost-device-vsock",
+    memoryDir: config.memoryDir,
+  });
+  const lack = await vmm.unavailable({ signal });
+  if (lack !== undefined) throw new Error(`the driver ${vmm.name} can't be used: ${lack}`);
+  return vmm;
+}
+
+/** Holds a name on this machine; the kernel takes it back with the process. */
+async function lockName(name: string, taken: string): Promise<Disposable> {
   const server = net.createServer();
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause) => reject(new Error(`another hostd uses ${dataDir}: stop it first`, { cause })));
-    server.listen(`\0daytonah-hostd:${dataDir}`, resolve);
+    server.once("error", (cause) => reject(new Error(taken, { cause })));
+    server.listen(`\0daytonah-hostd:${name}`, resolve);
   });
   return { [Symbol.dispose]: () => server.close() };
 }

@@ -4,7 +4,7 @@
  * file is the only truth, so that an upload goes on after a restart of the daemon.
  */
 import { createHash } from "node:crypto";
-import type { FileInfo } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
+import { type FileInfo, FileType } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
 import type { UploadPiece } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import { fieldProblem, problem, problemOf } from "@daytonah/lib/problem.ts";
 import type { SandboxCall } from "./sandbox-call.ts";
@@ -56,8 +56,8 @@ export class Uploads {
         metadata: { expected_offset: String(expected) },
       });
     }
-    // A piece of no bytes still makes the file.
-    if (end > expected || size === undefined) await writeAt(call, half, offset, request.data);
+    if (size === undefined) await this.#begin(call, half, request);
+    else if (end > expected) await writeAt(call, half, offset, request.data);
     if (!last) return undefined;
     if (expected > end) {
       throw problem("INPUT_GAP", `The upload has ${expected} bytes already, and its last piece ends at ${end}.`, {
@@ -65,8 +65,10 @@ export class Uploads {
       });
     }
     const { path: source, user } = half;
-    await this.#keepMode(call, half, request.path);
-    const info = await call.unary({ case: "moveFile", value: { source, destination: request.path, user } }, "fileInfo");
+    const target = await statOrUndefined(call, request);
+    // As with a write in one call, a link stays, and what it points to changes.
+    const destination = target?.symlinkTarget || request.path;
+    const info = await call.unary({ case: "moveFile", value: { source, destination, user } }, "fileInfo");
     this.#finished.delete(key);
     this.#finished.set(key, { end, info });
     const oldest = this.#finished.keys().next().value;
@@ -74,12 +76,11 @@ export class Uploads {
     return info;
   }
 
-  /** An existing file keeps its permission bits, as with a write in one call. */
-  async #keepMode(call: SandboxCall, half: WriteTarget, path: string): Promise<void> {
-    const info = await statOrUndefined(call, { ...half, path });
-    if (!info || info.mode === (half.mode || 0o644)) return;
-    const value = { path: half.path, user: half.user, mode: info.mode & 0o7777 };
-    await call.command({ case: "setAttributes", value });
+  /** Makes the half-written file; an existing target passes its permission bits on to it. */
+  async #begin(call: SandboxCall, half: WriteTarget, request: UploadRequest): Promise<void> {
+    const target = await statOrUndefined(call, request);
+    const mode = target?.type === FileType.FILE ? target.mode & 0o7777 : request.mode;
+    await writeAt(call, { ...half, mode }, 0n, request.data);
   }
 }
 

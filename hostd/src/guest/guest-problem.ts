@@ -49,9 +49,9 @@ export function guestProblem(error: GuestError): Problem {
   });
 }
 
-/** "start_process.cwd" is the public request's "cwd": both requests name their fields alike. */
+/** "start_process.cwd" is the public request's "cwd": both name their fields alike, but for the move that ends an upload. */
 function publicField(field: string): string {
-  const path = field.slice(field.indexOf(".") + 1);
+  const path = field.startsWith("move_file.") ? "path" : field.slice(field.indexOf(".") + 1);
   return /^[a-z0-9_.[\]]{1,128}$/.test(path) ? path : "";
 }
 

@@ -1,7 +1,7 @@
 /** The host's own images, by content: `<data>/images/<sha256>`. VMs open them read-only, under their own users. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Bundle, type BundleFile, type BundleTemplate, filesOf, readBundle } from "./bundle.ts";
 
@@ -63,13 +63,23 @@ export class ImageStore {
   async #import(from: string, { file, sha256 }: BundleFile, signal: AbortSignal): Promise<void> {
     const path = this.pathOf(sha256);
     if (await stat(path).catch(() => undefined)) return;
+    const source = join(from, file);
     const half = `${path}.import`;
-    await this.#deps.clone(join(from, file), half, signal);
-    const found = await digest(half, signal);
-    if (found !== sha256) {
-      await rm(half, { force: true });
-      throw new Error(`${join(from, file)} has sha256 ${found}, and bundle.json says ${sha256}: build the bundle anew`);
+    await rm(half, { force: true });
+    // A second name for the very file needs no check: the build named it by its content, and never writes it again.
+    const linked = await link(source, half).then(
+      () => true,
+      () => false,
+    );
+    if (!linked) {
+      await this.#deps.clone(source, half, signal);
+      const found = await digest(half, signal);
+      if (found !== sha256) {
+        await rm(half, { force: true });
+        throw new Error(`${source} has sha256 ${found}, and bundle.json says ${sha256}: build the bundle anew`);
+      }
     }
+    await chmod(half, 0o444);
     await rename(half, path);
   }
 }
