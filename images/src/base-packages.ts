@@ -19,6 +19,8 @@ export const requestedPackages: Readonly<Record<PackageGroup, readonly string[]>
     "iproute2",
     "kmod", // modprobe, for Docker and FUSE inside the guest.
     "less",
+    "login",
+    "mount", // Debian requires it but does not call it essential.
     "netbase", // /etc/services and /etc/protocols.
     "nodejs",
     "procps",

@@ -49,11 +49,13 @@ export async function buildBundle(options: BuildOptions, { signal, progress }: B
     );
   });
   await mkdir(root, { recursive: true });
-  await checkHost(root);
+  const committed = parseLock(text, path);
+  // A cached template asks neither for root nor for space.
+  if (!(await exists(join(root, "artifacts", `base-${await templateKey(committed)}`)))) await checkHost(root);
   const mirrors = chooseMirrors(process.env, await readHostSources());
   const context = { signal, progress };
   const { lock, drifted } = await makeUsableLock(
-    { root, lock: parseLock(text, path), mirrors, strict: options.locked ?? false },
+    { root, lock: committed, mirrors, strict: options.locked ?? false },
     context,
   );
   const toolbox = await openToolbox(root, lock, architecture, signal);

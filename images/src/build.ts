@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { architectureOf } from "./architecture.ts";
 import { buildBundle } from "./build-bundle.ts";
 import { BuildError } from "./build-error.ts";
+import { parseCommandLine } from "./command-line.ts";
 
 const usage = `usage: node images/src/build.ts [--agent <path to invm>] [--out <dir>] [--locked] [--json]
 
@@ -13,7 +13,7 @@ Builds guest kernel, initramfs, module disk and base template from images/lock, 
   --json    print {"dir", "bundle"} instead`;
 
 async function main(signal: AbortSignal): Promise<void> {
-  const { values } = parseArgs({
+  const { values } = parseCommandLine({
     options: {
       agent: { type: "string" },
       out: { type: "string" },

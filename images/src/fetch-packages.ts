@@ -52,13 +52,23 @@ export async function fetchPackages(
     await rename(file, packagePath(root, item));
   }
   if (code === 0) return;
-  const said = `${stdout.toString()}\n${stderr}`
-    .split("\n")
-    .filter((line) => /^(E|Err|W):|^\s+(404|410)|Hash Sum/i.test(line));
-  const first = said[0]?.replace(/^E:\s*/, "").trim() ?? "no reason given";
-  if (said.some((line) => /\b(404|410)\b|File not found/i.test(line))) throw new PackageGone(first);
+  const lines = `${stdout.toString()}\n${stderr}`.split("\n");
+  if (lines.some((line) => /\b(404|410)\b|File not found/i.test(line))) {
+    const gone: string[] = [];
+    for (const item of missing) {
+      if (!(await exists(packagePath(root, item)))) gone.push(`${item.name} ${item.version}`);
+    }
+    throw new PackageGone(
+      gone.length > 3 ? `${gone.slice(0, 3).join(", ")} and ${gone.length - 3} more` : gone.join(", "),
+    );
+  }
+  const reason =
+    lines
+      .find((line) => /^E:/.test(line))
+      ?.replace(/^E:\s*/, "")
+      .trim() ?? `${aptHelper} ended with exit code ${code}`;
   throw new BuildError(
-    `could not fetch packages: ${first}; check the network or set DNAH_DEBIAN_MIRROR to a Debian mirror that answers`,
+    `could not fetch packages (${reason}): check the network, or set DNAH_DEBIAN_MIRROR to a Debian mirror that answers`,
   );
 }
 

@@ -1,9 +1,9 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { architectureOf } from "./architecture.ts";
 import { BuildError } from "./build-error.ts";
 import { cacheDirOf, createScratch } from "./cache.ts";
+import { parseCommandLine } from "./command-line.ts";
 import { formatLock, parseLock } from "./lock.ts";
 import { defaultSuite, lockPath } from "./lock-path.ts";
 import { chooseMirrors, readHostSources } from "./mirror.ts";
@@ -12,7 +12,7 @@ import { resolveLock } from "./resolve-lock.ts";
 const usage = "usage: node images/src/refresh-lock.ts [--arch amd64|arm64]... [--suite bookworm]";
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values } = parseCommandLine({
     options: { arch: { type: "string", multiple: true }, suite: { type: "string" }, help: { type: "boolean" } },
   });
   if (values.help) return void console.log(usage);

@@ -32,16 +32,16 @@ export async function makeUsableLock(
       if (!(error instanceof PackageGone)) throw error;
       if (strict) {
         throw new BuildError(
-          `the mirror no longer has a locked package (${error.message}), and --locked forbids another: refresh the lock with \`node images/src/refresh-lock.ts\`, or set DNAH_DEBIAN_MIRROR to one that keeps it`,
+          `the mirror no longer has what is locked (${error.message}), and --locked forbids another: refresh the lock with \`node images/src/refresh-lock.ts\`, or set DNAH_DEBIAN_MIRROR to one that keeps it`,
         );
       }
       progress(
-        `warning: the mirror no longer has a locked package (${error.message}); building from present versions, so the bytes will differ from the lock's`,
+        `warning: the mirror no longer has what is locked (${error.message}); building from present versions, so the bytes will differ from the lock's`,
       );
     }
   } else
     progress(
-      "warning: the mirror no longer has a locked package; building from the versions resolved within the last day",
+      "warning: the mirror no longer has what is locked; building from the versions resolved within the last day",
     );
   const present = held ?? (await resolvePresent(options, driftPath, { signal, progress }));
   await fetchPackages(root, present.packages, mirrors, { signal, progress });
