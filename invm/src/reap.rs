@@ -10,9 +10,9 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, poll};
 
-use crate::{agent::Agent, conn::timeout_of, error::Fault, serve::spawn_thread};
+use crate::{agent::Agent, conn::timeout_of, error::Fault, serve::spawn_thread, sys};
 
-/// Also without a child that ended, records that are too old go.
+/// Also without a child that ended, records that are too old go, and memory that is not needed.
 const TIDY: Duration = Duration::from_secs(30);
 
 /// Blocks SIGCHLD for this thread and those it starts later, so that the reaper alone sees it.
@@ -31,7 +31,9 @@ pub fn start_reaper(agent: &'static Agent) -> Result<(), Fault> {
     let run = move || loop {
         agent.processes.reap();
         let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-        let _ = poll(&mut fds, timeout_of(Some(TIDY)));
+        if poll(&mut fds, timeout_of(Some(TIDY))) == Ok(0) {
+            sys::trim_heap();
+        }
         // Before reaping, so that a child that ends meanwhile rings again.
         let _ = signals.read_signal();
     };

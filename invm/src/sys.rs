@@ -47,6 +47,12 @@ pub fn tune_heap() {
     }
 }
 
+/// Gives freed memory back to the kernel.
+pub fn trim_heap() {
+    // SAFETY: releases only what is free, under the allocator's own lock.
+    unsafe { libc::malloc_trim(0) };
+}
+
 /// Steps the wall clock.
 pub fn set_wall_clock(since_epoch: Duration) -> nix::Result<()> {
     let time = libc::timespec {

@@ -215,7 +215,7 @@ fn a_full_pipe_holds_only_its_own_call() {
         let sender = scope.spawn(|| send(&agent, "slow", 0, &data, true));
         std::thread::sleep(Duration::from_millis(50));
         agent.assert_alive();
-        assert_eq!(send(&agent, "slow", 0, b"xx", false).is_ok(), true);
+        assert!(send(&agent, "slow", 0, b"xx", false).is_ok());
         std::fs::write(agent.folder.join("gate"), b"").unwrap();
         assert_eq!(sender.join().unwrap().unwrap(), 1 << 20);
     });
@@ -267,6 +267,9 @@ fn a_background_child_with_the_pipe_open_does_not_delay_the_exit() {
     let chatty =
         agent.start_process(shell("chatty", "(while sleep 0.02; do echo .; done) & echo now")).unwrap();
     assert!(chatty.text().starts_with("now\n") && begin.elapsed() < Duration::from_secs(4));
+    let begin = Instant::now();
+    agent.start_process(shell("flood", "yes & sleep 0.1")).unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
     assert!(list(&agent, false).is_empty());
 }
 

@@ -42,6 +42,8 @@ impl Bell {
 struct Slot {
     id: u64,
     position: u64,
+    /// Once the process is over: where this reader's part ends, whatever is left behind still writes.
+    stop: Option<u64>,
     progress: Instant,
     waiting: bool,
     lost: bool,
@@ -101,8 +103,9 @@ impl Output {
             From::Offset(offset) => offset.clamp(inner.ring.start(), inner.ring.end()),
             From::End => inner.ring.end(),
         };
-        let slot =
-            Slot { id, position, progress: Instant::now(), waiting: false, lost: false, bell: bell.clone() };
+        let stop = inner.finished.map(|_| inner.ring.end());
+        let progress = Instant::now();
+        let slot = Slot { id, position, stop, progress, waiting: false, lost: false, bell: bell.clone() };
         inner.slots.push(slot);
         Ok(Reader { output: self.clone(), id, bell, first_offset: position })
     }
@@ -148,6 +151,7 @@ impl Output {
         let mut inner = self.lock();
         let end_offset = inner.ring.end();
         inner.finished.get_or_insert(ProcessExited { end_offset, ..exited });
+        inner.slots.iter_mut().for_each(|slot| slot.stop = Some(end_offset));
         inner.ring.shrink();
         inner.wake_readers();
     }
@@ -203,7 +207,9 @@ impl Reader {
         if slot.lost {
             return Taken::Lost;
         }
-        let pieces = inner.ring.read(slot.position, limit, PIECE);
+        let limit =
+            slot.stop.map_or(limit as u64, |stop| stop.saturating_sub(slot.position).min(limit as u64));
+        let pieces = inner.ring.read(slot.position, limit as usize, PIECE);
         if let Some(last) = pieces.last() {
             slot.position = last.offset + last.data.len() as u64;
             slot.progress = Instant::now();
@@ -212,8 +218,8 @@ impl Reader {
             }
             return Taken::Pieces(pieces);
         }
-        if let Some(exited) = inner.finished {
-            return Taken::Finished(exited);
+        if let (Some(exited), Some(end_offset)) = (inner.finished, slot.stop) {
+            return Taken::Finished(ProcessExited { end_offset, ..exited });
         }
         slot.waiting = true;
         Taken::Nothing
