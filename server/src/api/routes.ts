@@ -1,0 +1,24 @@
+/** The control plane's own services. */
+import type { ConnectRouter } from "@connectrpc/connect";
+import { HostService } from "@daytonah/gen/daytonah/v1/host_pb.ts";
+import { ApiKeyService, OrganizationService } from "@daytonah/gen/daytonah/v1/organization_pb.ts";
+import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { TemplateService } from "@daytonah/gen/daytonah/v1/template_pb.ts";
+import type { ServiceDeps } from "../services/deps.ts";
+import { createApiKeyService } from "./api-key-service.ts";
+import { createHostService } from "./host-service.ts";
+import { createOrganizationService } from "./organization-service.ts";
+import { createSandboxService } from "./sandbox-service.ts";
+import { createTemplateService } from "./template-service.ts";
+
+export const apiServices = [SandboxService, TemplateService, HostService, OrganizationService, ApiKeyService] as const;
+
+export function apiRoutes(deps: ServiceDeps, tokenKey: string): (router: ConnectRouter) => void {
+  return (router) => {
+    router.service(SandboxService, createSandboxService(deps, tokenKey));
+    router.service(TemplateService, createTemplateService(deps.db));
+    router.service(HostService, createHostService(deps.db));
+    router.service(OrganizationService, createOrganizationService(deps.db));
+    router.service(ApiKeyService, createApiKeyService(deps.db));
+  };
+}

@@ -1,0 +1,69 @@
+/** Sandboxes: rows to protobuf, requests to inputs. */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  type CreateSandboxRequest,
+  SandboxState as ProtoState,
+  type Sandbox,
+  SandboxSchema,
+  type StageTimeSchema,
+} from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import type { SandboxRow } from "../db/sandboxes.ts";
+import type { SandboxState } from "../domain/sandbox-state.ts";
+import type { CreateSandboxInput } from "../services/create-sandbox.ts";
+import type { Stage } from "../services/start-sandbox.ts";
+
+const protoStates = {
+  creating: ProtoState.CREATING,
+  running: ProtoState.RUNNING,
+  pausing: ProtoState.PAUSING,
+  paused: ProtoState.PAUSED,
+  archiving: ProtoState.ARCHIVING,
+  archived: ProtoState.ARCHIVED,
+  resuming: ProtoState.RESUMING,
+  lost: ProtoState.LOST,
+  failed: ProtoState.FAILED,
+  deleting: ProtoState.DELETING,
+  deleted: ProtoState.DELETED,
+} as const satisfies Record<SandboxState, ProtoState>;
+
+export function sandboxFromRow(row: SandboxRow): Sandbox {
+  return create(SandboxSchema, {
+    id: row.id,
+    state: protoStates[row.state],
+    template: row.template,
+    resources: { vcpus: row.vcpus, memoryMib: row.memory_mib, diskMib: row.disk_mib },
+    metadata: { ...row.metadata },
+    createTime: timestampFromDate(row.create_time),
+    stateTime: timestampFromDate(row.state_time),
+    epoch: BigInt(row.epoch),
+    hostId: row.host_id ?? "",
+    hardwareIsolated: row.hardware_isolated,
+    ...(row.state === "failed"
+      ? { failure: { reason: row.failure_reason ?? "", message: row.failure_message ?? "" } }
+      : {}),
+  });
+}
+
+/** The rule in the proto has let known states through only. */
+export function statesFromProto(states: readonly number[]): readonly SandboxState[] {
+  const entries = Object.entries(protoStates) as [SandboxState, ProtoState][];
+  return entries.filter(([, proto]) => states.includes(proto)).map(([state]) => state);
+}
+
+export function createInputOf(orgId: string, request: CreateSandboxRequest): CreateSandboxInput {
+  return {
+    orgId,
+    template: request.template || "base",
+    vcpus: request.resources?.vcpus || 1,
+    memoryMib: request.resources?.memoryMib || 512,
+    diskMib: request.resources?.diskMib ?? 0,
+    env: request.env,
+    metadata: request.metadata,
+    idempotencyKey: request.idempotencyKey,
+  };
+}
+
+export function stageToProto({ stage, ms }: Stage): MessageInitShape<typeof StageTimeSchema> {
+  return { stage, duration: durationFromMs(ms) };
+}

@@ -1,0 +1,54 @@
+/** daytonah.v1.SandboxService. */
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { listSandboxes, sandboxOf } from "../db/sandboxes.ts";
+import { accessTokenOf } from "../domain/access-token.ts";
+import { createSandbox } from "../services/create-sandbox.ts";
+import { deleteSandbox } from "../services/delete-sandbox.ts";
+import type { ServiceDeps } from "../services/deps.ts";
+import { sandboxNotFound } from "../services/sandbox-problems.ts";
+import { callerOf, callOf } from "./interceptors.ts";
+import { pageOf, sizeOfPage, timePositionOf } from "./paging.ts";
+import { createInputOf, sandboxFromRow, stageToProto, statesFromProto } from "./sandbox-convert.ts";
+
+export function createSandboxService(deps: ServiceDeps, tokenKey: string): ServiceImpl<typeof SandboxService> {
+  return {
+    async createSandbox(request, context) {
+      const input = createInputOf(callerOf(context).orgId, request);
+      const { row, stages, replayed } = await createSandbox(deps, input, callOf(context));
+      return {
+        sandbox: sandboxFromRow(row),
+        accessToken: accessTokenOf(tokenKey, row.id, row.token_generation),
+        stages: stages.map(stageToProto),
+        replayed,
+      };
+    },
+
+    async getSandbox({ sandboxId }, context) {
+      const row = await sandboxOf(deps.db, callerOf(context).orgId, sandboxId);
+      if (!row || row.state === "deleted") throw sandboxNotFound(sandboxId);
+      return { sandbox: sandboxFromRow(row) };
+    },
+
+    async listSandboxes(request, context) {
+      const rows = await listSandboxes(deps.db, {
+        orgId: callerOf(context).orgId,
+        states: statesFromProto(request.states),
+        metadata: request.metadata,
+        after: timePositionOf("sandboxes", request),
+        limit: sizeOfPage(request) + 1,
+      });
+      const { page, nextPageToken } = pageOf("sandboxes", rows, request, (row) => [
+        String(row.create_time.getTime()),
+        row.id,
+      ]);
+      return { sandboxes: page.map(sandboxFromRow), nextPageToken };
+    },
+
+    async deleteSandbox({ sandboxId, idempotencyKey }, context) {
+      const { orgId } = callerOf(context);
+      await deleteSandbox(deps, { orgId, sandboxId, idempotencyKey }, context.signal);
+      return {};
+    },
+  };
+}

@@ -1,0 +1,23 @@
+/** The scope that each rpc needs. What is not here is refused. */
+import type { Scope } from "../domain/scope.ts";
+
+const table: Readonly<Record<string, Scope>> = {
+  "daytonah.v1.SandboxService/CreateSandbox": "sandboxes:write",
+  "daytonah.v1.SandboxService/GetSandbox": "sandboxes:read",
+  "daytonah.v1.SandboxService/ListSandboxes": "sandboxes:read",
+  "daytonah.v1.SandboxService/DeleteSandbox": "sandboxes:write",
+  "daytonah.v1.TemplateService/ListTemplates": "sandboxes:read",
+  "daytonah.v1.HostService/ListHosts": "admin",
+  "daytonah.v1.OrganizationService/CreateOrganization": "admin",
+  "daytonah.v1.OrganizationService/ListOrganizations": "admin",
+  "daytonah.v1.ApiKeyService/CreateApiKey": "keys:write",
+  "daytonah.v1.ApiKeyService/ListApiKeys": "keys:write",
+  "daytonah.v1.ApiKeyService/RevokeApiKey": "keys:write",
+};
+
+/** Every call of the data plane; a sandbox's own access token does as well. */
+export const dataPlaneScope: Scope = "sandboxes:write";
+
+export function scopeOfRpc(service: string, method: string): Scope | undefined {
+  return table[`${service}/${method}`];
+}

@@ -1,0 +1,14 @@
+/** What this server itself sees of each host. */
+export interface HostStatus {
+  readonly hostId: string;
+  /** Its list was held against the rows, and its stream is open. */
+  connected: boolean;
+  /** When it was last heard, by our clock; when we began to listen, before that. */
+  heardAt: number;
+}
+
+export type HostStatuses = ReadonlyMap<string, HostStatus>;
+
+export function createHostStatuses(hostIds: readonly string[], now: number): HostStatuses {
+  return new Map(hostIds.map((hostId) => [hostId, { hostId, connected: false, heardAt: now }]));
+}

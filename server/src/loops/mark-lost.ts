@@ -1,0 +1,37 @@
+/** Says of silent hosts that they are, and that their sandboxes are lost. Not after a mere outage of the database. */
+import { markUnreachable } from "../db/hosts.ts";
+import { moveSandbox, sandboxesOnSilentHosts } from "../db/sandboxes.ts";
+import type { ServiceDeps } from "../services/deps.ts";
+import type { HostStatuses } from "./host-statuses.ts";
+import { repeat } from "./repeat.ts";
+
+/** After this, no new sandbox is placed on it. */
+const unreachableMs = 7_000;
+/** After this, its sandboxes are lost. */
+const lostMs = 20_000;
+
+export function createMarkLost(deps: ServiceDeps, statuses: HostStatuses) {
+  return {
+    run: ({ signal }: { readonly signal: AbortSignal }) =>
+      repeat({ name: "mark-lost", everyMs: 1_000, clock: deps.clock, log: deps.log, signal }, () =>
+        markLost(deps, statuses),
+      ),
+  };
+}
+
+/** One turn; exported for tests. The row's seen_time is the newest of all servers, `heardAt` is this server's own. */
+export async function markLost(deps: ServiceDeps, statuses: HostStatuses): Promise<void> {
+  const silentFor = (hostId: string, ms: number) => {
+    const status = statuses.get(hostId);
+    return status !== undefined && deps.clock.now() - status.heardAt > ms;
+  };
+  for (const { hostId } of statuses.values()) {
+    if (silentFor(hostId, unreachableMs)) await markUnreachable(deps.db, hostId, unreachableMs);
+  }
+  if (![...statuses.keys()].some((hostId) => silentFor(hostId, lostMs))) return;
+  for (const row of await sandboxesOnSilentHosts(deps.db, lostMs)) {
+    if (!silentFor(row.host_id ?? "", lostMs)) continue;
+    const moved = await moveSandbox(deps.db, { id: row.id, epoch: row.epoch, to: "lost", from: ["running"] });
+    if (moved) deps.log.warn("sandbox.lost", { sandbox: row.id, host: row.host_id });
+  }
+}

@@ -1,0 +1,40 @@
+/** Finishes or undoes the creates that a server left when it died, or that a silent host left open. */
+import { takeAbandoned } from "../db/claims.ts";
+import { moveSandbox, type SandboxRow } from "../db/sandboxes.ts";
+import { abandonCreate } from "../services/delete-sandbox.ts";
+import type { ServiceDeps } from "../services/deps.ts";
+import { startSandbox } from "../services/start-sandbox.ts";
+import { repeat } from "./repeat.ts";
+
+/** Then a create with a key gives up too. */
+const giveUpMs = 10 * 60_000;
+
+export function createRepairCreates(deps: ServiceDeps) {
+  return {
+    run: ({ signal }: { readonly signal: AbortSignal }) =>
+      repeat({ name: "repair-creates", everyMs: 1_000, clock: deps.clock, log: deps.log, signal }, () =>
+        repairCreates(deps),
+      ),
+  };
+}
+
+/** One turn; exported for tests. */
+export async function repairCreates(deps: ServiceDeps): Promise<void> {
+  const rows = await takeAbandoned(deps.db, "creating", 50);
+  for (const row of rows) {
+    void deps.background
+      .run(repairCreate(deps, row))
+      .catch((error: unknown) => deps.log.debug("sandbox.repair_delayed", { sandbox: row.id, error }));
+  }
+}
+
+async function repairCreate(deps: ServiceDeps, row: SandboxRow): Promise<void> {
+  deps.log.info("sandbox.create_repaired", { sandbox: row.id, keyed: row.keyed });
+  if (!row.keyed) return abandonCreate(deps, row);
+  if (deps.clock.now() - row.create_time.getTime() > giveUpMs) {
+    const failure = { reason: "HOST_UNAVAILABLE", message: "Its host did not answer while it was being created." };
+    await moveSandbox(deps.db, { id: row.id, epoch: row.epoch, to: "failed", from: ["creating"], failure });
+    return;
+  }
+  await startSandbox(deps, row, "");
+}

@@ -1,0 +1,70 @@
+/** Follows one host: what it is, which VMs it has, and each change; connects again for as long as the server lives. */
+import type { GetHostResponse, Vm } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import { type HostReport, saveHost } from "../db/hosts.ts";
+import type { HostClient } from "../hosts/host-client.ts";
+import type { ServiceDeps } from "../services/deps.ts";
+import { applyVm, reconcileHost, sandboxesToFind } from "../services/reconcile-host.ts";
+import type { HostStatus } from "./host-statuses.ts";
+
+const retryMs = [100, 250, 500, 1_000, 2_000];
+/** How often the host's free disk and templates are asked for. */
+const refreshMs = 5_000;
+
+export function createWatchHost(deps: ServiceDeps, host: HostClient, status: HostStatus) {
+  return {
+    async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+      let failures = 0;
+      while (!signal.aborted) {
+        try {
+          await follow(deps, host, status, signal);
+        } catch (error) {
+          if (!signal.aborted && failures === 0) deps.log.warn("host.unreachable", { host: host.hostId, error });
+        }
+        failures = status.connected ? 0 : failures + 1;
+        status.connected = false;
+        const waitMs = retryMs[Math.min(failures, retryMs.length - 1)] ?? 0;
+        await deps.clock.sleep(waitMs, { signal }).catch(() => undefined);
+      }
+    },
+  };
+}
+
+/** Until the stream ends or anything fails, the database too: the next one begins with the whole list again. */
+async function follow(deps: ServiceDeps, host: HostClient, status: HostStatus, signal: AbortSignal): Promise<void> {
+  const toFind = await sandboxesToFind(deps, host.hostId);
+  await refresh(deps, host, signal);
+  let refreshedAt = deps.clock.now();
+  const vms = new Map<string, Vm>();
+  for await (const { event } of host.watchVms({ signal })) {
+    status.heardAt = deps.clock.now();
+    if (event.case === "vm") {
+      if (status.connected) await applyVm(deps, host, event.value);
+      else vms.set(event.value.sandboxId, event.value);
+    } else if (event.case === "synced") {
+      await reconcileHost(deps, host, toFind, vms);
+      status.connected = true;
+      deps.log.info("host.connected", { host: host.hostId, vms: vms.size });
+    }
+    if (deps.clock.now() - refreshedAt >= refreshMs) {
+      await refresh(deps, host, signal);
+      refreshedAt = deps.clock.now();
+    }
+  }
+}
+
+async function refresh({ db }: ServiceDeps, host: HostClient, signal: AbortSignal): Promise<void> {
+  const response = await host.getHost({ signal });
+  if (response.hostId !== host.hostId) throw new Error(`the host ${host.hostId} says it is ${response.hostId}`);
+  await saveHost(db, reportOf(response));
+}
+
+function reportOf(host: GetHostResponse): HostReport {
+  const templates = host.templates.map(({ name, digest, diskMib, description, packages }) => ({
+    name,
+    digest,
+    diskMib,
+    description,
+    packages,
+  }));
+  return { ...host, id: host.hostId, templates };
+}

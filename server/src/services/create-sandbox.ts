@@ -1,0 +1,105 @@
+/** Makes a sandbox: a row in one transaction, then its VM. docs/sandbox-life.md has every way this can be cut short. */
+import { abortable } from "@daytonah/lib/deadline.ts";
+import { problem } from "@daytonah/lib/problem.ts";
+import { takeKey } from "../db/idempotency.ts";
+import { insertSandbox, type SandboxRow } from "../db/sandboxes.ts";
+import { newSandboxId } from "../domain/ids.ts";
+import { awaitCreated } from "./await-created.ts";
+import { abandonCreate } from "./delete-sandbox.ts";
+import type { ServiceDeps } from "./deps.ts";
+import { digestOf, idempotencyKeyReused } from "./idempotent.ts";
+import { PlacementRace, place } from "./place.ts";
+import { type Stage, startSandbox } from "./start-sandbox.ts";
+
+export interface CreateSandboxInput {
+  readonly orgId: string;
+  readonly template: string;
+  readonly vcpus: number;
+  readonly memoryMib: number;
+  readonly diskMib: number;
+  readonly env: Readonly<Record<string, string>>;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Empty: none. */
+  readonly idempotencyKey: string;
+}
+
+export interface CreatedSandbox {
+  readonly row: SandboxRow;
+  readonly stages: readonly Stage[];
+  readonly replayed: boolean;
+}
+
+export interface CallerOptions {
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+  readonly requestId: string;
+}
+
+const rpc = "CreateSandbox";
+const placementTries = 10;
+
+export async function createSandbox(
+  deps: ServiceDeps,
+  input: CreateSandboxInput,
+  { signal, requestId }: CallerOptions,
+): Promise<CreatedSandbox> {
+  const calledAt = deps.clock.now();
+  const begun = await beginCreate(deps, input);
+  if (begun.t === "replay") {
+    return { row: await awaitCreated(deps, begun.sandboxId, signal), stages: [], replayed: true };
+  }
+  const queue: Stage = { stage: "queue", ms: deps.clock.now() - calledAt };
+  const start = deps.background.run(startSandbox(deps, begun.row, requestId));
+  try {
+    const { row, stages } = await abortable(start, signal);
+    return { row, stages: [queue, ...stages], replayed: false };
+  } catch (error) {
+    if (signal.aborted && !begun.row.keyed) void deps.background.run(abandonCreate(deps, begun.row)).catch(logged);
+    throw error;
+  }
+
+  function logged(error: unknown): void {
+    deps.log.warn("sandbox.abandon_delayed", { sandbox: begun.t === "new" ? begun.row.id : "", error });
+  }
+}
+
+type Begun = { readonly t: "new"; readonly row: SandboxRow } | { readonly t: "replay"; readonly sandboxId: string };
+
+async function beginCreate(deps: ServiceDeps, input: CreateSandboxInput): Promise<Begun> {
+  for (let left = placementTries; ; left--) {
+    try {
+      return await tryBegin(deps, input);
+    } catch (error) {
+      if (!(error instanceof PlacementRace)) throw error;
+      if (left === 1) throw problem("NO_CAPACITY", "Others take the hosts' last room.", { retryDelayMs: 1_000 });
+    }
+  }
+}
+
+/** Key, row, room on the host and event: all or nothing. A refusal leaves no key behind. */
+async function tryBegin({ db }: ServiceDeps, input: CreateSandboxInput): Promise<Begun> {
+  return db.transaction().execute(async (tx) => {
+    const id = newSandboxId();
+    const { idempotencyKey, ...request } = input;
+    const keyed = idempotencyKey !== "";
+    if (keyed) {
+      const digest = digestOf(request);
+      const taken = await takeKey(tx, { orgId: input.orgId, rpc, key: idempotencyKey, digest, resultId: id });
+      if (taken.t === "reused") throw idempotencyKeyReused(idempotencyKey);
+      if (taken.t === "replay") return { t: "replay", sandboxId: taken.resultId };
+    }
+    const { hostId, hardwareIsolated, size } = await place(tx, input);
+    const row = await insertSandbox(tx, {
+      id,
+      orgId: input.orgId,
+      template: input.template,
+      ...size,
+      metadata: input.metadata,
+      env: input.env,
+      hostId,
+      hardwareIsolated,
+      keyed,
+    });
+    return { t: "new", row };
+  });
+}

@@ -1,0 +1,88 @@
+/** Deletes a sandbox in any state: decided in the database first, then done on its host. */
+import { abortable } from "@daytonah/lib/deadline.ts";
+import { releaseClaim, takeClaim } from "../db/claims.ts";
+import { takeKey } from "../db/idempotency.ts";
+import { moveSandbox, type SandboxRow, sandboxById, sandboxOf } from "../db/sandboxes.ts";
+import type { DbOrTx } from "../db/schema.ts";
+import type { ServiceDeps } from "./deps.ts";
+import { hostOf } from "./host-of.ts";
+import { digestOf, idempotencyKeyReused } from "./idempotent.ts";
+import { sandboxNotFound, stateConflict } from "./sandbox-problems.ts";
+
+export interface DeleteSandboxInput {
+  readonly orgId: string;
+  readonly sandboxId: string;
+  /** Empty: none. */
+  readonly idempotencyKey: string;
+}
+
+const rpc = "DeleteSandbox";
+
+export async function deleteSandbox(deps: ServiceDeps, input: DeleteSandboxInput, signal: AbortSignal): Promise<void> {
+  const begun = await deps.db.transaction().execute((tx) => beginDelete(tx, input));
+  if (begun.t === "ours") return abortable(deps.background.run(finishDelete(deps, begun.row)), signal);
+  const byUs = await finishOrAwait(deps, input.sandboxId, signal);
+  if (!byUs && begun.t === "another's") throw sandboxNotFound(input.sandboxId);
+}
+
+type Begun =
+  | { readonly t: "ours"; readonly row: SandboxRow }
+  /** The same call again: its answer is the first one's. */
+  | { readonly t: "replay" }
+  | { readonly t: "another's" };
+
+async function beginDelete(tx: DbOrTx, input: DeleteSandboxInput): Promise<Begun> {
+  const { orgId, sandboxId, idempotencyKey } = input;
+  if (idempotencyKey !== "") {
+    const digest = digestOf({ sandboxId });
+    const taken = await takeKey(tx, { orgId, rpc, key: idempotencyKey, digest, resultId: sandboxId });
+    if (taken.t === "reused") throw idempotencyKeyReused(idempotencyKey);
+    if (taken.t === "replay") return { t: "replay" };
+  }
+  // Again, where it moved between our look and our move: each time it is further along, so this ends.
+  for (let left = 10; left > 0; left--) {
+    const row = await sandboxOf(tx, orgId, sandboxId);
+    if (!row || row.state === "deleted") throw sandboxNotFound(sandboxId);
+    if (row.state === "deleting") return { t: "another's" };
+    const moved = await moveSandbox(tx, { id: row.id, epoch: row.epoch, to: "deleting" });
+    if (moved) return { t: "ours", row: moved };
+  }
+  throw stateConflict(await sandboxById(tx, sandboxId), sandboxId);
+}
+
+/** Until it is deleted. True where whoever was at it had given up, and we did it. */
+async function finishOrAwait(deps: ServiceDeps, sandboxId: string, signal: AbortSignal): Promise<boolean> {
+  for (let waitMs = 20; ; waitMs = Math.min(200, waitMs * 1.5)) {
+    const row = await sandboxById(deps.db, sandboxId);
+    if (row?.state !== "deleting") return false;
+    const taken = await takeClaim(deps.db, sandboxId);
+    if (taken) {
+      await abortable(deps.background.run(finishDelete(deps, taken)), signal);
+      return true;
+    }
+    await deps.clock.sleep(waitMs, { signal });
+  }
+}
+
+/** The row is in deleting and claimed by us. May be repeated after a crash. */
+export async function finishDelete(deps: ServiceDeps, row: SandboxRow): Promise<void> {
+  using _ = deps.claims.hold(row.id);
+  try {
+    if (row.host_id !== null) {
+      await hostOf(deps, row).deleteVm({ sandboxId: row.id, epoch: BigInt(row.epoch) }, {});
+    }
+    await moveSandbox(deps.db, { id: row.id, epoch: row.epoch, to: "deleted" });
+  } catch (error) {
+    // For finish-deletes or the next caller; where even this fails, the claim runs out.
+    await releaseClaim(deps.db, row.id).catch(() => undefined);
+    throw error;
+  }
+  deps.log.debug("sandbox.deleted", { sandbox: row.id });
+}
+
+/** A create that nobody waits for any more and nobody could find again. */
+export async function abandonCreate(deps: ServiceDeps, row: SandboxRow): Promise<void> {
+  const move = { id: row.id, epoch: row.epoch, to: "deleting" } as const;
+  const moved = await moveSandbox(deps.db, { ...move, from: ["creating", "running"] });
+  if (moved) await finishDelete(deps, moved);
+}

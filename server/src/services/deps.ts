@@ -1,0 +1,16 @@
+/** What the services work with. */
+import type { Logger } from "@daytonah/lib/log.ts";
+import type { Db } from "../db/schema.ts";
+import type { Clock } from "../domain/clock.ts";
+import type { HostClients } from "../hosts/host-client.ts";
+import type { Background } from "./background.ts";
+import type { HeldClaims } from "./held-claims.ts";
+
+export interface ServiceDeps {
+  readonly db: Db;
+  readonly hosts: HostClients;
+  readonly clock: Clock;
+  readonly claims: HeldClaims;
+  readonly background: Background;
+  readonly log: Logger;
+}

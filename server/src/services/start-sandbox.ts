@@ -1,0 +1,98 @@
+/** The second half of a create: StartVm, then creating → running or failed. May be repeated after a crash. */
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
+import { releaseClaim } from "../db/claims.ts";
+import { moveSandbox, type SandboxRow, sandboxById } from "../db/sandboxes.ts";
+import type { VmSpec } from "../hosts/host-client.ts";
+import { abandonCreate } from "./delete-sandbox.ts";
+import type { ServiceDeps } from "./deps.ts";
+import { hostOf } from "./host-of.ts";
+import { failureOf, stateConflict } from "./sandbox-problems.ts";
+
+export interface Stage {
+  readonly stage: string;
+  readonly ms: number;
+}
+
+export interface StartedSandbox {
+  readonly row: SandboxRow;
+  readonly stages: readonly Stage[];
+}
+
+/** The row is in creating and claimed by us. */
+export async function startSandbox(deps: ServiceDeps, row: SandboxRow, requestId: string): Promise<StartedSandbox> {
+  using _ = deps.claims.hold(row.id);
+  const stages = await startVm(deps, row, requestId);
+  const running = await moveSandbox(deps.db, { id: row.id, epoch: row.epoch, to: "running" });
+  if (running) {
+    deps.log.debug("sandbox.running", { sandbox: row.id, host: row.host_id, requestId });
+    return { row: running, stages };
+  }
+  const now = await sandboxById(deps.db, row.id);
+  // A repair in another server was as fast as we were, with the same result.
+  if (now?.state === "running" && now.epoch === row.epoch) return { row: now, stages };
+  throw now?.state === "failed" ? failureOf(now) : stateConflict(now, row.id);
+}
+
+async function startVm(deps: ServiceDeps, row: SandboxRow, requestId: string): Promise<readonly Stage[]> {
+  try {
+    const { stages } = await hostOf(deps, row).startVm(specOf(row), { requestId });
+    return stages.map(({ stage, duration }) => ({ stage, ms: duration ? durationMs(duration) : 0 }));
+  } catch (error) {
+    const why = problemOf(error) ?? problem("INTERNAL", "The sandbox could not be started.", { cause: error });
+    throw why.reason === "HOST_UNAVAILABLE" ? await leaveToRepair(deps, row, why) : await failCreate(deps, row, why);
+  }
+}
+
+function specOf(row: SandboxRow): VmSpec {
+  return {
+    sandboxId: row.id,
+    epoch: BigInt(row.epoch),
+    template: row.template,
+    vcpus: row.vcpus,
+    memoryMib: row.memory_mib,
+    diskMib: row.disk_mib,
+    env: row.env ?? {},
+  };
+}
+
+/** Nobody knows what the host did. With a key the create goes on without the caller; without, it is undone. */
+async function leaveToRepair(deps: ServiceDeps, row: SandboxRow, why: Problem): Promise<Problem> {
+  if (row.keyed) {
+    await releaseClaim(deps.db, row.id);
+    return problem("HOST_UNAVAILABLE", why.message, {
+      ...why.options,
+      metadata: { ...why.options.metadata, sandbox_id: row.id },
+      nextStep: "Call again with the same idempotency key after retry_delay: the create goes on meanwhile.",
+      cause: why,
+    });
+  }
+  await abandonCreate(deps, row).catch((error: unknown) => {
+    deps.log.warn("sandbox.abandon_delayed", { sandbox: row.id, error });
+  });
+  return why;
+}
+
+/** The host said no, or the VM did not come up. */
+async function failCreate(deps: ServiceDeps, row: SandboxRow, why: Problem): Promise<Problem> {
+  const failure = { reason: why.reason, message: why.message };
+  const failed = await moveSandbox(deps.db, {
+    id: row.id,
+    epoch: row.epoch,
+    to: "failed",
+    from: ["creating"],
+    failure,
+  });
+  const now = failed ?? (await sandboxById(deps.db, row.id));
+  if (now?.state !== "failed") return stateConflict(now, row.id); // deleted meanwhile: the host refused because of that
+  deps.log.warn("sandbox.create_failed", { sandbox: row.id, host: row.host_id, error: why });
+  // Nothing on it was ever acknowledged; where this does not arrive, the host's next list is held against the row.
+  void deps.background
+    .run(hostOf(deps, row).deleteVm({ sandboxId: row.id, epoch: BigInt(row.epoch) }, {}))
+    .catch((error: unknown) => deps.log.warn("vm.cleanup_delayed", { sandbox: row.id, error }));
+  return problem(why.reason, why.message, {
+    ...why.options,
+    metadata: { ...why.options.metadata, sandbox_id: row.id },
+    cause: why,
+  });
+}
