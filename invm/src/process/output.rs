@@ -168,10 +168,15 @@ impl Output {
         self.lock().ring.size()
     }
 
-    /// Forgets the output and whatever comes later.
+    /// Forgets the output and whatever comes later; who has not read all of it is told so.
     pub fn discard(&self) {
         let mut inner = self.lock();
         inner.discard = true;
+        let end = inner.ring.end();
+        for slot in inner.slots.iter_mut().filter(|slot| slot.position < end) {
+            slot.lost = true;
+            slot.bell.ring();
+        }
         inner.ring.clear();
     }
 

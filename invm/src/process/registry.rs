@@ -98,6 +98,11 @@ impl Registry {
         inner.evict();
     }
 
+    /// Drops a process whose output nobody could be found to read.
+    pub fn forget(&self, process: &Process) {
+        self.lock().by_id.remove(&process.id);
+    }
+
     pub fn select(&self, selector: Option<&ProcessSelector>) -> Result<Arc<Process>, Fault> {
         let inner = self.lock();
         let missing =

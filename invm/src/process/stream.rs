@@ -40,6 +40,7 @@ pub fn start_process(
         let pumped = process.clone();
         if let Err(error) = spawn_thread("pump", move || pump(&pumped, &agent.processes, sources)) {
             let _ = agent.processes.signal(&process, || super::registry::group_of(&process), libc::SIGKILL);
+            agent.processes.forget(&process);
             return Err(Fault::internal("thread for the output", error).into());
         }
     }
@@ -90,7 +91,7 @@ fn follow(conn: &mut Conn, reader: &Reader) -> Result<(), Stop> {
                 return Ok(());
             }
             Taken::Lost => {
-                let message = "the host took no output for 30 s while the process waited for it";
+                let message = "the host fell behind for 30 s, or the record of the process was dropped";
                 return Err(Fault::new(ErrorReason::OutputLost, message).into());
             }
         }
