@@ -34,8 +34,7 @@ async function serve(failure?: unknown) {
     port: 0,
     handler: (request, response) => {
       if (failure ? rpc.fail(request, response, failure) : rpc.handle(request, response)) return;
-      response.writeHead(404);
-      response.end();
+      throw new Error(`${request.url} is no rpc`);
     },
   });
   return Object.assign(server, { url: `http://127.0.0.1:${server.address.port}` });

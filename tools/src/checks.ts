@@ -23,7 +23,7 @@ export const checks: readonly Check[] = [
   command("protos are well formed (buf lint)", "buf", "lint"),
   command("protos are formatted (buf format)", "buf", "format", "--diff", "--exit-code", "proto"),
   command("protos stay compatible (buf breaking)", "buf", "breaking", "proto", "--against", "proto/baseline.binpb"),
-  command("TypeScript is formatted and linted (biome)", "biome", "ci", "--error-on-warnings", "."),
+  command("TypeScript is formatted and linted (biome)", "biome", "ci", "--colors=off", "--error-on-warnings", "."),
   command("no promise floats (oxlint)", "oxlint", "--type-aware", "--quiet"),
   command("types hold (tsc)", "tsc", "--noEmit"),
   command("nothing is unused (knip)", "knip"),
