@@ -1,7 +1,7 @@
 /** HostDaemonService: what the control plane asks of this host. */
 import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import {
   type HostDaemonService,
@@ -67,7 +67,7 @@ export function hostService(deps: VmDeps, facts: HostFacts): ServiceImpl<typeof 
       const stages = record.state === "running" ? record.stages : [];
       return {
         vm: toVm(record, false),
-        stages: stages.map(({ stage, ms }) => ({ stage, duration: durationFromMs(Math.round(ms * 1000) / 1000) })),
+        stages: stages.map(({ stage, ms }) => ({ stage, duration: toDuration(ms) })),
       };
     },
 
@@ -112,6 +112,12 @@ function toVm(record: VmRecord, gone: boolean) {
       ? { failureReason: record.failure.reason, failureMessage: record.failure.message }
       : {}),
   });
+}
+
+/** Whole microseconds: what is finer is noise. */
+function toDuration(ms: number) {
+  const micros = Math.round(ms * 1_000);
+  return { seconds: BigInt(Math.floor(micros / 1_000_000)), nanos: (micros % 1_000_000) * 1_000 };
 }
 
 function epochOf(epoch: bigint): number {

@@ -1,7 +1,7 @@
 /** The daemon as a process of its own, and clients that speak to it as the control plane does. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,9 @@ import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-no
 import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
+import { killAllOfUid } from "../host/process-table.ts";
+import { uidsInUse } from "../vm/host-uids.ts";
+import { uidsPerDaemon } from "../vm/uid-range.ts";
 import { makePki, type TestPki } from "./pki.ts";
 
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
@@ -49,7 +52,16 @@ export async function testHost(env: Readonly<Record<string, string>>): Promise<T
   return {
     ...{ dataDir, runDir, pki, url },
     start: () => startDaemon(settings, url, pki),
-    [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }),
+    async [Symbol.asyncDispose]() {
+      // After a test that failed its VMs still run: a daemon leaves them running.
+      const first = Number(await readFile(join(dataDir, "first-uid"), "latin1").catch(() => Number.NaN));
+      if (Number.isSafeInteger(first)) {
+        for (const uid of await uidsInUse(first, uidsPerDaemon)) {
+          await killAllOfUid(uid, { signal: AbortSignal.timeout(10_000) });
+        }
+      }
+      await rm(dir, { recursive: true, force: true });
+    },
   };
 }
 
