@@ -1,0 +1,57 @@
+/** Which reason of the platform becomes which error class. */
+import type { ErrorReason as WireReason } from "@daytonah/gen/daytonah/v1/error_pb.ts";
+import {
+  AuthenticationError,
+  CapacityError,
+  ConflictError,
+  type DaytonahErrorClass,
+  InvalidArgumentError,
+  LimitError,
+  NotFoundError,
+  PermissionDeniedError,
+  PlatformError,
+  SandboxDiedError,
+  UnavailableError,
+  UnsupportedError,
+} from "./errors.ts";
+
+/** Names of the platform's reasons, such as "SANDBOX_NOT_FOUND"; each is explained in `daytonah/v1/error.proto`. */
+export type ErrorReason = Exclude<keyof typeof WireReason, "UNSPECIFIED">;
+
+export const classOfReason = {
+  CREDENTIAL_MISSING: AuthenticationError,
+  CREDENTIAL_INVALID: AuthenticationError,
+  SCOPE_MISSING: PermissionDeniedError,
+  FIELD_INVALID: InvalidArgumentError,
+  SANDBOX_NOT_FOUND: NotFoundError,
+  TEMPLATE_NOT_FOUND: NotFoundError,
+  SANDBOX_NOT_RUNNING: ConflictError,
+  SANDBOX_STATE_CONFLICT: ConflictError,
+  IDEMPOTENCY_KEY_REUSED: ConflictError,
+  BODY_TOO_LARGE: LimitError,
+  QUOTA_EXCEEDED: LimitError,
+  PROCESS_NOT_FOUND: NotFoundError,
+  FILE_NOT_FOUND: NotFoundError,
+  FILE_ACCESS_DENIED: PermissionDeniedError,
+  FILE_WRONG_TYPE: ConflictError,
+  FILE_EXISTS: ConflictError,
+  COMMAND_NOT_FOUND: InvalidArgumentError,
+  USER_NOT_FOUND: InvalidArgumentError,
+  CWD_NOT_FOUND: InvalidArgumentError,
+  INPUT_GAP: InvalidArgumentError,
+  INPUT_CLOSED: ConflictError,
+  RESOURCE_NOT_FOUND: NotFoundError,
+  UNKNOWN_CALL: UnsupportedError,
+  OUTPUT_LOST: LimitError,
+  NO_CAPACITY: CapacityError,
+  HOST_UNAVAILABLE: UnavailableError,
+  DATABASE_UNAVAILABLE: UnavailableError,
+  BOOT_FAILED: PlatformError,
+  VM_DIED: SandboxDiedError,
+  HOST_LOST: UnavailableError,
+  INTERNAL: PlatformError,
+  HOST_NO_SPACE: CapacityError,
+  AGENT_UNREACHABLE: UnavailableError,
+  GUEST_NO_SPACE: LimitError,
+  GUEST_LIMIT_EXCEEDED: LimitError,
+} as const satisfies Record<ErrorReason, DaytonahErrorClass>;

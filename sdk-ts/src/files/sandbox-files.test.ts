@@ -1,0 +1,102 @@
+import { describe, expect, test } from "vitest";
+import { LimitError, NotFoundError, Sandbox } from "../index.ts";
+import { fakeWithClient, ways } from "../testing/client-of.ts";
+import { unavailable } from "../testing/fake-error.ts";
+
+const mib = 1024 * 1024;
+
+async function withSandbox(...args: Parameters<typeof fakeWithClient>) {
+  const fake = await fakeWithClient(...args);
+  const sandbox = await Sandbox.create({ client: fake.client });
+  return { ...fake, sandbox, [Symbol.asyncDispose]: () => fake[Symbol.asyncDispose]() };
+}
+
+function noise(size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, at) => (at * 31 + (at >> 8)) & 255);
+}
+
+describe.each(ways)("$name", (way) => {
+  test("a small file goes in one call", async () => {
+    await using fake = await withSandbox(way);
+    const info = await fake.sandbox.files.write("a.txt", "héllo", { mode: 0o600 });
+    expect(info).toMatchObject({ path: "/home/user/a.txt", type: "file", size: 6, mode: 0o600 });
+    expect(fake.platform.writes).toEqual([{ size: 6 }]);
+    expect(await fake.sandbox.files.readText("a.txt")).toBe("héllo");
+  });
+
+  test("a large file goes in pieces and comes back, also over a broken connection", async () => {
+    await using fake = await withSandbox(way);
+    const data = noise(2.5 * mib);
+    const { faults, writes } = fake.platform;
+    faults.next("WriteFile", { t: "error", error: unavailable() }, { t: "cut" });
+    await fake.sandbox.files.write("big", data);
+    expect(writes.filter(({ last }) => last)).toEqual([{ size: mib / 2, offset: 2 * mib, last: true }]);
+    faults.next("ReadFile", { t: "cutAfter", events: 3 }, { t: "error", error: unavailable() });
+    expect(Buffer.compare(await fake.sandbox.files.read("big"), data)).toBe(0);
+    expect(fake.platform.count("ReadFile")).toBe(2);
+  });
+});
+
+test("sources of every kind are written, and the last piece is marked", async () => {
+  await using fake = await withSandbox();
+  const { files } = fake.sandbox;
+  const chunks = [noise(mib - 1), noise(2), noise(mib - 1)];
+  const whole = Buffer.concat(chunks);
+  async function* generate() {
+    yield* chunks;
+  }
+  const stream = new Blob(chunks.map((chunk) => new Uint8Array(chunk))).stream();
+  for (const source of [generate(), stream]) {
+    fake.platform.writes.length = 0;
+    await files.write("f", source);
+    expect(fake.platform.writes).toEqual([
+      { size: mib, offset: 0, last: false },
+      { size: mib, offset: mib, last: true },
+    ]);
+    expect(Buffer.compare(await files.read("f"), whole)).toBe(0);
+  }
+  await files.write("empty", "");
+  expect(await files.read("empty")).toHaveLength(0);
+});
+
+test("a part of a file", async () => {
+  await using fake = await withSandbox();
+  await fake.sandbox.files.write("f", "0123456789");
+  expect(await fake.sandbox.files.readText("f", { offset: 3, length: 4 })).toBe("3456");
+  expect(await fake.sandbox.files.readText("f", { offset: 8 })).toBe("89");
+});
+
+test("stat, exists and what is not there", async () => {
+  await using fake = await withSandbox();
+  const { files } = fake.sandbox;
+  expect(await files.exists("f")).toBe(false);
+  await files.write("f", "x");
+  expect(await files.exists("f")).toBe(true);
+  expect(await files.stat("/home/user")).toMatchObject({ type: "directory", symlinkTarget: undefined });
+  await expect(files.stat("nope")).rejects.toBeInstanceOf(NotFoundError);
+  await expect(files.read("nope")).rejects.toMatchObject({ reason: "FILE_NOT_FOUND" });
+});
+
+test("reading into memory is bounded", async () => {
+  await using fake = await withSandbox();
+  await fake.sandbox.files.write("f", noise(2 * mib));
+  await expect(fake.sandbox.files.read("f", { maxBytes: mib })).rejects.toBeInstanceOf(LimitError);
+});
+
+test("a file that was changed while the connection was gone is not glued together", async () => {
+  await using fake = await withSandbox();
+  const { files } = fake.sandbox;
+  await files.write("f", noise(mib));
+  fake.platform.faults.next("ReadFile", { t: "cutAfter", events: 2 });
+  const stream = files.stream("f");
+  await stream.next();
+  await files.write("f", "other");
+  await expect(Array.fromAsync(stream)).rejects.toThrow("was changed while it was read");
+});
+
+test("leaving the loop ends the call", async () => {
+  await using fake = await withSandbox();
+  await fake.sandbox.files.write("f", noise(3 * mib));
+  for await (const _ of fake.sandbox.files.stream("f")) break;
+  expect(fake.platform.count("ReadFile")).toBe(1);
+});

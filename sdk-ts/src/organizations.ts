@@ -1,0 +1,60 @@
+import type { Organization as WireOrganization } from "@daytonah/gen/daytonah/v1/organization_pb.ts";
+import type { Connection } from "./connection.ts";
+import { dateOf } from "./convert.ts";
+import { type ListOptions, pages } from "./pages.ts";
+
+/** Owns sandboxes and keys; no organization sees another's. */
+export interface Organization {
+  /** "org_" and [a-z0-9]. */
+  readonly id: string;
+  readonly name: string;
+  readonly createTime: Date;
+}
+
+export interface CreateOrganizationOptions {
+  /** A name for people, 1 to 128 characters. */
+  readonly name: string;
+  /** The same key again answers with the same organization, without its `apiKey`. Printable ASCII, 128 at most. */
+  readonly idempotencyKey?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Manages organizations; at `client.organizations`. Needs scope `admin`. */
+export class Organizations {
+  readonly #connection: Connection;
+
+  /** @internal */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /**
+   * Makes an organization. `apiKey` is its first key, shown this once; it is empty where the idempotency key was used before.
+   * Never repeated behind your back, since the answer's secret would be lost.
+   */
+  async create(options: CreateOrganizationOptions): Promise<{ organization: Organization; apiKey: string }> {
+    const { name, idempotencyKey = "", signal } = options;
+    const answer = await this.#connection.unary(
+      (call) => this.#connection.organizations.createOrganization({ name, idempotencyKey }, call),
+      { signal, repeatable: false },
+    );
+    return { organization: fromWire(answer.organization), apiKey: answer.apiKey };
+  }
+
+  /** The organizations by id. */
+  list(options: ListOptions = {}): AsyncIterable<Organization> {
+    const connection = this.#connection;
+    return pages(options, async (page) => {
+      const answer = await connection.unary((call) => connection.organizations.listOrganizations(page, call), {
+        signal: options.signal,
+        repeatable: true,
+      });
+      return { items: answer.organizations.map(fromWire), nextPageToken: answer.nextPageToken };
+    });
+  }
+}
+
+function fromWire(organization: WireOrganization | undefined): Organization {
+  const { id = "", name = "", createTime } = organization ?? {};
+  return { id, name, createTime: dateOf(createTime) };
+}

@@ -1,0 +1,108 @@
+/** What sandboxes are made of. */
+import type { Sandbox as WireSandbox } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { SandboxState as WireState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import type { Client } from "./client.ts";
+import { dateOf, type LowerName, lowerNameOf } from "./convert.ts";
+import type { ListOptions } from "./pages.ts";
+
+/** Where a sandbox is in its life: "creating", "running", "failed" …; "unknown" is newer than this package. */
+export type SandboxState = LowerName<typeof WireState>;
+
+/** A sandbox as the platform describes it. */
+export interface SandboxInfo {
+  /** 20 of [a-z0-9]. */
+  readonly id: string;
+  readonly state: SandboxState;
+  /** Name of its template. */
+  readonly template: string;
+  /** Virtual CPUs. */
+  readonly vcpus: number;
+  /** Memory, MiB. */
+  readonly memoryMib: number;
+  /** Root disk, MiB. */
+  readonly diskMib: number;
+  /** Your labels. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** When it was asked for. */
+  readonly createTime: Date;
+  /** When its state last changed. */
+  readonly stateTime: Date;
+  /** Counts its starts, from 1. */
+  readonly epoch: number;
+  /** Why it failed; undefined in every other state. `reason` is the name of an {@link ErrorReason}. */
+  readonly failure: { readonly reason: string; readonly message: string } | undefined;
+  /** Host it is on; undefined where it is on none. */
+  readonly hostId: string | undefined;
+  /** False where the host emulates: such a sandbox is no security boundary. */
+  readonly hardwareIsolated: boolean;
+}
+
+/** How long a stage of a create took: "queue", "disk", "vmm", "agent", "personalize". */
+export interface StageTime {
+  readonly stage: string;
+  readonly ms: number;
+}
+
+export interface CreateSandboxOptions {
+  /** Name of a template; "base" where absent. */
+  readonly template?: string | undefined;
+  /** Virtual CPUs, 1 to 64; 1 where absent. */
+  readonly vcpus?: number | undefined;
+  /** Memory, 128 to 262,144 MiB; 512 where absent. */
+  readonly memoryMib?: number | undefined;
+  /** Root disk, up to 1,048,576 MiB; the template's own size where absent, never less. */
+  readonly diskMib?: number | undefined;
+  /** Environment of every process. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Your labels, 64 at most, to find it by. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** The same key again, within a day, gives the same sandbox. Made up where absent. Printable ASCII, 128 at most. */
+  readonly idempotencyKey?: string | undefined;
+  /** Aborting it gives the sandbox up: the platform deletes what it has of it. */
+  readonly signal?: AbortSignal | undefined;
+  /** Longest wait, milliseconds; 120,000 where absent. */
+  readonly timeoutMs?: number | undefined;
+  /** The client of the environment where absent. */
+  readonly client?: Client | undefined;
+}
+
+export interface ListSandboxesOptions extends ListOptions {
+  /** Only these states; all but deleted where absent. */
+  readonly states?: readonly Exclude<SandboxState, "unknown">[] | undefined;
+  /** Only those with all of these labels. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** The client of the environment where absent. */
+  readonly client?: Client | undefined;
+}
+
+export interface ConnectOptions {
+  /** The sandbox's own credential; then nothing is asked of the platform, and no API key is needed for exec and files. */
+  readonly accessToken?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** The client of the environment where absent. */
+  readonly client?: Client | undefined;
+}
+
+export function sandboxInfoOf(sandbox: WireSandbox | undefined): SandboxInfo {
+  if (!sandbox) throw new TypeError("The platform's answer lacks the sandbox.");
+  const { resources, failure } = sandbox;
+  return {
+    id: sandbox.id,
+    state: lowerNameOf(WireState, sandbox.state),
+    template: sandbox.template,
+    vcpus: resources?.vcpus ?? 0,
+    memoryMib: resources?.memoryMib ?? 0,
+    diskMib: resources?.diskMib ?? 0,
+    metadata: sandbox.metadata,
+    createTime: dateOf(sandbox.createTime),
+    stateTime: dateOf(sandbox.stateTime),
+    epoch: Number(sandbox.epoch),
+    failure: failure && { reason: failure.reason, message: failure.message },
+    hostId: sandbox.hostId || undefined,
+    hardwareIsolated: sandbox.hardwareIsolated,
+  };
+}
+
+export function wireStateOf(state: Exclude<SandboxState, "unknown">): WireState {
+  return WireState[state.toUpperCase() as keyof typeof WireState];
+}

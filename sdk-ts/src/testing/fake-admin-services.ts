@@ -1,0 +1,96 @@
+/** Templates, hosts, organizations and keys of the fake platform. */
+import { create } from "@bufbuild/protobuf";
+import { timestampNow } from "@bufbuild/protobuf/wkt";
+import { Code, type ConnectRouter } from "@connectrpc/connect";
+import { HostService, HostState } from "@daytonah/gen/daytonah/v1/host_pb.ts";
+import {
+  type ApiKey,
+  ApiKeyFormat,
+  ApiKeySchema,
+  ApiKeyService,
+  type Organization,
+  OrganizationSchema,
+  OrganizationService,
+} from "@daytonah/gen/daytonah/v1/organization_pb.ts";
+import { TemplateService } from "@daytonah/gen/daytonah/v1/template_pb.ts";
+import { fakeError } from "./fake-error.ts";
+import { type FakeState, page } from "./fake-state.ts";
+
+export function fakeAdminServices(platform: FakeState, router: ConnectRouter): void {
+  const { faults } = platform;
+  const apiKeys: ApiKey[] = [];
+  const organizations: Organization[] = [];
+  router.service(TemplateService, {
+    listTemplates: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      const base = {
+        name: "base",
+        description: "Debian with Python and Node.",
+        diskMib: 2048,
+        digest: `sha256:${"0".repeat(64)}`,
+        packages: { python3: "3.11.2" },
+      };
+      const { items, nextPageToken } = page([base], request);
+      return { templates: items, nextPageToken };
+    }),
+  });
+  router.service(HostService, {
+    listHosts: faults.unary((_request, context) => {
+      platform.controlPlane(context);
+      const host = {
+        id: "host-1",
+        state: HostState.READY,
+        architecture: "x86_64",
+        driver: "qemu",
+        hardwareIsolated: false,
+        vcpus: 2,
+        memoryMib: 4096n,
+        diskFreeMib: 10_000n,
+        sandboxes: platform.sandboxes.size,
+        version: "0.1.0",
+      };
+      return { hosts: [host] };
+    }),
+  });
+  router.service(OrganizationService, {
+    createOrganization: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      const id = `org_${organizations.length + 1}`;
+      const organization = create(OrganizationSchema, { id, name: request.name, createTime: timestampNow() });
+      organizations.push(organization);
+      return { organization, apiKey: `dnah_${"1".repeat(40)}` };
+    }),
+    listOrganizations: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      const { items, nextPageToken } = page(organizations, request);
+      return { organizations: items, nextPageToken };
+    }),
+  });
+  router.service(ApiKeyService, {
+    createApiKey: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      const secret = `${request.format === ApiKeyFormat.E2B ? "e2b" : "dnah"}_${"a".repeat(40)}`;
+      const apiKey = create(ApiKeySchema, {
+        id: `key_${apiKeys.length + 1}`,
+        name: request.name,
+        prefix: secret.slice(0, 10),
+        scopes: request.scopes.length > 0 ? request.scopes : ["sandboxes:read", "sandboxes:write"],
+        createTime: timestampNow(),
+      });
+      apiKeys.unshift(apiKey);
+      return { apiKey, secret };
+    }),
+    listApiKeys: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      const { items, nextPageToken } = page(apiKeys, request);
+      return { apiKeys: items, nextPageToken };
+    }),
+    revokeApiKey: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      const index = apiKeys.findIndex(({ id }) => id === request.apiKeyId);
+      if (index < 0) throw fakeError(Code.NotFound, "RESOURCE_NOT_FOUND", `There is no key ${request.apiKeyId}.`);
+      apiKeys.splice(index, 1);
+      return {};
+    }),
+  });
+}

@@ -1,0 +1,73 @@
+/** SandboxService of the fake platform. */
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs, timestampNow } from "@bufbuild/protobuf/wkt";
+import { Code, type ServiceImpl } from "@connectrpc/connect";
+import { SandboxSchema, type SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { fakeError } from "./fake-error.ts";
+import { type FakeState, page } from "./fake-state.ts";
+
+export function fakeSandboxService(platform: FakeState): ServiceImpl<typeof SandboxService> {
+  const { faults, sandboxes } = platform;
+  const byKey = new Map<string, string>();
+  return {
+    createSandbox: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      const template = request.template || "base";
+      if (template !== "base") {
+        throw fakeError(Code.NotFound, "TEMPLATE_NOT_FOUND", `There is no template ${template}.`, {
+          nextStep: "List the templates to see which there are.",
+        });
+      }
+      const { vcpus = 0, memoryMib = 0, diskMib = 0 } = request.resources ?? {};
+      if (memoryMib !== 0 && memoryMib < 128) {
+        const message = "value must be greater than or equal to 128";
+        throw fakeError(Code.InvalidArgument, "FIELD_INVALID", `resources.memory_mib: ${message}`, {
+          violations: [{ field: "resources.memory_mib", rule: "uint32.gte", message }],
+        });
+      }
+      const known = byKey.get(request.idempotencyKey);
+      const id = known ?? `sandbox${String(sandboxes.size + 1).padStart(13, "0")}`;
+      const sandbox = create(SandboxSchema, {
+        id,
+        state: SandboxState.RUNNING,
+        template,
+        resources: { vcpus: vcpus || 1, memoryMib: memoryMib || 512, diskMib: diskMib || 2048 },
+        metadata: request.metadata,
+        createTime: timestampNow(),
+        stateTime: timestampNow(),
+        epoch: 1n,
+        hostId: "host-1",
+        hardwareIsolated: true,
+      });
+      if (!known) {
+        const { env } = request;
+        sandboxes.set(id, { id, info: sandbox, env, processes: new Map(), files: new Map(), uploads: new Map() });
+        if (request.idempotencyKey) byKey.set(request.idempotencyKey, id);
+      }
+      const stages = [
+        { stage: "queue", duration: durationFromMs(1) },
+        { stage: "vmm", duration: durationFromMs(20) },
+      ];
+      return { sandbox, accessToken: `token-${id}`, stages, replayed: known !== undefined };
+    }),
+    getSandbox: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      return { sandbox: platform.sandbox(request.sandboxId).info };
+    }),
+    listSandboxes: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      const wanted = [...sandboxes.values()]
+        .map(({ info }) => info)
+        .filter(({ state }) => request.states.length === 0 || request.states.includes(state))
+        .filter(({ metadata }) => Object.entries(request.metadata).every(([name, value]) => metadata[name] === value));
+      const { items, nextPageToken } = page(wanted.reverse(), request);
+      return { sandboxes: items, nextPageToken };
+    }),
+    deleteSandbox: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      for (const process of platform.sandbox(request.sandboxId).processes.values()) process.kill(9);
+      sandboxes.delete(request.sandboxId);
+      return {};
+    }),
+  };
+}
