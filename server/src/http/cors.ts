@@ -1,0 +1,21 @@
+/** Lets browsers call: they carry their credential in a header, never in a cookie, so any origin may. */
+import { cors } from "@connectrpc/connect";
+import type { NodeRequest, NodeResponse } from "@daytonah/lib/node-http.ts";
+
+const allowedHeaders = [...cors.allowedHeaders, "authorization", "x-api-key", "sandbox-id", "x-request-id"].join(", ");
+const exposedHeaders = [...cors.exposedHeaders, "x-request-id", "retry-after"].join(", ");
+const allowedMethods = [...cors.allowedMethods].join(", ");
+
+/** True where it was a preflight, which is answered now. */
+export function answerCors(request: NodeRequest, response: NodeResponse): boolean {
+  if (request.headers.origin === undefined) return false;
+  response.setHeader("access-control-allow-origin", "*");
+  response.setHeader("access-control-expose-headers", exposedHeaders);
+  if (request.method !== "OPTIONS" || request.headers["access-control-request-method"] === undefined) return false;
+  response.setHeader("access-control-allow-methods", allowedMethods);
+  response.setHeader("access-control-allow-headers", allowedHeaders);
+  response.setHeader("access-control-max-age", "7200");
+  response.statusCode = 204;
+  response.end();
+  return true;
+}

@@ -1,0 +1,68 @@
+/** Who calls which sandbox, and where it is: one indexed query, asked for each call. */
+import { fieldProblem, type Problem, problem } from "@daytonah/lib/problem.ts";
+import type pg from "pg";
+import { dataPlaneScope } from "../api/scopes.ts";
+import { type Credential, credentialInvalid, readCredential, unknownKey } from "../auth/credential.ts";
+import { demandScope } from "../auth/demand-scope.ts";
+import { callerAndRoute, type Route, routeById } from "../db/callers.ts";
+import { isAccessTokenOf } from "../domain/access-token.ts";
+import { sandboxNotFound } from "../services/sandbox-problems.ts";
+
+export interface Target {
+  readonly sandboxId: string;
+  readonly epoch: string;
+  readonly hostId: string;
+}
+
+export const sandboxIdHeader = "sandbox-id";
+
+/** Throws the problem that the client gets. */
+export async function findTarget(
+  pool: pg.Pool,
+  tokenKey: string,
+  header: (name: string) => string | undefined,
+): Promise<Target> {
+  const credential = readCredential(header);
+  const sandboxId = header(sandboxIdHeader);
+  if (sandboxId === undefined || !/^[a-z0-9]{1,63}$/.test(sandboxId)) {
+    throw fieldProblem(
+      sandboxIdHeader,
+      sandboxId === undefined ? "this header is missing." : "must match [a-z0-9]{1,63}.",
+      "Send the sandbox's id in the header `sandbox-id`.",
+    );
+  }
+  const route = await findRoute(pool, tokenKey, credential, sandboxId);
+  if (!route || route.state === "deleted") throw sandboxNotFound(sandboxId);
+  if (route.state !== "running" || route.hostId === null) throw notRunning(route);
+  return { sandboxId, epoch: route.epoch, hostId: route.hostId };
+}
+
+async function findRoute(
+  pool: pg.Pool,
+  tokenKey: string,
+  credential: Credential,
+  sandboxId: string,
+): Promise<Route | undefined> {
+  if (credential.t === "access-token") {
+    const route = await routeById(pool, sandboxId);
+    if (route && isAccessTokenOf(credential.token, tokenKey, sandboxId, route.tokenGeneration)) return route;
+    // The same for a sandbox that is not there: a stranger learns nothing.
+    throw credentialInvalid("This access token is not one of this sandbox.");
+  }
+  const found = await callerAndRoute(pool, credential.hash, sandboxId);
+  if (!found) throw unknownKey();
+  demandScope(found.caller, dataPlaneScope);
+  return found.route;
+}
+
+function notRunning({ sandboxId, state, failureReason }: Route): Problem {
+  const metadata = { sandbox_id: sandboxId, state, ...(failureReason ? { failure_reason: failureReason } : {}) };
+  if (state === "lost") {
+    return problem("HOST_LOST", `The host of sandbox ${sandboxId} does not answer.`, { metadata, retryDelayMs: 5_000 });
+  }
+  const gone = state === "failed" || state === "deleting";
+  return problem("SANDBOX_NOT_RUNNING", `The sandbox ${sandboxId} is ${state}.`, {
+    metadata,
+    ...(gone ? { nextStep: "Make a new sandbox; get shows why this one is not running." } : {}),
+  });
+}

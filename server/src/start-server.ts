@@ -1,0 +1,153 @@
+/** The composition of the whole server, without anything of the process: main.ts and tests start it. */
+
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { listenDual } from "@daytonah/lib/dual-http-server.ts";
+import { typedErrors, validateRequests } from "@daytonah/lib/interceptors.ts";
+import type { Logger } from "@daytonah/lib/log.ts";
+import { createRpcListener } from "@daytonah/lib/rpc-listener.ts";
+import { authenticate, databaseErrors } from "./api/interceptors.ts";
+import { apiRoutes } from "./api/routes.ts";
+import type { Config } from "./config.ts";
+import { openDatabase } from "./db/open-database.ts";
+import type { Clock } from "./domain/clock.ts";
+import { createConnectHost } from "./hosts/connect-host.ts";
+import { createHostSessions } from "./hosts/host-sessions.ts";
+import { createHandler } from "./http/handler.ts";
+import { createMetrics } from "./http/metrics.ts";
+import { readReadiness } from "./http/readiness.ts";
+import { createFinishDeletes } from "./loops/finish-deletes.ts";
+import { createForgetKeys } from "./loops/forget-keys.ts";
+import { createHostStatuses, type HostStatuses } from "./loops/host-statuses.ts";
+import { createMarkLost } from "./loops/mark-lost.ts";
+import { createRenewClaims } from "./loops/renew-claims.ts";
+import { createRepairCreates } from "./loops/repair-creates.ts";
+import { createWatchHost } from "./loops/watch-hosts.ts";
+import { openServerPki } from "./pki/server-pki.ts";
+import { writeOnce } from "./pki/write-once.ts";
+import { prepareDatabase } from "./prepare-database.ts";
+import { createRelay } from "./relay/relay.ts";
+import { createBackground } from "./services/background.ts";
+import { createHeldClaims } from "./services/held-claims.ts";
+
+export interface Server extends AsyncDisposable {
+  readonly url: string;
+  /** The database is migrated and the loops run; rejects where that can't be. */
+  readonly prepared: Promise<void>;
+  readonly statuses: HostStatuses;
+}
+
+export interface ServerOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** For calls that still run when it is disposed. */
+  readonly graceMs: number;
+}
+
+const maxBodyBytes = 2 * 1024 * 1024;
+
+export async function startServer({ config, clock, log, graceMs }: ServerOptions): Promise<Server> {
+  await using stack = new AsyncDisposableStack();
+  const pki = await openServerPki(config.dataDir, clock.now());
+  const tokenKey = writeOnce(join(config.dataDir, "access-token.key"), () => randomBytes(32).toString("hex"));
+
+  const database = stack.use(
+    openDatabase({
+      url: config.databaseUrl,
+      maxConnections: 40,
+      onIdleError: (error) => log.debug("database.connection_lost", { error }),
+    }),
+  );
+  const addresses = config.hosts.map(({ id, url }) => ({
+    hostId: id,
+    url,
+    credentials: {
+      authority: pki.authority.certificate,
+      certificate: pki.client.certificate,
+      key: pki.client.key,
+      bearer: pki.bearerOf(id),
+    },
+  }));
+  const clients = new Map(addresses.map((address) => [address.hostId, stack.use(createConnectHost(address))]));
+  const sessions = stack.use(createHostSessions(addresses));
+  const statuses = createHostStatuses([...clients.keys()], clock.now());
+  const background = createBackground();
+  const deps = { db: database.db, hosts: clients, clock, claims: createHeldClaims(), background, log };
+  const metrics = createMetrics(database, statuses);
+  let isPrepared = false;
+
+  const rpc = createRpcListener({
+    routes: apiRoutes(deps, tokenKey),
+    maxBodyBytes,
+    log,
+    interceptors: [
+      metrics.countCalls,
+      typedErrors(log),
+      databaseErrors(() => isPrepared),
+      authenticate(database.pool),
+      validateRequests,
+    ],
+  });
+  const relay = createRelay({
+    pool: database.pool,
+    isPrepared: () => isPrepared,
+    sessions,
+    tokenKey,
+    maxBodyBytes,
+    log,
+    onRelayed: metrics.onRelayed,
+  });
+  const readiness = () => readReadiness({ pool: database.pool, isPrepared: () => isPrepared, statuses });
+  const handler = createHandler({ relay, rpc, readiness, metrics, publicMetrics: config.publicMetrics });
+
+  // Disposal goes upwards: no new calls, then the work in hand, then the loops, then the connections.
+  const loops = new AbortController();
+  const running: Promise<void>[] = [];
+  stack.defer(async () => {
+    loops.abort();
+    await Promise.all(running);
+  });
+  stack.defer(() => drainWithin(background.drain(), graceMs));
+  const server = await listenDual({ ...config.listen, handler });
+  stack.defer(() => server.close(graceMs));
+
+  const prepare = async () => {
+    await prepareDatabase({ ...config, db: database.db, clock, log, signal: loops.signal });
+    isPrepared = true;
+    const started = [
+      createRenewClaims(deps),
+      createRepairCreates(deps),
+      createFinishDeletes(deps),
+      createForgetKeys(deps),
+      createMarkLost(deps, statuses),
+      ...[...clients.values()].flatMap((client) => {
+        const status = statuses.get(client.hostId);
+        return status ? [createWatchHost(deps, client, status)] : [];
+      }),
+    ];
+    running.push(...started.map((loop) => loop.run({ signal: loops.signal })));
+  };
+  const prepared = prepare();
+  prepared.catch(() => undefined); // main.ts and tests look at it
+  running.push(prepared.catch(() => undefined));
+
+  const { address, family, port } = server.address;
+  const owned = stack.move();
+  return {
+    url: `http://${family === "IPv6" ? `[${address}]` : address}:${port}`,
+    prepared,
+    statuses,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** What is left after that is mended by the loops of the next start. */
+async function drainWithin(drained: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([drained, late]);
+  clearTimeout(timer);
+}
