@@ -35,6 +35,8 @@ export function daemonHandler(deps: VmDeps, options: DaemonHandlerOptions): Node
     },
     maxBodyBytes,
     log,
+    // Its one client is near, and has better uses for its time.
+    acceptCompression: [],
     interceptors: [metrics.interceptor, typedErrors(log), validateRequests],
   });
   return (request, response) => {
