@@ -26,7 +26,8 @@ export const validateRequests: Interceptor = (next) => async (request) => {
   return next(request);
 };
 
-function check(...[schema, message]: Parameters<typeof validator.validate>): void {
+/** Checks one message; throws FIELD_INVALID with every violation. */
+export function check(...[schema, message]: Parameters<typeof validator.validate>): void {
   const result = validator.validate(schema, message);
   if (result.kind === "valid") return;
   if (result.kind === "error") throw problem("INTERNAL", "A validation rule is broken.", { cause: result.error });

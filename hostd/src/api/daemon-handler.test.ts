@@ -1,18 +1,13 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { connect, type SecureClientSessionOptions } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { silentLogger } from "@daytonah/lib/log.ts";
 import { problemOf } from "@daytonah/lib/problem.ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { clientsOf, sessionOf } from "../testing/daemon.ts";
 import { makePki, type TestPki } from "../testing/pki.ts";
-import type { VmDeps } from "../vm/vm-deps.ts";
-import { daemonHandler } from "./daemon-handler.ts";
-import { bearerCheck, listenTls } from "./listen-tls.ts";
-import { createMetrics } from "./metrics.ts";
-import { oneVm } from "./testing/one-vm.ts";
+import { servedVm } from "./testing/served-vm.ts";
 
 let dir: string;
 let pki: TestPki;
@@ -23,25 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true }));
 
-async function serve() {
-  const vm = await oneVm("/nonexistent");
-  const deps = { ...vm.deps, size: { vcpus: 4, memoryMib: 4096 } } as VmDeps;
-  const read = (name: string) => readFile(join(dir, name), "utf8");
-  const listener = await listenTls({
-    ...{ host: "127.0.0.1", port: 0 },
-    identity: { ca: pki.ca, certificate: await read("host.pem"), key: await read("host.key") },
-    handler: daemonHandler(deps, {
-      facts: { hostId: "h", version: "0" },
-      metrics: createMetrics(deps),
-      log: silentLogger,
-      isServer: bearerCheck(pki.bearer),
-    }),
-  });
-  const stack = new AsyncDisposableStack();
-  stack.use(vm);
-  stack.use(listener);
-  return { url: `https://localhost:${listener.address.port}`, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-}
+const serve = () => servedVm(pki, "/nonexistent");
 
 async function listVms(url: string, identity: TestPki["server"], bearer: string) {
   const session = sessionOf(url, pki, identity);

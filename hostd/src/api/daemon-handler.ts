@@ -14,6 +14,7 @@ import { fileService } from "./file-service.ts";
 import { type HostFacts, hostService } from "./host-service.ts";
 import type { Metrics } from "./metrics.ts";
 import { processService } from "./process-service.ts";
+import { createQuickStreams, quickStream } from "./quick-streams.ts";
 
 /** A shell line of 1 MiB and an environment beside it. */
 const maxBodyBytes = 8 * 1024 * 1024;
@@ -27,11 +28,13 @@ export interface DaemonHandlerOptions {
 
 export function daemonHandler(deps: VmDeps, options: DaemonHandlerOptions): NodeHandler {
   const { facts, metrics, log, isServer } = options;
+  const processes = processService(deps.registry);
+  const files = fileService(deps.registry);
   const rpc = createRpcListener({
     routes: (router) => {
       router.service(HostDaemonService, hostService(deps, facts));
-      router.service(ProcessService, processService(deps.registry));
-      router.service(FileService, fileService(deps.registry));
+      router.service(ProcessService, processes);
+      router.service(FileService, files);
     },
     maxBodyBytes,
     log,
@@ -39,6 +42,14 @@ export function daemonHandler(deps: VmDeps, options: DaemonHandlerOptions): Node
     acceptCompression: [],
     interceptors: [metrics.interceptor, typedErrors(log), validateRequests],
   });
+  const quick = createQuickStreams(
+    [
+      quickStream(ProcessService.method.exec, processes.exec),
+      quickStream(ProcessService.method.attachProcess, processes.attachProcess),
+      quickStream(FileService.method.readFile, files.readFile),
+    ],
+    { metrics, log, maxBodyBytes },
+  );
   return (request, response) => {
     const answer = (status: number, text = "", contentType = "text/plain") => {
       response.statusCode = status;
@@ -53,7 +64,7 @@ export function daemonHandler(deps: VmDeps, options: DaemonHandlerOptions): Node
       if (!rpc.fail(request, response, failure)) answer(401);
       return;
     }
-    if (rpc.handle(request, response)) return;
+    if (quick(request, response) || rpc.handle(request, response)) return;
     switch (request.url) {
       case "/healthz":
         return answer(200, "ok\n");

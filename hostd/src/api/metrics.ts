@@ -6,6 +6,8 @@ import type { VmDeps } from "../vm/vm-deps.ts";
 
 export interface Metrics {
   readonly interceptor: Interceptor;
+  /** Counts one call that began at `began` (of performance.now). */
+  observe(method: string, code: "ok" | Code, began: number): void;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -47,19 +49,20 @@ export function createMetrics(deps: Pick<VmDeps, "registry" | "size">): Metrics 
       );
     },
   });
+  const observe: Metrics["observe"] = (method, code, began) =>
+    calls.observe({ method, code: code === "ok" ? code : Code[code] }, (performance.now() - began) / 1000);
   return {
+    observe,
     contentType: register.contentType,
     text: () => register.metrics(),
     interceptor: (next) => async (request) => {
       const began = performance.now();
-      const observe = (code: string) =>
-        calls.observe({ method: request.method.name, code }, (performance.now() - began) / 1000);
       try {
         const response = await next(request);
-        observe("ok");
+        observe(request.method.name, "ok", began);
         return response;
       } catch (error) {
-        observe(Code[ConnectError.from(error).code]);
+        observe(request.method.name, ConnectError.from(error).code, began);
         throw error;
       }
     },

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createClient, type Interceptor } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
@@ -94,12 +94,19 @@ export function sessionOf(url: string, pki: TestPki, identity: { cert: string; k
   return new Http2SessionManager(url, {}, { ca: pki.ca, ...identity });
 }
 
-export function clientsOf(baseUrl: string, sessionManager: Http2SessionManager, bearer: string) {
+export function clientsOf(
+  baseUrl: string,
+  sessionManager: Http2SessionManager,
+  bearer: string,
+  protocol: "grpc" | "connect" = "connect",
+) {
   const authorize: Interceptor = (next) => (request) => {
     request.header.set("authorization", `Bearer ${bearer}`);
     return next(request);
   };
-  const transport = createGrpcTransport({ baseUrl, sessionManager, interceptors: [authorize] });
+  const options = { baseUrl, sessionManager, interceptors: [authorize] };
+  const transport =
+    protocol === "grpc" ? createGrpcTransport(options) : createConnectTransport({ ...options, httpVersion: "2" });
   return {
     host: createClient(HostDaemonService, transport),
     processes: createClient(ProcessService, transport),

@@ -77,7 +77,6 @@ export function vsockFront(agentPath: string): Promise<StandInAgent> {
   return standInVsock((socket, rest) => {
     const agent = net.connect(agentPath);
     agent.on("error", () => socket.destroy());
-    agent.once("close", () => socket.destroy());
     socket.once("close", () => agent.destroy());
     agent.once("connect", () => {
       socket.write("OK 1024\n");
