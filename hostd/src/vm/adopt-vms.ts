@@ -28,7 +28,11 @@ export async function adoptVms(deps: VmDeps, options: { readonly signal: AbortSi
   const report: AdoptionReport = { adopted: 0, died: 0, finished: 0, strays: 0, unreadable: 0 };
   const { records, strays, unreadable } = await store.load(deps.now());
   for (const record of records) registry.restore(record);
-  for (const { sandboxId, error } of unreadable) log.error("vm.record.unreadable", { vm: sandboxId, error });
+  for (const { sandboxId, error } of unreadable) {
+    log.error("vm.record.unreadable", { vm: sandboxId, error });
+    const slot = await deps.files.slotOwning(store.rootDiskOf(sandboxId));
+    if (slot !== undefined) registry.withhold(slot);
+  }
   report.unreadable = unreadable.length;
 
   const waiting = registry.entries();
@@ -105,7 +109,8 @@ async function takeOver(
 /** Run directories and users with processes whose slot no record has, or only one of a VM that is over. */
 async function sweepStraySlots(deps: VmDeps): Promise<number> {
   const { files, registry, limits } = deps;
-  const owned = new Set(registry.entries().flatMap((entry) => (entry.live ? [entry.record.slot] : [])));
+  const live = registry.entries().flatMap((entry) => (entry.live ? [entry.record.slot] : []));
+  const owned = new Set([...registry.withheld(), ...live]);
   const uids = await uidsInUse(files.firstUid, limits.slots);
   const used = new Set([...(await files.usedSlots()), ...[...uids].map((uid) => uid - files.firstUid)]);
   const strays = [...used].filter((slot) => !owned.has(slot));

@@ -1,5 +1,5 @@
 /** The files of VMs: root disks and run directories. Each step may be repeated. */
-import { chmod, chown, mkdir, readdir, rm } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { problem } from "@daytonah/lib/problem.ts";
 import { applyCopy } from "../host/disk/apply.ts";
@@ -36,6 +36,12 @@ export class VmFiles {
 
   uidOf(slot: number): number {
     return this.firstUid + slot;
+  }
+
+  /** The slot whose user owns a file; undefined where it is nobody's of ours. */
+  async slotOwning(path: string): Promise<number | undefined> {
+    const owner = await stat(path).catch(() => undefined);
+    return owner && owner.uid >= this.firstUid ? owner.uid - this.firstUid : undefined;
   }
 
   /** Short: unix sockets below it have room for 108 bytes. */

@@ -39,6 +39,7 @@ export class VmRegistry {
   readonly #slots: number;
   readonly #entries = new Map<string, OwnEntry>();
   readonly #watchers = new Set<(change: VmChange) => void>();
+  readonly #withheld = new Set<number>();
 
   constructor(store: VmStore, slots: number) {
     this.#store = store;
@@ -60,10 +61,19 @@ export class VmRegistry {
     return entry;
   }
 
+  /** Gives this slot to nobody: what it belongs to can't be read. */
+  withhold(slot: number): void {
+    this.#withheld.add(slot);
+  }
+
+  withheld(): ReadonlySet<number> {
+    return this.#withheld;
+  }
+
   /** Takes the sandbox's id and a slot at once, before anything waits; `persist` writes the record. */
   reserve(plan: Omit<VmPlan, "slot" | "formatVersion">): VmEntry {
     if (this.#entries.has(plan.sandboxId)) throw conflict(plan.sandboxId, "it has a VM");
-    const taken = new Set([...this.#entries.values()].map(({ record }) => record.slot));
+    const taken = new Set([...this.#withheld, ...[...this.#entries.values()].map(({ record }) => record.slot)]);
     let slot = 0;
     while (taken.has(slot)) slot += 1;
     if (slot >= this.#slots) {
