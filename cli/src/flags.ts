@@ -1,0 +1,65 @@
+/** Parsers and options that several commands share. */
+import { type Command, InvalidArgumentError } from "commander";
+
+export function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
+  return Number(text);
+}
+
+export function seconds(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value))
+    throw new InvalidArgumentError("It must be a number of seconds above 0.");
+  return value;
+}
+
+/** Collects `K=V` options. */
+export function pair(text: string, before: Record<string, string> = {}): Record<string, string> {
+  const at = text.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("It must look like NAME=value.");
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+export interface SizeFlags {
+  readonly template?: string;
+  readonly vcpus?: number;
+  readonly memory?: number;
+  readonly disk?: number;
+  readonly metadata?: Record<string, string>;
+  readonly verbose?: boolean;
+}
+
+export function addSizeOptions(command: Command): Command {
+  return command
+    .option("-t, --template <name>", "what it starts from (default: base)")
+    .option("--vcpus <number>", "virtual CPUs (default: 1)", wholeNumber)
+    .option("--memory <MiB>", "memory (default: 512)", wholeNumber)
+    .option("--disk <MiB>", "root disk (default: the template's size)", wholeNumber)
+    .option("-m, --metadata <name=value>", "a label; may be repeated", pair)
+    .option("-v, --verbose", "say on stderr how long each stage of the create took");
+}
+
+export const createOptionsOf = ({ template, vcpus, memory, disk, metadata }: SizeFlags) => ({
+  template,
+  vcpus,
+  memoryMib: memory,
+  diskMib: disk,
+  metadata,
+});
+
+export interface ProcessFlags {
+  readonly interactive?: boolean;
+  readonly env?: Record<string, string>;
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly timeout?: number;
+}
+
+export function addProcessOptions(command: Command): Command {
+  return command
+    .option("-i, --interactive", "pass standard input on")
+    .option("-e, --env <name=value>", "environment of the command; may be repeated", pair)
+    .option("-w, --workdir <folder>", "working directory (default: the user's home)")
+    .option("-u, --user <name>", "user in the sandbox")
+    .option("--timeout <seconds>", "end the command after this", seconds);
+}

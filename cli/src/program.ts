@@ -1,0 +1,51 @@
+/** The command line: one line here for each file in commands/. */
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { registerCp } from "./commands/cp.ts";
+import { registerCreate } from "./commands/create.ts";
+import { registerDoctor } from "./commands/doctor.ts";
+import { registerExec } from "./commands/exec.ts";
+import { registerHosts } from "./commands/hosts.ts";
+import { registerKeys } from "./commands/keys.ts";
+import { registerLs } from "./commands/ls.ts";
+import { registerRm } from "./commands/rm.ts";
+import { registerRun } from "./commands/run.ts";
+import { registerTemplates } from "./commands/templates.ts";
+import { registerUp } from "./commands/up.ts";
+
+export function createProgram(): Command {
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  const program = new Command("dnah")
+    .description("hardware-isolated microVM sandboxes")
+    .version(version)
+    .enablePositionalOptions()
+    .exitOverride()
+    .showSuggestionAfterError();
+  // The platform itself
+  registerUp(program);
+  registerDoctor(program);
+  // Sandboxes
+  registerRun(program);
+  registerCreate(program);
+  registerExec(program);
+  registerCp(program);
+  registerLs(program);
+  registerRm(program);
+  // What there is
+  registerTemplates(program);
+  registerHosts(program);
+  registerKeys(program);
+  addGlobalOptions(program);
+  return program;
+}
+
+/** They may stand before and after a command's name. */
+function addGlobalOptions(command: Command): void {
+  command
+    .option("--json", "print JSON; `run` and `exec` print one object a line")
+    .option("--url <url>", "the platform (else DNAH_URL, else the one of `dnah up`)")
+    .option("--api-key <key>", "its key (else DNAH_API_KEY, else the one of `dnah up`); others can see it in `ps`");
+  command.commands.forEach(addGlobalOptions);
+}
