@@ -151,6 +151,7 @@ export class Process implements PromiseLike<ExecResult>, AsyncIterable<OutputEve
     if (done) throw new Error("The stream of events ended without an exit.");
     if (value.t === "exited") {
       this.#exited = value.exited;
+      await this.#events.return(undefined); // ends the call
       this.#parts.onEnded();
       return this.#flush();
     }

@@ -36,7 +36,8 @@ export class FakeProcess {
   /** Offset before which output is forgotten. */
   replayFrom = 0;
   readonly #chunks: Chunk[] = [];
-  readonly #killed = new AbortController();
+  readonly #signals: number[] = [];
+  readonly #receivers: ((signal: number) => void)[] = [];
   readonly #input: Uint8Array[] = [];
   #inputClosed: boolean;
   #changed = Promise.withResolvers<void>();
@@ -52,7 +53,9 @@ export class FakeProcess {
   }
 
   kill(signal: number): void {
-    this.#killed.abort(signal);
+    this.#signals.push(signal);
+    for (const receive of this.#receivers) receive(signal);
+    this.#wake();
   }
 
   /** What comes from `offset` on, until the process ends. */
@@ -85,12 +88,15 @@ export class FakeProcess {
     const exitCode = await program({
       ...this.options,
       stdin: this.#stdin(),
-      killed: this.#killed.signal,
+      onSignal: (receive) => {
+        this.#receivers.push(receive);
+        this.#signals.forEach(receive);
+      },
       out: (data) => this.#write(OutputStream.STDOUT, data),
       err: (data) => this.#write(OutputStream.STDERR, data),
     });
     clearTimeout(timer);
-    const signal = this.#killed.signal.aborted ? Number(this.#killed.signal.reason) : 0;
+    const signal = exitCode > 128 ? (this.#signals.at(-1) ?? 0) : 0;
     const timedOut = signal === 15 && timeoutMs !== undefined;
     this.exited = create(ProcessExitedSchema, {
       kind: timedOut ? ExitKind.TIMED_OUT : signal ? ExitKind.SIGNALED : ExitKind.EXITED,
@@ -107,7 +113,7 @@ export class FakeProcess {
       const changed = this.#changed.promise;
       const chunk = this.#input.shift();
       if (chunk) yield chunk;
-      else if (this.#inputClosed || this.#killed.signal.aborted) return;
+      else if (this.#inputClosed || this.#signals.length > 0) return;
       else await changed;
     }
   }

@@ -6,8 +6,8 @@ export interface FakeIo {
   readonly cwd: string;
   readonly user: string;
   readonly stdin: AsyncIterable<Uint8Array>;
-  /** Aborted when a signal came; its reason is the signal's number. */
-  readonly killed: AbortSignal;
+  /** Calls back for each signal, also for those that came before. */
+  onSignal(receive: (signal: number) => void): void;
   out(data: string | Uint8Array): void;
   err(data: string | Uint8Array): void;
 }
@@ -37,13 +37,17 @@ export const fakePrograms: Readonly<Record<string, FakeProgram>> = {
     return 0;
   },
   /** flood <chunks> <bytes in each>: letters that go round, so that a lost or doubled byte shows. */
-  flood: async ({ args, out }) => {
+  flood: async ({ args, out, onSignal }) => {
     const [chunks, bytes] = [Number(args[1]), Number(args[2])];
-    for (let chunk = 0, at = 0; chunk < chunks; chunk++, at += bytes) {
+    let ended = 0;
+    onSignal((signal) => {
+      ended = signal;
+    });
+    for (let chunk = 0, at = 0; chunk < chunks && !ended; chunk++, at += bytes) {
       out(Uint8Array.from({ length: bytes }, (_, index) => 97 + ((at + index) % 26)));
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    return 0;
+    return ended && 128 + ended;
   },
   /** Writes "€" with its three bytes apart, to both streams by turns. */
   euro: ({ out, err }) => {
@@ -54,12 +58,18 @@ export const fakePrograms: Readonly<Record<string, FakeProgram>> = {
     return 0;
   },
   /** Runs until a signal comes. */
-  sleep: ({ killed, out }) => {
+  sleep: ({ onSignal, out }) => {
     out("sleeping\n");
+    return new Promise((resolve) => onSignal((signal) => resolve(128 + signal)));
+  },
+  /** Says that it ignores SIGINT; ends by any other signal. */
+  stubborn: ({ onSignal, out }) => {
+    out("ready\n");
     return new Promise((resolve) => {
-      const end = () => resolve(128 + Number(killed.reason));
-      if (killed.aborted) end();
-      killed.addEventListener("abort", end);
+      onSignal((signal) => {
+        if (signal === 2) out("ignored\n");
+        else resolve(128 + signal);
+      });
     });
   },
 };

@@ -2,6 +2,7 @@
  * Connect over one HTTP/2 connection: a call is about a third quicker than with `fetch`, many at once share the connection,
  * and PINGs find out that a silent peer is gone.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { Agent as HttpAgent } from "node:http";
 import { type ClientHttp2Stream, constants } from "node:http2";
 import { Agent as HttpsAgent } from "node:https";
@@ -15,7 +16,7 @@ const ping = { pingIntervalMs: 20_000, pingTimeoutMs: 10_000 };
 
 export function createTransport({ baseUrl, httpVersion }: TransportOptions): Transport {
   if (httpVersion === "2") {
-    return createConnectTransport({ baseUrl, httpVersion, sessionManager: wideSessions(baseUrl) });
+    return endingStreams(createConnectTransport({ baseUrl, httpVersion, sessionManager: wideSessions(baseUrl) }));
   }
   const agent = new (baseUrl.startsWith("https:") ? HttpsAgent : HttpAgent)({ keepAlive: true });
   return createConnectTransport({ baseUrl, httpVersion, nodeOptions: { agent } });
@@ -38,6 +39,7 @@ function wideSessions(baseUrl: string): Pick<Http2SessionManager, "authority" | 
         session.setLocalWindowSize(connectionWindowBytes);
       }
       failUnanswered(stream);
+      destroyOnAbort(stream, callSignal.getStore());
       return stream;
     },
   };
@@ -56,4 +58,25 @@ function failUnanswered(stream: ClientHttp2Stream): void {
     if (answered || stream.rstCode !== constants.NGHTTP2_NO_ERROR) return;
     stream.emit("error", new ConnectError("The connection ended before the answer.", Code.Unavailable));
   });
+}
+
+/** The signal of the streaming call that a request is made for. */
+const callSignal = new AsyncLocalStorage<AbortSignal | undefined>();
+
+function endingStreams(inner: Transport): Transport {
+  return {
+    unary: (...call) => inner.unary(...call),
+    stream: (...call) => callSignal.run(call[1], () => inner.stream(...call)),
+  };
+}
+
+/**
+ * A call that is left while the server's last bytes lie unread would keep its stream, and with it Node, alive: connect-node
+ * resets only streams that the server has not ended.
+ */
+function destroyOnAbort(stream: ClientHttp2Stream, signal: AbortSignal | undefined): void {
+  // After connect-node's own listener, so that a stream still open is reset with the right code.
+  const onAbort = () => void setImmediate(() => stream.closed && stream.destroy());
+  signal?.addEventListener("abort", onAbort, { once: true });
+  stream.once("close", () => signal?.removeEventListener("abort", onAbort));
 }
