@@ -27,6 +27,7 @@ import { openServerPki } from "./pki/server-pki.ts";
 import { writeOnce } from "./pki/write-once.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import { createRelay } from "./relay/relay.ts";
+import { createRouteCache } from "./relay/route-cache.ts";
 import { createBackground } from "./services/background.ts";
 import { createHeldClaims } from "./services/held-claims.ts";
 
@@ -73,12 +74,21 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
   const sessions = stack.use(createHostSessions(addresses));
   const statuses = createHostStatuses([...clients.keys()], clock.now());
   const background = createBackground();
-  const deps = { db: database.db, hosts: clients, clock, claims: createHeldClaims(), background, log };
+  const routes = createRouteCache(() => performance.now());
+  const deps = {
+    db: database.db,
+    hosts: clients,
+    clock,
+    claims: createHeldClaims(),
+    background,
+    log,
+    onMoved: routes.forget,
+  };
   const metrics = createMetrics(database, statuses);
   let isPrepared = false;
 
   const rpc = createRpcListener({
-    routes: apiRoutes(deps, tokenKey),
+    routes: apiRoutes(deps, tokenKey, routes.forgetAll),
     maxBodyBytes,
     log,
     interceptors: [
@@ -94,6 +104,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     isPrepared: () => isPrepared,
     sessions,
     tokenKey,
+    routes,
     maxBodyBytes,
     log,
     onRelayed: metrics.onRelayed,

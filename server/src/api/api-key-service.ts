@@ -11,7 +11,7 @@ import { createApiKey } from "../services/create-api-key.ts";
 import { callerOf } from "./interceptors.ts";
 import { pageOf, sizeOfPage, timePositionOf } from "./paging.ts";
 
-export function createApiKeyService(db: Db): ServiceImpl<typeof ApiKeyService> {
+export function createApiKeyService(db: Db, onRevoked: () => void): ServiceImpl<typeof ApiKeyService> {
   return {
     async createApiKey(request, context) {
       const caller = callerOf(context);
@@ -35,7 +35,9 @@ export function createApiKeyService(db: Db): ServiceImpl<typeof ApiKeyService> {
     },
 
     async revokeApiKey({ apiKeyId }, context) {
-      if (await revokeApiKey(db, callerOf(context).orgId, apiKeyId)) return {};
+      const revoked = await revokeApiKey(db, callerOf(context).orgId, apiKeyId);
+      onRevoked();
+      if (revoked) return {};
       throw problem("RESOURCE_NOT_FOUND", `There is no API key ${apiKeyId} in your organization.`, {
         metadata: { api_key_id: apiKeyId },
         nextStep: "List the keys to see which there are.",

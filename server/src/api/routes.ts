@@ -13,12 +13,12 @@ import { createTemplateService } from "./template-service.ts";
 
 export const apiServices = [SandboxService, TemplateService, HostService, OrganizationService, ApiKeyService] as const;
 
-export function apiRoutes(deps: ServiceDeps, tokenKey: string): (router: ConnectRouter) => void {
+export function apiRoutes(deps: ServiceDeps, tokenKey: string, onRevoked: () => void): (router: ConnectRouter) => void {
   return (router) => {
     router.service(SandboxService, createSandboxService(deps, tokenKey));
     router.service(TemplateService, createTemplateService(deps.db));
     router.service(HostService, createHostService(deps.db));
     router.service(OrganizationService, createOrganizationService(deps.db));
-    router.service(ApiKeyService, createApiKeyService(deps.db));
+    router.service(ApiKeyService, createApiKeyService(deps.db, onRevoked));
   };
 }

@@ -31,6 +31,8 @@ export interface FakeHost extends HostClient {
   cutWatchers(): void;
 }
 
+const heartbeatMs = 5_000;
+
 export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> = {}): FakeHost {
   const vms = new Map<string, Vm>();
   const refused = new Map<string, bigint>();
@@ -133,11 +135,16 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
       demandReachable();
       const watcher = createWatcher(signal);
       watchers.add(watcher);
+      const beats = setInterval(
+        () => watcher.push(create(WatchVmsResponseSchema, { event: { case: "heartbeat", value: {} } })),
+        heartbeatMs,
+      );
       try {
         for (const vm of [...vms.values()]) yield create(WatchVmsResponseSchema, { event: { case: "vm", value: vm } });
         yield create(WatchVmsResponseSchema, { event: { case: "synced", value: {} } });
         yield* watcher.events;
       } finally {
+        clearInterval(beats);
         watchers.delete(watcher);
       }
     },

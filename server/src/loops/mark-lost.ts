@@ -1,7 +1,8 @@
 /** Says of silent hosts that they are, and that their sandboxes are lost. Not after a mere outage of the database. */
 import { markUnreachable } from "../db/hosts.ts";
-import { moveSandbox, sandboxesOnSilentHosts } from "../db/sandboxes.ts";
+import { sandboxesOnSilentHosts } from "../db/sandboxes.ts";
 import type { ServiceDeps } from "../services/deps.ts";
+import { move } from "../services/move.ts";
 import type { HostStatuses } from "./host-statuses.ts";
 import { repeat } from "./repeat.ts";
 
@@ -31,7 +32,7 @@ export async function markLost(deps: ServiceDeps, statuses: HostStatuses): Promi
   if (![...statuses.keys()].some((hostId) => silentFor(hostId, lostMs))) return;
   for (const row of await sandboxesOnSilentHosts(deps.db, lostMs)) {
     if (!silentFor(row.host_id ?? "", lostMs)) continue;
-    const moved = await moveSandbox(deps.db, { id: row.id, epoch: row.epoch, to: "lost", from: ["running"] });
+    const moved = await move(deps, { id: row.id, epoch: row.epoch, to: "lost", from: ["running"] });
     if (moved) deps.log.warn("sandbox.lost", { sandbox: row.id, host: row.host_id });
   }
 }

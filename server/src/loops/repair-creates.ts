@@ -1,8 +1,9 @@
 /** Finishes or undoes the creates that a server left when it died, or that a silent host left open. */
 import { takeAbandoned } from "../db/claims.ts";
-import { moveSandbox, type SandboxRow } from "../db/sandboxes.ts";
+import type { SandboxRow } from "../db/sandboxes.ts";
 import { abandonCreate } from "../services/delete-sandbox.ts";
 import type { ServiceDeps } from "../services/deps.ts";
+import { move } from "../services/move.ts";
 import { startSandbox } from "../services/start-sandbox.ts";
 import { repeat } from "./repeat.ts";
 
@@ -33,7 +34,7 @@ async function repairCreate(deps: ServiceDeps, row: SandboxRow): Promise<void> {
   if (!row.keyed) return abandonCreate(deps, row);
   if (deps.clock.now() - row.create_time.getTime() > giveUpMs) {
     const failure = { reason: "HOST_UNAVAILABLE", message: "Its host did not answer while it was being created." };
-    await moveSandbox(deps.db, { id: row.id, epoch: row.epoch, to: "failed", from: ["creating"], failure });
+    await move(deps, { id: row.id, epoch: row.epoch, to: "failed", from: ["creating"], failure });
     return;
   }
   await startSandbox(deps, row, "");

@@ -3,12 +3,11 @@ import type { Logger } from "@daytonah/lib/log.ts";
 import type { NodeRequest, NodeResponse } from "@daytonah/lib/node-http.ts";
 import { requestIdHeader, requestIdOf } from "@daytonah/lib/request-id.ts";
 import { createRpcListener } from "@daytonah/lib/rpc-listener.ts";
-import type pg from "pg";
 import { asDatabaseProblem, databaseUnavailable } from "../db/database-problem.ts";
 import { hostUnavailable } from "../hosts/connect-host.ts";
 import type { HostSessions, Lane } from "../hosts/host-sessions.ts";
 import { dataPlaneRoutes, laneOfPath } from "./data-plane.ts";
-import { findTarget, type Target } from "./find-target.ts";
+import { findTarget, type Target, type TargetOptions } from "./find-target.ts";
 import { bodyTooLarge, type ForwardOutcome, forward } from "./forward.ts";
 
 export interface Relay {
@@ -16,18 +15,16 @@ export interface Relay {
   handle(request: NodeRequest, response: NodeResponse): boolean;
 }
 
-export interface RelayOptions {
-  readonly pool: pg.Pool;
+export interface RelayOptions extends TargetOptions {
   readonly isPrepared: () => boolean;
   readonly sessions: HostSessions;
-  readonly tokenKey: string;
   readonly maxBodyBytes: number;
   readonly log: Logger;
   readonly onRelayed: (relayed: { rpc: string; outcome: ForwardOutcome | "refused"; seconds: number }) => void;
 }
 
 export function createRelay(options: RelayOptions): Relay {
-  const { pool, isPrepared, sessions, tokenKey, maxBodyBytes, log, onRelayed } = options;
+  const { isPrepared, sessions, maxBodyBytes, log, onRelayed } = options;
   const refusals = createRpcListener({ routes: dataPlaneRoutes, maxBodyBytes, log });
 
   async function relay(request: NodeRequest, response: NodeResponse, path: string, lane: Lane): Promise<void> {
@@ -43,7 +40,8 @@ export function createRelay(options: RelayOptions): Relay {
     try {
       if (!isPrepared()) throw databaseUnavailable();
       if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
-      target = await findTarget(pool, tokenKey, (name) => headerOf(request, name));
+      const found = findTarget(options, (name) => headerOf(request, name));
+      target = found instanceof Promise ? await found : found;
     } catch (error) {
       note("refused");
       return fail(asDatabaseProblem(error));

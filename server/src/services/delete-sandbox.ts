@@ -1,12 +1,14 @@
 /** Deletes a sandbox in any state: decided in the database first, then done on its host. */
 import { abortable } from "@daytonah/lib/deadline.ts";
 import { releaseClaim, takeClaim } from "../db/claims.ts";
+import { commitLazily } from "../db/commit-lazily.ts";
 import { takeKey } from "../db/idempotency.ts";
 import { moveSandbox, type SandboxRow, sandboxById, sandboxOf } from "../db/sandboxes.ts";
 import type { DbOrTx } from "../db/schema.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { hostOf } from "./host-of.ts";
 import { digestOf, idempotencyKeyReused } from "./idempotent.ts";
+import { move } from "./move.ts";
 import { sandboxNotFound, stateConflict } from "./sandbox-problems.ts";
 
 export interface DeleteSandboxInput {
@@ -20,6 +22,7 @@ const rpc = "DeleteSandbox";
 
 export async function deleteSandbox(deps: ServiceDeps, input: DeleteSandboxInput, signal: AbortSignal): Promise<void> {
   const begun = await deps.db.transaction().execute((tx) => beginDelete(tx, input));
+  deps.onMoved(input.sandboxId);
   if (begun.t === "ours") return abortable(deps.background.run(finishDelete(deps, begun.row)), signal);
   const byUs = await finishOrAwait(deps, input.sandboxId, signal);
   if (!byUs && begun.t === "another's") throw sandboxNotFound(input.sandboxId);
@@ -32,6 +35,7 @@ type Begun =
   | { readonly t: "another's" };
 
 async function beginDelete(tx: DbOrTx, input: DeleteSandboxInput): Promise<Begun> {
+  await commitLazily(tx);
   const { orgId, sandboxId, idempotencyKey } = input;
   if (idempotencyKey !== "") {
     const digest = digestOf({ sandboxId });
@@ -71,7 +75,7 @@ export async function finishDelete(deps: ServiceDeps, row: SandboxRow): Promise<
     if (row.host_id !== null) {
       await hostOf(deps, row).deleteVm({ sandboxId: row.id, epoch: BigInt(row.epoch) }, {});
     }
-    await moveSandbox(deps.db, { id: row.id, epoch: row.epoch, to: "deleted" });
+    await move(deps, { id: row.id, epoch: row.epoch, to: "deleted" });
   } catch (error) {
     // For finish-deletes or the next caller; where even this fails, the claim runs out.
     await releaseClaim(deps.db, row.id).catch(() => undefined);
@@ -82,7 +86,6 @@ export async function finishDelete(deps: ServiceDeps, row: SandboxRow): Promise<
 
 /** A create that nobody waits for any more and nobody could find again. */
 export async function abandonCreate(deps: ServiceDeps, row: SandboxRow): Promise<void> {
-  const move = { id: row.id, epoch: row.epoch, to: "deleting" } as const;
-  const moved = await moveSandbox(deps.db, { ...move, from: ["creating", "running"] });
+  const moved = await move(deps, { id: row.id, epoch: row.epoch, to: "deleting", from: ["creating", "running"] });
   if (moved) await finishDelete(deps, moved);
 }

@@ -13,4 +13,6 @@ export interface ServiceDeps {
   readonly claims: HeldClaims;
   readonly background: Background;
   readonly log: Logger;
+  /** A sandbox left a state: whoever remembers where it is must ask again. */
+  readonly onMoved: (sandboxId: string) => void;
 }

@@ -1,9 +1,10 @@
 /** Holds what a host has against what it should have. */
 import { type Vm, VmState } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
-import { moveSandbox, type SandboxRow, sandboxById, sandboxesById, sandboxesOnHost } from "../db/sandboxes.ts";
+import { type SandboxRow, sandboxById, sandboxesById, sandboxesOnHost } from "../db/sandboxes.ts";
 import { judgeVm, type ReportedVm } from "../domain/judge-vm.ts";
 import type { HostClient } from "../hosts/host-client.ts";
 import type { ServiceDeps } from "./deps.ts";
+import { move } from "./move.ts";
 
 /** Read before the host is asked for its list: what runs now must be on it. */
 export async function sandboxesToFind({ db }: ServiceDeps, hostId: string): Promise<readonly SandboxRow[]> {
@@ -54,7 +55,7 @@ async function applyVerdict(deps: ServiceDeps, host: HostClient, row: SandboxRow
         });
       return;
     case "recover":
-      if (row) await moveSandbox(deps.db, { id: row.id, epoch: row.epoch, to: "running", from: ["lost"] });
+      if (row) await move(deps, { id: row.id, epoch: row.epoch, to: "running", from: ["lost"] });
       return;
     default:
       return verdict satisfies never;
@@ -67,7 +68,7 @@ async function fail(
   failure: { readonly reason: string; readonly message: string },
 ): Promise<void> {
   const from = ["creating", "running", "lost"] as const;
-  const moved = await moveSandbox(deps.db, { id: row.id, epoch: row.epoch, to: "failed", from, failure });
+  const moved = await move(deps, { id: row.id, epoch: row.epoch, to: "failed", from, failure });
   if (moved) deps.log.warn("sandbox.failed", { sandbox: row.id, host: row.host_id, ...failure });
 }
 

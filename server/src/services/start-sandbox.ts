@@ -2,11 +2,12 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
 import { releaseClaim } from "../db/claims.ts";
-import { moveSandbox, type SandboxRow, sandboxById } from "../db/sandboxes.ts";
+import { type SandboxRow, sandboxById } from "../db/sandboxes.ts";
 import type { VmSpec } from "../hosts/host-client.ts";
 import { abandonCreate } from "./delete-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { hostOf } from "./host-of.ts";
+import { move } from "./move.ts";
 import { failureOf, stateConflict } from "./sandbox-problems.ts";
 
 export interface Stage {
@@ -23,7 +24,7 @@ export interface StartedSandbox {
 export async function startSandbox(deps: ServiceDeps, row: SandboxRow, requestId: string): Promise<StartedSandbox> {
   using _ = deps.claims.hold(row.id);
   const stages = await startVm(deps, row, requestId);
-  const running = await moveSandbox(deps.db, { id: row.id, epoch: row.epoch, to: "running" });
+  const running = await move(deps, { id: row.id, epoch: row.epoch, to: "running" });
   if (running) {
     deps.log.debug("sandbox.running", { sandbox: row.id, host: row.host_id, requestId });
     return { row: running, stages };
@@ -76,7 +77,7 @@ async function leaveToRepair(deps: ServiceDeps, row: SandboxRow, why: Problem): 
 /** The host said no, or the VM did not come up. */
 async function failCreate(deps: ServiceDeps, row: SandboxRow, why: Problem): Promise<Problem> {
   const failure = { reason: why.reason, message: why.message };
-  const failed = await moveSandbox(deps.db, {
+  const failed = await move(deps, {
     id: row.id,
     epoch: row.epoch,
     to: "failed",
