@@ -6,7 +6,7 @@ import { fakeError } from "daytonah/testing/fake-error.ts";
 import { expect, test } from "vitest";
 import { cliFixture } from "./testing/run-cli.ts";
 
-test("run passes output and exit code on, and deletes the sandbox", async () => {
+test.concurrent("run passes output and exit code on, and deletes the sandbox", async () => {
   await using cli = await cliFixture();
   expect(await cli.run("run", "--", "echo", "-n", "hi")).toEqual({ exitCode: 0, stdout: "-n hi\n", stderr: "" });
   expect(await cli.run("run", "oops", "bad")).toEqual({ exitCode: 1, stdout: "", stderr: "bad\n" });
@@ -14,7 +14,7 @@ test("run passes output and exit code on, and deletes the sandbox", async () => 
   expect(cli.fake.platform.sandboxes.size).toBe(0);
 });
 
-test("run --keep keeps it, and --verbose tells the stages", async () => {
+test.concurrent("run --keep keeps it, and --verbose tells the stages", async () => {
   await using cli = await cliFixture();
   const { stderr } = await cli.run("run", "--keep", "--verbose", "echo", "x");
   const [id] = cli.fake.platform.sandboxes.keys();
@@ -22,7 +22,7 @@ test("run --keep keeps it, and --verbose tells the stages", async () => {
   expect(stderr).toMatch(/was created in [\d.]+ ms \(ms each: queue 1\.0, vmm 20\.0\)/);
 });
 
-test("create, ls, exec, rm", async () => {
+test.concurrent("create, ls, exec, rm", async () => {
   await using cli = await cliFixture();
   const id = (await cli.run("create", "-m", "job=7")).stdout.trim();
   const { stdout } = await cli.run("ls");
@@ -40,14 +40,14 @@ test("create, ls, exec, rm", async () => {
   );
 });
 
-test("exec -i ends with its command, also while standard input is open", async () => {
+test.concurrent("exec -i ends with its command, also while standard input is open", async () => {
   await using cli = await cliFixture();
   const id = (await cli.run("create")).stdout.trim();
   const running = cli.start(["exec", "-i", id, "--", "echo", "done"]);
   expect(await running.result).toMatchObject({ exitCode: 0, stdout: "done\n" });
 });
 
-test("Ctrl-C goes to the command; the sandbox is deleted", async () => {
+test.concurrent("Ctrl-C goes to the command; the sandbox is deleted", async () => {
   await using cli = await cliFixture();
   const running = cli.start(["run", "sleep"]);
   await running.printed("sleeping");
@@ -56,7 +56,7 @@ test("Ctrl-C goes to the command; the sandbox is deleted", async () => {
   expect(cli.fake.platform.sandboxes.size).toBe(0);
 });
 
-test("Ctrl-C twice kills a command that does not mind the first", async () => {
+test.concurrent("Ctrl-C twice kills a command that does not mind the first", async () => {
   await using cli = await cliFixture();
   const running = cli.start(["run", "stubborn"]);
   await running.printed("ready");
@@ -67,7 +67,7 @@ test("Ctrl-C twice kills a command that does not mind the first", async () => {
   expect(cli.fake.platform.sandboxes.size).toBe(0);
 });
 
-test("a reader that goes away ends the command, and leaves no sandbox", async () => {
+test.concurrent("a reader that goes away ends the command, and leaves no sandbox", async () => {
   await using cli = await cliFixture();
   const running = cli.start(["run", "flood", "100000", "1000"]);
   await running.printed("abc");
@@ -76,7 +76,7 @@ test("a reader that goes away ends the command, and leaves no sandbox", async ()
   expect(cli.fake.platform.sandboxes.size).toBe(0);
 });
 
-test("cp copies both ways, through pipes, and leaves no half file", async () => {
+test.concurrent("cp copies both ways, through pipes, and leaves no half file", async () => {
   await using cli = await cliFixture();
   const id = (await cli.run("create")).stdout.trim();
   writeFileSync(join(cli.home, "a.sh"), "content", { mode: 0o755 });
@@ -93,7 +93,7 @@ test("cp copies both ways, through pipes, and leaves no half file", async () => 
   expect((await cli.run("cp", "a.sh", "b.sh")).stderr).toContain("One end must be in a sandbox");
 });
 
-test("templates, hosts and keys", async () => {
+test.concurrent("templates, hosts and keys", async () => {
   await using cli = await cliFixture();
   expect((await cli.run("templates")).stdout).toContain("base  2048      Debian with Python and Node.");
   expect((await cli.run("hosts")).stdout).toMatch(/host-1 +ready +qemu +no \(emulated\)/);
@@ -105,7 +105,7 @@ test("templates, hosts and keys", async () => {
   expect((await cli.run("keys", "revoke", "key_1")).exitCode).toBe(1);
 });
 
-test("--json stands before or after the command, and prints documents or lines", async () => {
+test.concurrent("--json stands before or after the command, and prints documents or lines", async () => {
   await using cli = await cliFixture();
   const { id, accessToken, stages } = JSON.parse((await cli.run("create", "--json")).stdout);
   expect([accessToken, stages[0]]).toEqual([`token-${id}`, { stage: "queue", ms: 1 }]);
@@ -126,7 +126,7 @@ test("--json stands before or after the command, and prints documents or lines",
   });
 });
 
-test("exit codes tell usage errors, platform failures and failures of run and exec apart", async () => {
+test.concurrent("exit codes tell usage errors, platform failures and failures of run and exec apart", async () => {
   await using cli = await cliFixture();
   expect(await cli.run("lss")).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("Did you mean ls?") });
   expect((await cli.run("create", "--vcpus", "two")).exitCode).toBe(2);
@@ -142,7 +142,7 @@ test("exit codes tell usage errors, platform failures and failures of run and ex
   expect(cli.fake.platform.sandboxes.size).toBe(0);
 });
 
-test("a sandbox that could not be deleted is told of beside the command's own exit code", async () => {
+test.concurrent("a sandbox that could not be deleted is told of beside the command's own exit code", async () => {
   await using cli = await cliFixture();
   const error = fakeError(Code.Internal, "INTERNAL", "The platform failed to do this.");
   cli.fake.platform.faults.next("DeleteSandbox", { t: "error", error });
@@ -152,7 +152,7 @@ test("a sandbox that could not be deleted is told of beside the command's own ex
   expect(stderr).toContain(`dnah: the sandbox ${id} was not deleted.\nnext: dnah rm ${id}`);
 });
 
-test("the file that `dnah up` writes is enough to find the platform", async () => {
+test.concurrent("the file that `dnah up` writes is enough to find the platform", async () => {
   await using cli = await cliFixture();
   writeFileSync(join(cli.home, "admin.key"), `${cli.fake.platform.apiKey}\n`);
   mkdirSync(join(cli.home, ".config/dnah"), { recursive: true });
@@ -162,7 +162,7 @@ test("the file that `dnah up` writes is enough to find the platform", async () =
   expect(await cli.start(["templates", "--json"], { env }).result).toMatchObject({ exitCode: 0 });
 });
 
-test("a platform that is not there is one sentence and a next step", async () => {
+test.concurrent("a platform that is not there is one sentence and a next step", async () => {
   await using cli = await cliFixture();
   const { exitCode, stderr } = await cli.run("ls", "--url", "http://127.0.0.1:1");
   expect(exitCode).toBe(1);

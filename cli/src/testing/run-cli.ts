@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ServedFake, serveFake } from "daytonah/testing/serve-fake.ts";
 
+/** Shared, or each test's new home would have to compile everything anew. */
+const compileCache = join(tmpdir(), "dnah-cli-test-compile-cache");
 const launcher = fileURLToPath(new URL("../../bin/dnah", import.meta.url));
 
 export interface CliResult {
@@ -38,6 +40,7 @@ export async function cliFixture(): Promise<CliFixture> {
       env: {
         ...process.env,
         HOME: home,
+        NODE_COMPILE_CACHE: compileCache,
         DNAH_URL: fake.url,
         DNAH_API_KEY: fake.platform.apiKey,
         ...env,
