@@ -31,7 +31,7 @@ describe("the daemon's settings", () => {
     ["DNAH_HOSTD_DATA_DIR", "data", "must be an absolute path"],
     ["DNAH_HOSTD_RUN_DIR", `/${"r".repeat(80)}`, "it holds unix sockets"],
     ["DNAH_MEMORY_MIB", "many", "must be a whole number from 128"],
-    ["DNAH_VMM", "xen", "must be one of auto, qemu, fake"],
+    ["DNAH_VMM", "xen", "must be one of auto, qemu"],
     ["DNAH_LOG_LEVEL", "loud", "must be one of error"],
   ])("%s=%j is refused with the rule", (name, value, rule) => {
     expect(() => readConfig({ ...good, [name]: value })).toThrow(rule);

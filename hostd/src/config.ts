@@ -12,11 +12,9 @@ export interface Config {
   readonly bundle: string | undefined;
   /** ca.pem, host.pem, host.key, bearer. */
   readonly pkiDir: string;
-  readonly vmm: "auto" | "qemu" | "fake";
+  readonly vmm: "auto" | "qemu";
   /** Program that serves a VM's vsock where it is emulated. */
   readonly vhostDeviceVsock: string | undefined;
-  /** The agent as a program of this host, for the fake driver. */
-  readonly fakeAgent: string | undefined;
   readonly memoryMib: number | undefined;
   readonly vcpus: number | undefined;
   /** First of the uids of VMs; derived from dataDir where absent. */
@@ -62,9 +60,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     runDir: folder("DNAH_HOSTD_RUN_DIR", "/run/daytonah"),
     bundle: optional("DNAH_BUNDLE"),
     pkiDir: folder("DNAH_PKI_DIR"),
-    vmm: oneOf("DNAH_VMM", ["auto", "qemu", "fake"], "auto"),
+    vmm: oneOf("DNAH_VMM", ["auto", "qemu"], "auto"),
     vhostDeviceVsock: optional("DNAH_VHOST_DEVICE_VSOCK"),
-    fakeAgent: optional("DNAH_FAKE_AGENT"),
     memoryMib: count("DNAH_MEMORY_MIB", 128, 2 ** 30),
     vcpus: count("DNAH_VCPUS", 1, 2 ** 20),
     firstUid: count("DNAH_VM_FIRST_UID", 0x10000, 2 ** 31 - 4_097),
@@ -80,7 +77,6 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       `DNAH_HOSTD_RUN_DIR is ${config.runDir.length} characters long, and may have ${longestRunDir}: it holds unix sockets`,
     );
   }
-  if (config.vmm === "fake" && !config.fakeAgent) problems.push("DNAH_VMM is fake, and DNAH_FAKE_AGENT is not set");
   if (problems.length > 0) throw new Error(`the settings are wrong:\n  ${problems.join("\n  ")}`);
   return Object.freeze(config);
 }

@@ -1,15 +1,16 @@
 /** The host daemon: settings -> driver -> images -> adoption -> one port. */
 import { mkdirSync, readFileSync } from "node:fs";
-import { chmod } from "node:fs/promises";
+import { chmod, stat } from "node:fs/promises";
 import net from "node:net";
 import { availableParallelism, totalmem } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createLogger, type Logger } from "@daytonah/lib/log.ts";
 import { daemonHandler } from "./api/daemon-handler.ts";
 import { bearerCheck, listenTls } from "./api/listen-tls.ts";
 import { createMetrics } from "./api/metrics.ts";
 import { type Config, readConfig } from "./config.ts";
 import { agentPort, createAgentClient } from "./guest/agent-client.ts";
+import { probeCgroup } from "./host/cgroup/apply.ts";
 import { applyCopy, probeCopyMethod } from "./host/disk/apply.ts";
 import { type CommandRunner, createCommandRunner } from "./host/exec.ts";
 import { ImageStore } from "./images/image-store.ts";
@@ -44,6 +45,8 @@ async function main(): Promise<void> {
   mkdirSync(config.dataDir, { recursive: true });
   await chmod(config.dataDir, 0o711); // VMs' own users pass through to their files
   mkdirSync(config.runDir, { recursive: true });
+  await requirePassage(config.dataDir);
+  await requirePassage(config.runDir);
   using _folder = await lockName(config.dataDir, `another hostd uses ${config.dataDir}: stop it first`);
   const firstUid = await readUidRange(config.dataDir, config.firstUid);
   using _uids = await lockName(
@@ -91,9 +94,10 @@ async function createDeps(config: Config, firstUid: number, log: Logger, signal:
     ...(config.memoryMib === undefined ? {} : { memoryMib: config.memoryMib }),
   });
   const vmm = await selectVmm(config, runner, images.bundle.architecture, signal);
-  log.info("hostd.host", { ...size, copyMethod, firstUid, driver: vmm.name });
+  const cgroups = await probeCgroup();
+  log.info("hostd.host", { ...size, copyMethod, firstUid, driver: vmm.name, limits: cgroups });
   return {
-    ...{ vmm, store, files, images, size, log },
+    ...{ vmm, store, files, images, size, cgroups, log },
     registry: new VmRegistry(store, uidsPerDaemon),
     now: () => new Date(),
     agentAt: (path) => createAgentClient({ path, port: agentPort }),
@@ -117,6 +121,18 @@ async function selectVmm(
   const lack = await vmm.unavailable({ signal });
   if (lack !== undefined) throw new Error(`the driver ${vmm.name} can't be used: ${lack}`);
   return vmm;
+}
+
+/** VMs run under users of their own, who must be able to reach their files. */
+async function requirePassage(folder: string): Promise<void> {
+  for (let path = folder; ; path = dirname(path)) {
+    if (((await stat(path)).mode & 0o001) === 0) {
+      throw new Error(
+        `${path} lets other users not pass, and VMs' users must reach ${folder}: chmod o+x ${path}, or move it`,
+      );
+    }
+    if (path === dirname(path)) return;
+  }
 }
 
 /** Holds a name on this machine; the kernel takes it back with the process. */

@@ -1,7 +1,7 @@
 /**
  * Server streams in the protocol that our own client speaks (Connect with protobuf over HTTP/2), without connect-es's general
  * machinery: that costs about a millisecond a call, most of an exec's round trip. Same handlers, same checks, same
- * errors; every other protocol, and what is not plain here, goes the general way. See docs/performance.md.
+ * errors; every other protocol, and what is not plain here, goes the general way. See docs/decisions/0005-quick-streams.md.
  */
 import type { Http2ServerResponse } from "node:http2";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";

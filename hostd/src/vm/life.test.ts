@@ -5,6 +5,7 @@ import { Problem } from "@daytonah/lib/problem.ts";
 import { describe, expect, test } from "vitest";
 import { adoptVms } from "./adopt-vms.ts";
 import { deleteVm } from "./delete-vm.ts";
+import { guestCmdline } from "./guest-cmdline.ts";
 import { startVm } from "./start-vm.ts";
 import { lifeHost, startOf } from "./testing/test-host.ts";
 import { transitions } from "./vm-record.ts";
@@ -39,7 +40,7 @@ describe("a start", () => {
     expect(new Set(host.script.boots.map(({ uid }) => uid)).size).toBe(2);
     expect(await host.filesOf("one")).toEqual(["root.ext4", "vm.json"]);
     const config = host.script.boots[0];
-    expect(config?.cmdline).toEqual(["quiet", "dnah.root=/dev/vda", "dnah.modules=/dev/vdb", "dnah.modules_fs=ext4"]);
+    expect(config?.cmdline).toEqual(guestCmdline("ext4"));
     expect(config?.disks.map(({ id, readonly }) => [id, readonly])).toEqual([
       ["root", false],
       ["modules", true],

@@ -6,7 +6,9 @@ import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
 import { awaitAgent } from "../guest/await-agent.ts";
 import type { Vm, VmConfig } from "../vmm/vmm.ts";
 import { requireRoom } from "./capacity.ts";
+import { guestCmdline } from "./guest-cmdline.ts";
 import { superviseVm, sweepVm } from "./supervise-vm.ts";
+import { makeVmCgroup } from "./vm-cgroup.ts";
 import type { VmDeps } from "./vm-deps.ts";
 import type { StageTime, VmFailure, VmRecord } from "./vm-record.ts";
 import type { VmEntry } from "./vm-registry.ts";
@@ -129,8 +131,9 @@ async function makeDisk(deps: VmDeps, entry: VmEntry, signal: AbortSignal): Prom
   const { files, images, store } = deps;
   const { record } = entry;
   const disk = store.rootDiskOf(record.sandboxId);
-  const [dir] = await Promise.all([
+  const [dir, cgroup] = await Promise.all([
     files.makeRunDir(record.slot),
+    makeVmCgroup(deps, record),
     files.makeRootDisk(images.pathOf(record.images.root), disk, record.diskMib, record.slot, signal),
   ]);
   return {
@@ -138,16 +141,12 @@ async function makeDisk(deps: VmDeps, entry: VmEntry, signal: AbortSignal): Prom
     dir,
     uid: files.uidOf(record.slot),
     gid: files.uidOf(record.slot),
+    ...(cgroup === undefined ? {} : { cgroup }),
     vcpus: record.vcpus,
     memoryMib: record.memoryMib,
     kernel: images.pathOf(record.images.kernel),
     initramfs: images.pathOf(record.images.initramfs),
-    cmdline: [
-      "quiet",
-      "dnah.root=/dev/vda",
-      "dnah.modules=/dev/vdb",
-      `dnah.modules_fs=${images.bundle.moduleDisk.filesystem}`,
-    ],
+    cmdline: guestCmdline(images.bundle.moduleDisk.filesystem),
     disks: [
       { id: "root", path: disk, readonly: false },
       { id: "modules", path: images.pathOf(record.images.moduleDisk), readonly: true },

@@ -2,6 +2,7 @@
 import { problem } from "@daytonah/lib/problem.ts";
 import type { AgentClient } from "../guest/agent-client.ts";
 import type { Vm, VmExit } from "../vmm/vmm.ts";
+import { removeVmCgroup } from "./vm-cgroup.ts";
 import type { VmDeps } from "./vm-deps.ts";
 import type { VmFailure } from "./vm-record.ts";
 import type { LiveVm, VmEntry } from "./vm-registry.ts";
@@ -51,7 +52,9 @@ export async function sweepVm(deps: VmDeps, entry: Pick<VmEntry, "record">): Pro
   await sweepSlot(deps, entry.record.slot);
 }
 
-export async function sweepSlot({ vmm, files }: Pick<VmDeps, "vmm" | "files">, slot: number): Promise<void> {
+export async function sweepSlot(deps: Pick<VmDeps, "vmm" | "files" | "cgroups">, slot: number): Promise<void> {
+  const { vmm, files } = deps;
   await vmm.sweep({ dir: files.runDirOf(slot), uid: files.uidOf(slot) });
+  await removeVmCgroup(deps, slot);
   await files.removeRunDir(slot);
 }

@@ -1,6 +1,7 @@
 /** What the life of VMs needs; wired in main. */
 import type { Logger } from "@daytonah/lib/log.ts";
 import type { AgentClient } from "../guest/agent-client.ts";
+import type { CgroupSupport } from "../host/cgroup/apply.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import type { Vmm } from "../vmm/vmm.ts";
 import type { HostSize } from "./capacity.ts";
@@ -19,6 +20,7 @@ export interface VmDeps {
   readonly now: () => Date;
   readonly agentAt: (vsockPath: string) => AgentClient;
   readonly limits: VmLimits;
+  readonly cgroups: CgroupSupport;
 }
 
 export interface VmLimits {

@@ -44,7 +44,8 @@ export async function oneVm(vsockPath: string) {
   };
   const files = { runDirOf: () => dir, uidOf: () => 0, removeRunDir: nothing };
   const vmm = { sweep: nothing };
-  const deps = { registry, store, files, vmm, log: silentLogger } as unknown as VmDeps;
+  const cgroups = { limits: "unavailable" };
+  const deps = { registry, store, files, vmm, cgroups, log: silentLogger } as unknown as VmDeps;
   superviseVm(deps, entry, vm, createAgentClient({ path: vsockPath, port: agentPort }));
 
   const transport = createRouterTransport(

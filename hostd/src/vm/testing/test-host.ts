@@ -83,6 +83,7 @@ export async function lifeHost() {
     return {
       ...{ vmm, store, files, images, log: silentLogger },
       registry: new VmRegistry(store, 4),
+      cgroups: { limits: "unavailable", reason: "a test" },
       size: { vcpus: 8, memoryMib: 2048 },
       now: () => new Date(),
       agentAt: (path) => createAgentClient({ path, port: agentPort }),
