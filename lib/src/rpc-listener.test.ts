@@ -86,6 +86,16 @@ describe.each(Object.entries(transports))("%s", (_, transport) => {
     expect(info?.metadata.request_id).toMatch(/./);
   });
 
+  test("a connection lives on after a body over the limit", async () => {
+    await using server = await serve();
+    const client = createClient(FileService, transport(server.url));
+    for (const _ of [1, 2]) {
+      const { info } = await failureOf(client.writeFile({ path: "/a", data: new Uint8Array(3_000_000) }));
+      expect(info?.reason).toBe(ErrorReason.BODY_TOO_LARGE);
+      expect((await client.writeFile({ path: "/a", data: new Uint8Array(3) })).info?.size).toBe(3n);
+    }
+  });
+
   test("a typed problem keeps its reason", async () => {
     await using server = await serve();
     const client = createClient(FileService, transport(server.url));
