@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
+import { sleep } from "./sleep.ts";
 
 /** One process, told from a later one with the same pid by its start time (clock ticks since boot). */
 export interface ProcessId {
@@ -8,6 +8,7 @@ export interface ProcessId {
 }
 
 export interface ProcessInfo extends ProcessId {
+  readonly parentPid: number;
   /** First 15 bytes of the program's name. */
   readonly name: string;
   readonly residentBytes: number;
@@ -34,6 +35,7 @@ export function parseStat(stat: string): ProcessInfo | undefined {
   const close = stat.lastIndexOf(")");
   const fields = stat.slice(close + 2).split(" ");
   const state = fields[0];
+  const parent = fields[1];
   const startTime = fields[19];
   const pages = fields[21];
   if (open < 0 || close < open || startTime === undefined || pages === undefined) {
@@ -44,6 +46,7 @@ export function parseStat(stat: string): ProcessInfo | undefined {
   }
   return {
     pid: Number(stat.slice(0, open)),
+    parentPid: Number(parent),
     startTime,
     name: stat.slice(open + 1, close),
     residentBytes: Number(pages) * PAGE_BYTES,
@@ -86,6 +89,23 @@ export function processesOfUid(uid: number): readonly ProcessInfo[] {
   return found;
 }
 
+/** Children of a process, their children, and so on. */
+export function descendantsOf(pid: number): readonly ProcessInfo[] {
+  const all = readdirSync("/proc")
+    .map(Number)
+    .filter(Number.isInteger)
+    .map(readProcess)
+    .filter((one) => one !== undefined);
+  const found: ProcessInfo[] = [];
+  const parents = [pid];
+  for (const parent of parents) {
+    const children = all.filter((one) => one.parentPid === parent);
+    found.push(...children);
+    parents.push(...children.map((one) => one.pid));
+  }
+  return found;
+}
+
 /** Kills all processes of a VM's user, also those that start meanwhile; resolves when none is left. */
 export async function killAllOfUid(uid: number, options: { signal: AbortSignal }): Promise<void> {
   if (uid < FIRST_VM_UID) {
@@ -99,14 +119,14 @@ export async function killAllOfUid(uid: number, options: { signal: AbortSignal }
     for (const one of processes) {
       killProcess(one, "SIGKILL");
     }
-    await sleep(2, undefined, { signal: options.signal });
+    await sleep(2, { signal: options.signal });
   }
 }
 
 /** Resolves when this process is gone. For processes that are not our children, whose end is no event. */
 export async function waitForExit(id: ProcessId, options: { signal: AbortSignal; intervalMs: number }): Promise<void> {
   while (isAlive(id)) {
-    await sleep(options.intervalMs, undefined, { signal: options.signal, ref: false });
+    await sleep(options.intervalMs, { signal: options.signal, ref: false });
   }
 }
 

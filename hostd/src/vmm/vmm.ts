@@ -13,6 +13,8 @@ export interface VmmCapabilities {
   readonly snapshot: boolean;
   /** Restored VMs share the snapshot's memory until they write to it. */
   readonly copyOnWriteRestore: boolean;
+  /** A paused guest's clock stands still. False where the guest shares the host's kernel: the fake. */
+  readonly guestClock: boolean;
 }
 
 export interface VmDisk {

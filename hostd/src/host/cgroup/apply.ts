@@ -1,6 +1,6 @@
 import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { sleep } from "../sleep.ts";
 import { CGROUP_CONTROLLERS, type CgroupController, type CgroupLimits, type CgroupStep, planCgroup } from "./plan.ts";
 
 /** What of a VM's limits this host can enforce. */
@@ -66,7 +66,7 @@ export async function removeCgroup(path: string, options: { signal: AbortSignal 
         throw error;
       }
     }
-    await sleep(5, undefined, { signal: options.signal });
+    await sleep(5, { signal: options.signal });
   }
 }
 

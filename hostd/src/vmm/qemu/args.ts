@@ -9,9 +9,9 @@ export interface QemuPaths {
   readonly qmp: string;
   /** Between QEMU and the vsock device's process. */
   readonly vhostUser: string;
-  /** Where the vsock device listens before the guest's driver is up. */
-  readonly vsockDraft: string;
-  /** Where it listens for everybody: `Vm.vsockPath`. */
+  /** Where the vsock device's process takes connections; for the front alone. */
+  readonly vsockDevice: string;
+  /** The front, for everybody: `Vm.vsockPath`. */
   readonly vsock: string;
   /** Takes the migration stream of a snapshot. */
   readonly migration: string;
@@ -28,7 +28,7 @@ export function qemuPathsOf(config: Pick<VmConfig, "dir" | "uid">, memoryDir: st
   return {
     qmp: join(config.dir, "qmp"),
     vhostUser: join(config.dir, "vhost-user"),
-    vsockDraft: join(config.dir, "vsock.draft"),
+    vsockDevice: join(config.dir, "vsock-device"),
     vsock: join(config.dir, "vsock"),
     migration: join(config.dir, "migration"),
     qemuLog: join(config.dir, "qemu.log"),
@@ -193,6 +193,9 @@ function diskArgv(disk: VmDisk, index: number, platform: Platform): readonly str
     id: node,
     drive: node,
     serial: disk.id,
+    // To the guest, as a disk would: by default a full host stops the VM.
+    werror: "report",
+    rerror: "report",
     bus: platform.pciBus,
     addr: slot(FIRST_DISK_SLOT + index),
   };

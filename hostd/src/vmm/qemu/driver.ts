@@ -1,13 +1,14 @@
 import { chown, mkdir, rm } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { applyCopy } from "../../host/disk/apply.ts";
 import { type CommandRunner, executablePath, spawnDaemon } from "../../host/exec.ts";
 import { isAlive, killAllOfUid, processesOfUid } from "../../host/process-table.ts";
+import { sleep } from "../../host/sleep.ts";
 import type { Vm, VmConfig, VmHandle, Vmm, VmmCallOptions } from "../vmm.ts";
 import { type GuestArchitecture, type QemuPaths, type QemuStart, qemuArgv, qemuPathsOf } from "./args.ts";
+import { logTail, removeLeftovers } from "./leftovers.ts";
 import { hasVsock, readRunState } from "./machine.ts";
 import { QmpClient, QmpClosedError, type QmpEvent } from "./qmp.ts";
-import { logTail, type QemuContext, RunningVm, removeLeftovers, type WatchedProcess } from "./running-vm.ts";
+import { type QemuContext, RunningVm, type WatchedProcess } from "./running-vm.ts";
 import { readDescription, readDeviceState, snapshotPathsOf } from "./snapshot.ts";
 import { endVsockDevice, startVsockDevice, VSOCK_DEVICE_NAME } from "./vsock-device.ts";
 
@@ -44,7 +45,7 @@ export function createQemuDriver(config: QemuConfig): Vmm {
   };
   return {
     name: NAME,
-    capabilities: { hardwareIsolated: false, snapshot: true, copyOnWriteRestore: false },
+    capabilities: { hardwareIsolated: false, snapshot: true, copyOnWriteRestore: false, guestClock: true },
     unavailable: (options) => unavailable(config, options),
     boot: async (vm, options) => keep(await boot(config, context, vm, options)),
     restore: async (vm, dir, options) => keep(await restore(config, context, vm, dir, options)),
@@ -69,6 +70,8 @@ async function unavailable(config: QemuConfig, options: VmmCallOptions): Promise
   try {
     await executablePath("setpriv");
     await executablePath("prlimit");
+    await executablePath(config.vhostDeviceVsockBinary);
+    await executablePath(config.qemuBinary);
     await config.runner.run([config.vhostDeviceVsockBinary, "--version"], options);
     const { stdout } = await config.runner.run([config.qemuBinary, "--version"], options);
     const [major = 0, minor = 0] = (stdout.match(/version (\d+)\.(\d+)/) ?? []).slice(1).map(Number);
@@ -178,7 +181,7 @@ async function connectQmp(process: WatchedProcess, paths: QemuPaths, options: Vm
         throw new Error(`qemu ${await process.exited}: ${await logTail(paths)}`, { cause });
       }
     }
-    await sleep(3, undefined, options);
+    await sleep(3, options);
   }
 }
 
@@ -190,11 +193,12 @@ async function adopt(context: QemuContext, handle: VmHandle, options: VmmCallOpt
   try {
     if (isAlive(handle)) {
       const { qmp, feed } = await connectQmp(handle, paths, answered);
-      const vsock = await adoptVsock(qmp, config, answered);
+      const state = await readRunState(qmp, answered);
+      const vsock = await adoptVsock(qmp, state, config, answered);
       vm = new RunningVm(context, config, handle, qmp, vsock);
       feed((event) => vm?.takeEvent(event));
       // Otherwise its guest ended while nobody looked, or its start was never finished.
-      if (!ENDED_STATES.includes(await readRunState(qmp, answered))) {
+      if (!ENDED_STATES.includes(state)) {
         await vm.repairVsock(options);
         return vm;
       }
@@ -211,10 +215,13 @@ async function adopt(context: QemuContext, handle: VmHandle, options: VmmCallOpt
   return undefined;
 }
 
-/** The process of the VM's vsock device, where both are whole. */
-async function adoptVsock(qmp: QmpClient, config: VmConfig, options: VmmCallOptions) {
+/**
+ * The process of the VM's vsock device. Where there is no such device in the machine it ends; also where the VM is
+ * paused, since it does not survive that its connections, which ended with our former process, ended then.
+ */
+async function adoptVsock(qmp: QmpClient, state: string, config: VmConfig, options: VmmCallOptions) {
   const device = processesOfUid(config.uid).find((process) => process.name === VSOCK_DEVICE_NAME);
-  if (device === undefined || (await hasVsock(qmp, options))) {
+  if (device === undefined || (state === "running" && (await hasVsock(qmp, options)))) {
     return device;
   }
   await endVsockDevice(device);

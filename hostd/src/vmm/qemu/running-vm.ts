@@ -1,10 +1,10 @@
-import { readFile, rename, rm } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { applyCopy } from "../../host/disk/apply.ts";
 import type { CommandRunner } from "../../host/exec.ts";
 import { isAlive, killAllOfUid, type ProcessId, processesOfUid, waitForExit } from "../../host/process-table.ts";
+import { sleep } from "../../host/sleep.ts";
 import type { Vm, VmConfig, VmExit, VmHandle, VmmCallOptions } from "../vmm.ts";
 import { type GuestArchitecture, type QemuPaths, qemuPathsOf } from "./args.ts";
+import { logTail, removeLeftovers } from "./leftovers.ts";
 import {
   guestEndOf,
   hasVsock,
@@ -18,6 +18,7 @@ import {
 import type { QmpClient, QmpEvent } from "./qmp.ts";
 import { describeSnapshot, snapshotPathsOf, writeDescription, writeDeviceState } from "./snapshot.ts";
 import { endVsockDevice, settleVsockDevice, startVsockDevice } from "./vsock-device.ts";
+import { VsockFront } from "./vsock-front.ts";
 
 export interface QemuContext {
   readonly driver: string;
@@ -32,7 +33,6 @@ export type WatchedProcess = ProcessId & { readonly exited?: Promise<string> };
 
 const POLL_MS = 250;
 const FORCE_TIMEOUT_MS = 10_000;
-const LOG_TAIL_BYTES = 2000;
 
 /** One VM under QEMU's emulator, and the process of its vsock device. */
 export class RunningVm implements Vm {
@@ -48,9 +48,11 @@ export class RunningVm implements Vm {
   /** Ends the watching of this VM, when it is over or let go. */
   readonly #watch = new AbortController();
   #vsock: WatchedProcess | undefined;
+  #front: VsockFront | undefined;
   /** Why it is about to end, by the first who knows. */
   #exit: VmExit | undefined;
-  #finished = false;
+  #end: Promise<void> | undefined;
+  #released = false;
   /** Pause, resume, snapshot and the repair of the vsock device follow one another. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -69,7 +71,11 @@ export class RunningVm implements Vm {
     this.vsockPath = this.#paths.vsock;
     this.handle = { driver: context.driver, config, pid: process.pid, startTime: process.startTime };
     this.exited = this.#exited.promise;
-    const ended = () => void this.#finish();
+    const ended = () => {
+      if (!this.#released) {
+        void this.#finish();
+      }
+    };
     void qmp.closed.then(ended);
     void process.exited?.then(ended);
     if (vsock !== undefined) {
@@ -92,14 +98,29 @@ export class RunningVm implements Vm {
       throw new Error(`vm ${this.#config.id}: has no vsock device`);
     }
     while (!(await isVsockStarted(this.#qmp, options))) {
-      await sleep(5, undefined, options);
+      await sleep(5, options);
     }
     await settleVsockDevice(device, options);
-    await renameIfThere(this.#paths.vsockDraft, this.#paths.vsock);
+    // Its end may have come meanwhile.
+    if (this.#vsock === device && !this.#watch.signal.aborted) {
+      this.#front ??= await VsockFront.listen(this.#paths.vsock, this.#paths.vsockDevice);
+      this.#front.release();
+    }
   }
 
   async pause(options: VmmCallOptions): Promise<void> {
-    await this.#inTurn(() => this.#qmp.execute("stop", {}, options));
+    await this.#inTurn(async () => {
+      this.#front?.hold();
+      try {
+        if (this.#vsock !== undefined) {
+          await settleVsockDevice(this.#vsock, options);
+        }
+        await this.#qmp.execute("stop", {}, options);
+      } catch (error) {
+        this.#front?.release();
+        throw error;
+      }
+    });
   }
 
   async resume(options: VmmCallOptions): Promise<void> {
@@ -153,7 +174,6 @@ export class RunningVm implements Vm {
   async kill(): Promise<void> {
     this.#exit ??= { kind: "stopped" };
     await this.#finish();
-    await this.exited;
   }
 
   async residentBytes(): Promise<number> {
@@ -162,8 +182,9 @@ export class RunningVm implements Vm {
 
   /** Lets go of the VM, which runs on. */
   release(): void {
-    this.#finished = true;
+    this.#released = true;
     this.#watch.abort();
+    this.#closeFront();
     this.#qmp.close();
   }
 
@@ -206,11 +227,15 @@ export class RunningVm implements Vm {
   async #withdrawVsock(): Promise<void> {
     const device = this.#vsock;
     this.#vsock = undefined;
-    await rm(this.#paths.vsock, { force: true });
-    await rm(this.#paths.vsockDraft, { force: true });
+    this.#closeFront();
     if (device !== undefined) {
       await endVsockDevice(device);
     }
+  }
+
+  #closeFront(): void {
+    this.#front?.close();
+    this.#front = undefined;
   }
 
   #watchVsock(device: WatchedProcess): void {
@@ -224,7 +249,7 @@ export class RunningVm implements Vm {
 
   /** The guest's processes need not end with it: a new device takes its place, only connections are lost. */
   async #vsockEnded(device: WatchedProcess): Promise<void> {
-    if (this.#vsock !== device || this.#finished) {
+    if (this.#vsock !== device || this.#watch.signal.aborted) {
       return;
     }
     try {
@@ -249,12 +274,15 @@ export class RunningVm implements Vm {
     }
   }
 
-  async #finish(): Promise<void> {
-    if (this.#finished) {
-      return;
-    }
-    this.#finished = true;
+  /** Ends what is left of it, and tells; once. */
+  #finish(): Promise<void> {
+    this.#end ??= this.#finishOnce();
+    return this.#end;
+  }
+
+  async #finishOnce(): Promise<void> {
     this.#watch.abort();
+    this.#closeFront();
     // The connection may be gone before the process is. One that lives on without it can't be controlled any more.
     const lost = isAlive(this.#process) && !(await goneWithin(this.#process, 50));
     await killAllOfUid(this.#config.uid, { signal: AbortSignal.timeout(FORCE_TIMEOUT_MS) });
@@ -265,7 +293,9 @@ export class RunningVm implements Vm {
   }
 
   async #postMortem(lost: boolean): Promise<string> {
-    const how = lost ? "its control connection broke" : await Promise.race([this.#process.exited, sleep(20, "gone")]);
+    const how = lost
+      ? "its control connection broke"
+      : await Promise.race([this.#process.exited, sleep(20, { signal: AbortSignal.timeout(1000) })]);
     return `qemu ${how ?? "gone"}; ${await logTail(this.#paths)}`;
   }
 
@@ -276,35 +306,11 @@ export class RunningVm implements Vm {
   }
 }
 
-/** Removes all files a VM has beside its folder's own. */
-export async function removeLeftovers(paths: QemuPaths): Promise<void> {
-  const { qmp, vhostUser, vsockDraft, vsock, migration, qemuLog, vsockLog, memoryFolder } = paths;
-  for (const path of [qmp, vhostUser, vsockDraft, vsock, migration, qemuLog, vsockLog, memoryFolder]) {
-    await rm(path, { recursive: true, force: true });
-  }
-}
-
-/** The end of what its processes wrote. */
-export async function logTail(paths: QemuPaths): Promise<string> {
-  const logs = await Promise.all([paths.qemuLog, paths.vsockLog].map((path) => readFile(path, "utf8").catch(() => "")));
-  return logs.join("").trim().slice(-LOG_TAIL_BYTES) || "its log is empty";
-}
-
 async function goneWithin(process: ProcessId, ms: number): Promise<boolean> {
   try {
     await waitForExit(process, { signal: AbortSignal.timeout(ms), intervalMs: 1 });
     return true;
   } catch {
     return false;
-  }
-}
-
-async function renameIfThere(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) {
-      throw error;
-    }
   }
 }

@@ -3,7 +3,7 @@ import { chmod, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { setTimeout as sleep } from "node:timers/promises";
+import { sleep } from "../../host/sleep.ts";
 import type { VmConfig } from "../vmm.ts";
 import { readRunState } from "./machine.ts";
 import { isRecord, type QmpCallOptions, type QmpClient } from "./qmp.ts";
@@ -102,7 +102,7 @@ export async function readDeviceState(qmp: QmpClient, options: QmpCallOptions): 
   await leaveMemoryOut(qmp, options);
   await qmp.execute("migrate-incoming", { uri: "fd:3" }, options);
   while ((await readRunState(qmp, options)) === "inmigrate") {
-    await sleep(2, undefined, { signal: options.signal });
+    await sleep(2, { signal: options.signal });
   }
 }
 
@@ -123,6 +123,6 @@ async function migrationCompleted(qmp: QmpClient, options: QmpCallOptions): Prom
       const why = isRecord(migration) ? migration["error-desc"] : undefined;
       throw new Error(`qmp migrate: ${status}: ${why}`);
     }
-    await sleep(2, undefined, { signal: options.signal });
+    await sleep(2, { signal: options.signal });
   }
 }

@@ -1,10 +1,11 @@
 import { constants } from "node:fs";
 import { access, rm } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Daemon, spawnDaemon } from "../../host/exec.ts";
 import { isAlive, isIdle, killProcess, type ProcessId, waitForExit } from "../../host/process-table.ts";
+import { sleep } from "../../host/sleep.ts";
 import type { VmConfig } from "../vmm.ts";
 import { GUEST_CID, type QemuPaths } from "./args.ts";
+import { logTail } from "./leftovers.ts";
 
 /** The device's first 15 bytes of name, as /proc has it. */
 export const VSOCK_DEVICE_NAME = "vhost-device-vs";
@@ -27,11 +28,11 @@ export async function startVsockDevice(
   options: VsockDeviceOptions,
 ): Promise<Daemon> {
   // What an earlier one left would look like a socket that listens.
-  for (const path of [paths.vhostUser, paths.vsockDraft, paths.vsock]) {
+  for (const path of [paths.vhostUser, paths.vsockDevice]) {
     await rm(path, { force: true });
   }
   const daemon = await spawnDaemon({
-    argv: [binary, `--guest-cid=${GUEST_CID}`, `--socket=${paths.vhostUser}`, `--uds-path=${paths.vsockDraft}`],
+    argv: [binary, `--guest-cid=${GUEST_CID}`, `--socket=${paths.vhostUser}`, `--uds-path=${paths.vsockDevice}`],
     owner: config,
     cwd: config.dir,
     logFile: paths.vsockLog,
@@ -42,9 +43,9 @@ export async function startVsockDevice(
     // The socket's name appears a moment before it listens, and a trial connection would be taken for QEMU's.
     while (!((await exists(paths.vhostUser)) && isIdle(daemon.pid))) {
       if (!isAlive(daemon)) {
-        throw new Error(`${binary}: ${await daemon.exited}`);
+        throw new Error(`${binary} ${await daemon.exited}: ${await logTail(paths)}`);
       }
-      await sleep(2, undefined, options);
+      await sleep(2, options);
     }
     return daemon;
   } catch (error) {
@@ -68,7 +69,7 @@ export async function settleVsockDevice(device: ProcessId, options: VsockDeviceO
   let quiet = 0;
   for (let round = 0; round < 100 && quiet < 2; round++) {
     quiet = isIdle(device.pid) ? quiet + 1 : 0;
-    await sleep(1, undefined, options);
+    await sleep(1, options);
   }
 }
 

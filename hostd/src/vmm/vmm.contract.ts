@@ -1,0 +1,331 @@
+import { mkdir } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { type GuestCall, guestCall, ping, pingUntilAnswered } from "./testing/guest-call.ts";
+import type { Vm, VmConfig, Vmm } from "./vmm.ts";
+
+/** What the suite needs to know of a driver. */
+export interface VmmHarness extends AsyncDisposable {
+  /** Another instance of the driver, as another process of ours would have it. */
+  createVmm(): Vmm;
+  /** An instance whose VMM program is not there. */
+  createBrokenVmm(): Vmm;
+  /** A VM with the agent for a guest. Its folder and uid are fresh. */
+  makeConfig(): Promise<VmConfig>;
+  /** Empty folder, removed with the harness. */
+  scratch: string;
+  /** Processes, files and sockets that this VM has on the host now, by names that a person understands. */
+  leftovers(config: VmConfig): Promise<readonly string[]>;
+}
+
+/** Every driver behaves like this. `makeHarness` may throw where the host lacks something: then all tests fail. */
+export function vmmContract(name: string, makeHarness: () => Promise<VmmHarness>): void {
+  describe(`${name}: contract of a virtual machine monitor`, () => {
+    let harness: VmmHarness;
+    let vmm: Vmm;
+    let configs: VmConfig[] = [];
+    let snapshots = 0;
+
+    beforeAll(async () => {
+      harness = await makeHarness();
+      vmm = harness.createVmm();
+    });
+
+    afterEach(async () => {
+      const left = await Promise.all(configs.map((config) => harness.leftovers(config)));
+      await Promise.all(configs.map((config) => vmm.sweep(config)));
+      configs = [];
+      expect(left.flat(), "what a test left of its VMs").toEqual([]);
+    });
+
+    afterAll(async () => {
+      vmm?.close();
+      await harness?.[Symbol.asyncDispose]();
+    });
+
+    const options = () => ({ signal: AbortSignal.timeout(60_000) });
+    const makeConfig = async () => {
+      const config = await harness.makeConfig();
+      configs.push(config);
+      return config;
+    };
+    /** Ended with the test, whatever came of it. */
+    const ended = (vm: Vm) => {
+      onTestFinished(() => vm.kill());
+      return vm;
+    };
+    const boot = async (by: Vmm = vmm) => ended(await by.boot(await makeConfig(), options()));
+    const bootAndPing = async () => {
+      const vm = await boot();
+      await pingUntilAnswered(vm.vsockPath, options().signal);
+      return vm;
+    };
+
+    test("says nothing against a host it works on", async () => {
+      expect(await vmm.unavailable(options())).toBeUndefined();
+    });
+
+    test("says why it can't be used where its program is not there", async () => {
+      expect(await harness.createBrokenVmm().unavailable(options())).toMatch(/not|no such/i);
+    });
+
+    test("boots a guest whose agent answers over vsock", async () => {
+      const vm = await bootAndPing();
+      expect(vm.handle.driver).toBe(vmm.name);
+      expect(JSON.parse(JSON.stringify(vm.handle))).toEqual(vm.handle);
+      expect(await vm.residentBytes()).toBeGreaterThan(1024 * 1024);
+      await vm.kill();
+    });
+
+    test("takes what is sent right behind the CONNECT line, and peers that leave at any moment", async () => {
+      const vm = await bootAndPing();
+      for (const line of [
+        "",
+        "CONN",
+        "CONNECT 18047\n",
+        "CONNECT 18047\nx",
+        "CONNECT 1\n",
+        "garbage\n",
+        "x".repeat(9999),
+      ]) {
+        await new Promise<void>((resolve) => {
+          const socket = connect(vm.vsockPath, () => socket.end(line, () => resolve(void socket.destroy())));
+          socket.on("error", () => resolve());
+        });
+      }
+      await ping(vm.vsockPath, options().signal);
+      await vm.kill();
+    });
+
+    test("closes a connection to a port where nobody listens", async () => {
+      const vm = await bootAndPing();
+      const answer = await new Promise<string>((resolve, reject) => {
+        let seen = "";
+        const socket = connect(vm.vsockPath, () => socket.write("CONNECT 4242\n"));
+        socket.setTimeout(10_000, () => reject(new Error("neither answered nor closed")));
+        socket.on("data", (data) => {
+          seen += data;
+        });
+        socket.on("close", () => resolve(seen));
+        socket.on("error", () => {});
+      });
+      expect(answer).not.toMatch(/^OK/);
+      await vm.kill();
+    });
+
+    test("a paused guest answers nothing until it is resumed; both are idempotent", async () => {
+      const vm = await bootAndPing();
+      await vm.pause(options());
+      await vm.pause(options());
+      await expect(ping(vm.vsockPath, AbortSignal.timeout(500))).rejects.toThrow();
+      await vm.resume(options());
+      await vm.resume(options());
+      await pingUntilAnswered(vm.vsockPath, options().signal);
+      await vm.kill();
+    });
+
+    test("time stands still in a paused guest", async (context) => {
+      if (!vmm.capabilities.guestClock) {
+        context.skip("capability guestClock: the guest has the host's clock");
+      }
+      const vm = await bootAndPing();
+      const before = await ping(vm.vsockPath, options().signal);
+      const since = performance.now();
+      await vm.pause(options());
+      await sleep(2000);
+      await vm.resume(options());
+      const passed = (await pingUntilAnswered(vm.vsockPath, options().signal)) - before;
+      expect(passed).toBeLessThan(performance.now() - since - 1900);
+      await vm.kill();
+    });
+
+    test("restores twice from one snapshot, and the parent goes on", async (context) => {
+      const { guestClock, snapshot } = vmm.capabilities;
+      if (!snapshot) {
+        context.skip("capability snapshot: the driver has none");
+      }
+      const dir = join(harness.scratch, `snapshot-${++snapshots}`);
+      await mkdir(dir);
+      const parent = await bootAndPing();
+      const before = await ping(parent.vsockPath, options().signal);
+      await parent.pause(options());
+      await parent.snapshot(dir, options());
+      await parent.resume(options());
+      for (const _ of [1, 2]) {
+        const child = ended(await vmm.restore(await makeConfig(), dir, options()));
+        const uptime = await pingUntilAnswered(child.vsockPath, options().signal);
+        expect(uptime).toBeGreaterThan(before);
+        expect(guestClock ? uptime - before : 0).toBeLessThan(5000);
+        await child.kill();
+      }
+      await pingUntilAnswered(parent.vsockPath, options().signal);
+      // A second snapshot without a run between, and one of a VM that was restored.
+      const again = join(harness.scratch, `snapshot-${++snapshots}`);
+      const third = join(harness.scratch, `snapshot-${++snapshots}`);
+      await mkdir(again);
+      await mkdir(third);
+      await parent.pause(options());
+      await parent.snapshot(again, options());
+      await parent.snapshot(third, options());
+      const child = ended(await vmm.restore(await makeConfig(), third, options()));
+      await pingUntilAnswered(child.vsockPath, options().signal);
+      await child.stop({ ...options(), graceMs: 5000 });
+      await parent.kill();
+    });
+
+    test("refuses a snapshot of a running VM, and one of another size", async (context) => {
+      if (!vmm.capabilities.snapshot) {
+        context.skip("capability snapshot: the driver has none");
+      }
+      const dir = join(harness.scratch, `snapshot-${++snapshots}`);
+      await mkdir(dir);
+      const vm = await bootAndPing();
+      await expect(vm.snapshot(dir, options())).rejects.toThrow(/running/);
+      await vm.pause(options());
+      await vm.snapshot(dir, options());
+      const config = await makeConfig();
+      const larger = { ...config, memoryMib: config.memoryMib * 2 };
+      await expect(vmm.restore(larger, dir, options())).rejects.toThrow(/memoryMib/);
+      expect(await harness.leftovers(config)).toEqual([]);
+      await vm.kill();
+    });
+
+    test("settles as died soon after its process is killed, and ends open connections", async () => {
+      const vm = await bootAndPing();
+      const broken = new Promise<void>((resolve) => {
+        const socket = connect(vm.vsockPath, () => socket.write("CONNECT 18047\n"));
+        socket.on("close", () => resolve());
+        socket.on("error", () => {});
+        socket.resume();
+      });
+      await sleep(100);
+      const since = performance.now();
+      process.kill(vm.handle.pid, "SIGKILL");
+      const exit = await vm.exited;
+      const ms = performance.now() - since;
+      expect(exit).toMatchObject({ kind: "died", detail: expect.stringMatching(/\S/) });
+      await broken;
+      // The aim is 100 ms; a loaded machine may take longer, a missing event takes for ever.
+      expect(ms).toBeLessThan(2000);
+      expect(await harness.leftovers(vm.handle.config)).toEqual([]);
+    });
+
+    test("settles as poweroff when the guest powers off", async () => {
+      const vm = await bootAndPing();
+      const call: GuestCall = { case: "shutdown", value: {} };
+      try {
+        for await (const { event } of guestCall(vm.vsockPath, call, options().signal)) {
+          expect(event.case === "end" ? event.value.error : undefined).toBeUndefined();
+        }
+      } catch {
+        // The guest may be gone before its last answer is.
+      }
+      expect(await vm.exited).toEqual({ kind: "poweroff" });
+    });
+
+    test("stop and kill leave nothing, settle as stopped, and may be repeated", async () => {
+      for (const end of [
+        (vm: Vm) => vm.stop({ ...options(), graceMs: 10_000 }),
+        (vm: Vm) => vm.stop({ ...options(), graceMs: 0 }),
+        (vm: Vm) => vm.kill(),
+      ]) {
+        const vm = await boot();
+        await end(vm);
+        expect(await harness.leftovers(vm.handle.config)).toEqual([]);
+        expect(await vm.exited).toEqual({ kind: "stopped" });
+        await vm.kill();
+        await vm.stop({ ...options(), graceMs: 1 });
+      }
+    });
+
+    test("stops a paused VM", async () => {
+      const vm = await bootAndPing();
+      await vm.pause(options());
+      await vm.stop({ ...options(), graceMs: 10_000 });
+      expect(await vm.exited).toEqual({ kind: "stopped" });
+    });
+
+    test("another instance adopts a running and a paused VM by its handle", async () => {
+      for (const paused of [false, true]) {
+        const first = harness.createVmm();
+        const vm = await boot(first);
+        await pingUntilAnswered(vm.vsockPath, options().signal);
+        if (paused) {
+          await vm.pause(options());
+        }
+        first.close();
+        const second = harness.createVmm();
+        const adopted = await second.adopt(JSON.parse(JSON.stringify(vm.handle)), options());
+        if (adopted === undefined) {
+          throw new Error("a VM that runs was not adopted");
+        }
+        ended(adopted);
+        await adopted.resume(options());
+        await pingUntilAnswered(adopted.vsockPath, options().signal);
+        expect(adopted.handle).toEqual(vm.handle);
+        process.kill(adopted.handle.pid, "SIGKILL");
+        expect(await adopted.exited).toMatchObject({ kind: "died" });
+        expect(await harness.leftovers(adopted.handle.config)).toEqual([]);
+      }
+    });
+
+    test("adopts nothing where the VM is dead, or its pid is another's, and cleans up", async () => {
+      const first = harness.createVmm();
+      const vm = await boot(first);
+      first.close();
+      process.kill(vm.handle.pid, "SIGKILL");
+      await sleep(200);
+      expect(await vmm.adopt(vm.handle, options())).toBeUndefined();
+      expect(await harness.leftovers(vm.handle.config)).toEqual([]);
+      const other = { ...vm.handle, pid: process.pid };
+      expect(await vmm.adopt(other, options())).toBeUndefined();
+    });
+
+    test("sweep removes what a VM without a handle left, and may be repeated", async () => {
+      const first = harness.createVmm();
+      const vm = await boot(first);
+      first.close();
+      const { dir, uid } = vm.handle.config;
+      await vmm.sweep({ dir, uid });
+      await vmm.sweep({ dir, uid });
+      expect(await harness.leftovers(vm.handle.config)).toEqual([]);
+    });
+
+    test("a boot that fails says why and leaves nothing", async () => {
+      const config = await makeConfig();
+      const kernel = join(harness.scratch, "no-such-kernel");
+      await expect(vmm.boot({ ...config, kernel }, options())).rejects.toThrow(/no-such-kernel/);
+      expect(await harness.leftovers(config)).toEqual([]);
+      await expect(harness.createBrokenVmm().boot(config, options())).rejects.toThrow();
+      expect(await harness.leftovers(config)).toEqual([]);
+      // The same config is good afterwards.
+      await (await vmm.boot(config, options())).kill();
+    });
+
+    test("an abort at any moment of a boot leaves nothing", async () => {
+      for (const ms of [0, 3, 30, 100, 400, 1200]) {
+        const config = await makeConfig();
+        const abort = new AbortController();
+        const reason = new Error("the caller went away");
+        const booting = vmm.boot(config, { signal: abort.signal });
+        setTimeout(() => abort.abort(reason), ms);
+        try {
+          // Done before the abort: a VM like any other.
+          await (await booting).kill();
+        } catch (error) {
+          expect(error).toBe(reason);
+        }
+        expect(await harness.leftovers(config), `after ${ms} ms`).toEqual([]);
+      }
+    });
+
+    test("two VMs run side by side", async () => {
+      const [one, two] = await Promise.all([bootAndPing(), bootAndPing()]);
+      await one.kill();
+      await ping(two.vsockPath, options().signal);
+      await two.kill();
+    });
+  });
+}
