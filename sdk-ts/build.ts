@@ -22,8 +22,8 @@ for (const file of globSync("{daytonah/v1,buf/validate}/*.ts", { cwd: generated 
 }
 const transport = (folder: string, extension: string) => ({
   "#transport": {
-    browser: `${folder}/transport/browser.${extension}`,
     node: `${folder}/transport/node.${extension}`,
+    browser: `${folder}/transport/browser.${extension}`,
     default: `${folder}/transport/browser.${extension}`,
   },
 });

@@ -30,3 +30,5 @@ export function fakeError(
 
 export const unavailable = () =>
   fakeError(Code.Unavailable, "HOST_UNAVAILABLE", "The host does not answer.", { retryDelayMs: 1 });
+
+export const internalError = () => fakeError(Code.Internal, "INTERNAL", "The platform failed to do this.");
