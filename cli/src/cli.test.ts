@@ -1,8 +1,7 @@
 /** dnah as a process, against a fake platform. */
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Code } from "@connectrpc/connect";
-import { fakeError } from "daytonah/testing/fake-error.ts";
+import { internalError } from "daytonah/testing/fake-error.ts";
 import { expect, test } from "vitest";
 import { cliFixture } from "./testing/run-cli.ts";
 
@@ -144,8 +143,7 @@ test.concurrent("exit codes tell usage errors, platform failures and failures of
 
 test.concurrent("a sandbox that could not be deleted is told of beside the command's own exit code", async () => {
   await using cli = await cliFixture();
-  const error = fakeError(Code.Internal, "INTERNAL", "The platform failed to do this.");
-  cli.fake.platform.faults.next("DeleteSandbox", { t: "error", error });
+  cli.fake.platform.faults.next("DeleteSandbox", { t: "error", error: internalError() });
   const { exitCode, stderr } = await cli.run("run", "exit", "5");
   const [id] = cli.fake.platform.sandboxes.keys();
   expect(exitCode).toBe(5);
