@@ -40,7 +40,7 @@ test("sixty creates under random kill -9 leak nothing, and survivors keep their 
   });
   await using _ = platform;
   const { DNAH_TEST_URL: url, DNAH_TEST_API_KEY_FILE: keyFile, DNAH_TEST_UP_PID: upPid } = platform.env;
-  const uids = platform.env.DNAH_TEST_VM_UIDS as string;
+  const firstUid = Number(platform.env.DNAH_TEST_FIRST_UID);
   const api = connectApi(url as string, keyFile as string);
 
   const faults = { server: 0, hostd: 0, vmm: 0 };
@@ -48,7 +48,7 @@ test("sixty creates under random kill -9 leak nothing, and survivors keep their 
   const killer = (async () => {
     while (working) {
       await sleep(1500 + random.below(3000));
-      if (working) await strike(Number(upPid), uids, random, faults);
+      if (working) await strike(Number(upPid), firstUid, random, faults);
     }
   })();
 
@@ -84,7 +84,7 @@ test("sixty creates under random kill -9 leak nothing, and survivors keep their 
 
   for await (const sandbox of allSandboxes(api)) await api.sandboxes.deleteSandbox({ sandboxId: sandbox.id });
   const left = await untilQuiet(async () => [
-    ...vmProcesses(uids).map(described),
+    ...vmProcesses(firstUid).map(described),
     ...entries(`${platform.env.DNAH_TEST_DATA_DIR}/hostd/vms`).map((name) => `disk of ${name}`),
     ...mounts().filter((mount) => !before.mounts.includes(mount)),
     ...networkDevices().filter((device) => !before.devices.includes(device)),
@@ -141,14 +141,14 @@ async function repeated<T>(call: () => Promise<T>, done?: Code): Promise<T | und
 
 async function strike(
   upPid: number,
-  uids: string,
+  firstUid: number,
   random: Random,
   faults: Record<"server" | "hostd" | "vmm", number>,
 ): Promise<void> {
   const target = random.pick(["server", "hostd", "vmm", "vmm"] as const);
   const pid =
     target === "vmm"
-      ? random.pick(vmProcesses(uids).filter(({ argv }) => argv[0]?.includes("qemu")))?.pid
+      ? random.pick(vmProcesses(firstUid).filter(({ argv }) => argv[0]?.includes("qemu")))?.pid
       : childRunning(upPid, `${target}/src/main.ts`)?.pid;
   if (pid === undefined) return;
   process.kill(pid, "SIGKILL");
@@ -181,12 +181,13 @@ async function findProblems(api: Api, env: Readonly<Record<string, string>>, tol
     if (deleted === "yes" && id && kept.has(id)) problems.push(`${id} was deleted and is there`);
   const folders = entries(`${env.DNAH_TEST_DATA_DIR}/hostd/vms`).filter((id) => !kept.has(id));
   problems.push(...folders.map((id) => `nobody owns the disk of ${id}`));
-  const vmms = vmProcesses(env.DNAH_TEST_VM_UIDS as string).filter(({ argv }) => argv[0]?.includes("qemu")).length;
+  const vmms = vmProcesses(Number(env.DNAH_TEST_FIRST_UID)).filter(({ argv }) => argv[0]?.includes("qemu")).length;
   if (vmms !== running.size) problems.push(`${vmms} VMMs run for ${running.size} running sandboxes`);
   return problems;
 }
 
-const vmProcesses = (uids: string) => processesOfUids(...(uids.split("-").map(Number) as [number, number]));
+const uidsPerDaemon = 4096;
+const vmProcesses = (firstUid: number) => processesOfUids(firstUid, firstUid + uidsPerDaemon - 1);
 const described = ({ pid, uid, argv }: ProcessInfo) => `${pid} of uid ${uid}: ${argv[0]}`;
 
 async function untilQuiet(find: () => Promise<string[]>): Promise<string[]> {

@@ -15,9 +15,6 @@ export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
   const dataDir = mkdtempSync("/var/tmp/dnah-test-");
   const runDir = mkdtempSync("/run/dnah-test-");
   const [port, hostdPort] = [await freePort(), await freePort()];
-  // Users of VMs that no other platform here has: the port is ours alone while we run.
-  const slots = 1024;
-  const firstUid = 1_900_000_000 + port * slots;
   const flags = {
     "--data-dir": dataDir,
     "--run-dir": runDir,
@@ -25,8 +22,6 @@ export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
     "--hostd-listen": `127.0.0.1:${hostdPort}`,
     "--bundle": setup.bundle,
     "--vhost-device-vsock": setup.vhostDeviceVsock,
-    "--vm-first-uid": String(firstUid),
-    "--vm-slots": String(slots),
   };
   const argv = [join(root, "cli/src/main.ts"), "up", ...Object.entries(flags).flat(), "--no-config"];
   const log = createWriteStream(join(dataDir, "up.log"));
@@ -52,7 +47,7 @@ export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
       DNAH_TEST_API_KEY_FILE: join(dataDir, "admin.key"),
       DNAH_TEST_DATA_DIR: dataDir,
       DNAH_TEST_RUN_DIR: runDir,
-      DNAH_TEST_VM_UIDS: `${firstUid}-${firstUid + slots - 1}`,
+      DNAH_TEST_FIRST_UID: readFileSync(join(dataDir, "hostd/first-uid"), "utf8").trim(),
       DNAH_TEST_UP_PID: String(child.pid),
     },
     async [Symbol.asyncDispose]() {

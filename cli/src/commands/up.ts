@@ -22,8 +22,6 @@ export function registerUp(program: Command): void {
     .option("--bundle <folder>", "guest images; those of `npm run quickstart` otherwise")
     .option("--vhost-device-vsock <file>", "vsock device for emulated VMs")
     .option("--log-level <level>", "error, warn, info or debug", "info")
-    .option("--vm-first-uid <uid>", "first user of VMs; a second platform here needs its own range", "1879100000")
-    .option("--vm-slots <number>", "how many VMs, and users for them, at most", "4096")
     .option("--no-config", "don't write ~/.config/dnah/config.json")
     .option("--detach", "run in the background", false)
     .action((flags: Flags) => reported(() => runUp(flags)));

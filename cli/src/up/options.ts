@@ -14,8 +14,6 @@ export interface UpOptions {
   readonly bundle: string;
   readonly vhostDeviceVsock: string | undefined;
   readonly logLevel: string;
-  /** Users of VMs. Two platforms on one machine need ranges of their own. */
-  readonly vmUids: { readonly first: number; readonly slots: number };
   /** Writes ~/.config/dnah/config.json, so that `dnah` finds the platform. */
   readonly writeConfig: boolean;
 }
@@ -35,8 +33,6 @@ export interface UpFlags {
   readonly bundle?: string;
   readonly vhostDeviceVsock?: string;
   readonly logLevel: string;
-  readonly vmFirstUid: string;
-  readonly vmSlots: string;
   readonly config: boolean;
 }
 
@@ -57,7 +53,6 @@ export function readUpOptions(flags: UpFlags, env: NodeJS.ProcessEnv): UpOptions
     bundle: resolve(bundle),
     vhostDeviceVsock: flags.vhostDeviceVsock ?? env.DNAH_VHOST_DEVICE_VSOCK ?? setup.vhostDeviceVsock,
     logLevel: flags.logLevel,
-    vmUids: { first: readCount("--vm-first-uid", flags.vmFirstUid), slots: readCount("--vm-slots", flags.vmSlots) },
     writeConfig: flags.config,
   };
 }
@@ -70,11 +65,6 @@ export function readAddress(flag: string, text: string): Address {
     throw new UpError(`${flag} ${text} is no address`, "write it as HOST:PORT, such as 127.0.0.1:3000");
   }
   return { host, port };
-}
-
-function readCount(flag: string, text: string): number {
-  if (!/^[1-9]\d{0,9}$/.test(text)) throw new UpError(`${flag} ${text} is no number`, "write a whole number above 0");
-  return Number(text);
 }
 
 /** What the installer left: see tools/src/setup. */

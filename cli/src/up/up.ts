@@ -100,8 +100,6 @@ function startDaemon(options: UpOptions, report: (line: string) => void): Promis
     DNAH_BUNDLE: options.bundle,
     DNAH_PKI_DIR: layout.hostPkiDir,
     DNAH_VMM: "auto",
-    DNAH_VM_FIRST_UID: String(options.vmUids.first),
-    DNAH_VM_SLOTS: String(options.vmUids.slots),
     DNAH_LOG_LEVEL: options.logLevel,
     ...(options.vhostDeviceVsock === undefined
       ? {}

@@ -1,0 +1,20 @@
+/** `verify/perf-quick.sh`, with what the set-up and `dnah up` know: the images, the vsock device, the platform's address and key. */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { cacheFolder, root, type Setup } from "./setup/setup.ts";
+
+const read = <T>(file: string): T => JSON.parse(readFileSync(file, "utf8")) as T;
+
+const setup = read<Setup>(join(cacheFolder(process.env), "setup.json"));
+const platform = read<{ url: string; apiKeyFile: string }>(join(homedir(), ".config/dnah/config.json"));
+const env = {
+  DNAH_URL: platform.url,
+  DNAH_API_KEY: readFileSync(platform.apiKeyFile, "utf8").trim(),
+  ...process.env,
+};
+const flags = ["--bundle", setup.bundle, "--vhost-device-vsock", setup.vhostDeviceVsock, ...process.argv.slice(2)];
+const script = join(root, "verify/src/perf-quick.ts");
+const { status } = spawnSync(process.execPath, [script, ...flags], { stdio: "inherit", env });
+process.exitCode = status ?? 1;
