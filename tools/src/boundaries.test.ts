@@ -101,7 +101,7 @@ test("drivers of the VMM are imported by main and by tests alone", () => {
   const wrong = readImports().filter(
     ({ file, target }) =>
       /^hostd\/src\/vmm\/(qemu|fake|cloud-hypervisor)\//.test(target) &&
-      !/^hostd\/src\/(vmm\/|main\.ts|doctor)/.test(file) &&
+      !/^hostd\/src\/(vmm\/|bench\/|doctor\/|main\.ts)/.test(file) &&
       !isTest(file),
   );
   expect(wrong).toEqual([]);
