@@ -105,7 +105,7 @@ async function launch(
     unix_socket_directories: socketDir,
     max_connections: "200",
     log_min_messages: "fatal",
-    ...(durable ? {} : { fsync: "off", synchronous_commit: "off", full_page_writes: "off" }),
+    ...(durable ? {} : { fsync: "off", full_page_writes: "off" }),
   };
   const argv = ["-D", pgData, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])];
   const deadline = Date.now() + startMs;

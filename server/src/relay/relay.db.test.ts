@@ -105,6 +105,8 @@ describe.each(Object.entries(transports))("%s", (_, transport) => {
       reason: "BODY_TOO_LARGE",
       metadata: { max_bytes: "2097152" },
     });
+    // The connection lives on.
+    await files.writeFile({ path: "/x", data: new Uint8Array(1) });
   });
 
   test("what can't be relayed says why", async () => {

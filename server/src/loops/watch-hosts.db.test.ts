@@ -1,0 +1,82 @@
+import { SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { expect, test } from "vitest";
+import { createFakeHost } from "../hosts/fake-host.ts";
+import { systemClock } from "../system-clock.ts";
+import { type TestServer, testServer, until } from "../testing/test-server.ts";
+
+async function newSandbox(server: TestServer): Promise<string> {
+  const { sandbox } = await server.client(SandboxService).createSandbox({});
+  return sandbox?.id ?? "";
+}
+
+function stateIs(server: TestServer, sandboxId: string, state: SandboxState) {
+  return async () => (await server.client(SandboxService).getSandbox({ sandboxId })).sandbox?.state === state;
+}
+
+test("a VM that is killed fails its sandbox within moments, with the host's reason", async () => {
+  await using server = await testServer();
+  const sandboxId = await newSandbox(server);
+  const killedAt = performance.now();
+  server.host.kill(sandboxId);
+  await until(stateIs(server, sandboxId, SandboxState.FAILED));
+  expect(performance.now() - killedAt).toBeLessThan(1_000);
+  const { sandbox } = await server.client(SandboxService).getSandbox({ sandboxId });
+  expect(sandbox).toMatchObject({ failure: { reason: "VM_DIED" }, hostId: "h1" });
+  await server.client(SandboxService).deleteSandbox({ sandboxId });
+  expect(server.host.vms.size).toBe(0);
+});
+
+test("what changed while nobody watched is found when the host is back", async () => {
+  await using server = await testServer();
+  const [died, vanished, lives] = [await newSandbox(server), await newSandbox(server), await newSandbox(server)];
+  server.host.reachable = false;
+  server.host.kill(died);
+  server.host.forget(vanished);
+  server.host.reachable = true;
+  await until(stateIs(server, died, SandboxState.FAILED));
+  await until(stateIs(server, vanished, SandboxState.FAILED));
+  await until(() => server.server.statuses.get("h1")?.connected === true);
+  expect(await stateIs(server, lives, SandboxState.RUNNING)()).toBe(true);
+  const { sandbox } = await server.client(SandboxService).getSandbox({ sandboxId: vanished });
+  expect(sandbox?.failure).toMatchObject({ reason: "VM_DIED", message: "The host came back without its VM." });
+});
+
+test("VMs that no row wants are deleted: unknown ones and those of deleted sandboxes", async () => {
+  const host = createFakeHost("h1");
+  const spec = { epoch: 1n, template: "base", vcpus: 1, memoryMib: 128, diskMib: 0, env: {} };
+  await host.startVm({ ...spec, sandboxId: "unknown" }, {});
+  await using server = await testServer({ host });
+  await until(() => !host.vms.has("unknown"));
+  const sandboxId = await newSandbox(server);
+  await server.database.pool.query("update sandboxes set state = 'deleted', host_id = null where id = $1", [sandboxId]);
+  host.cutWatchers();
+  await until(() => host.vms.size === 0);
+});
+
+test("a silent host's sandboxes are lost, and running again when it is back", async () => {
+  let skippedMs = 0;
+  const clock = { ...systemClock, now: () => systemClock.now() + skippedMs };
+  await using server = await testServer({ clock });
+  const sandboxId = await newSandbox(server);
+  server.host.reachable = false;
+  // The margin passes, for this server's clock and for what all servers wrote.
+  skippedMs += 60_000;
+  await server.database.pool.query("update hosts set seen_time = now() - interval '1 minute'");
+  await until(stateIs(server, sandboxId, SandboxState.LOST));
+  const { rows } = await server.database.pool.query("select state from hosts");
+  expect(rows).toEqual([{ state: "unreachable" }]);
+
+  server.host.reachable = true;
+  await until(stateIs(server, sandboxId, SandboxState.RUNNING));
+});
+
+test("a host that another server still hears is not lost", async () => {
+  let skippedMs = 0;
+  const clock = { ...systemClock, now: () => systemClock.now() + skippedMs };
+  await using server = await testServer({ clock });
+  const sandboxId = await newSandbox(server);
+  server.host.reachable = false;
+  skippedMs += 60_000; // this server hears nothing, but seen_time is fresh
+  await systemClock.sleep(2_500, {}); // two turns of the loop: what must not happen can't be waited for
+  expect(await stateIs(server, sandboxId, SandboxState.RUNNING)()).toBe(true);
+});

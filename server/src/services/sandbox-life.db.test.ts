@@ -1,0 +1,240 @@
+import { ConnectError } from "@connectrpc/connect";
+import { SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { problem } from "@daytonah/lib/problem.ts";
+import { expect, test } from "vitest";
+import { failureOf } from "../testing/failure-of.ts";
+import { type TestServer, testServer, until } from "../testing/test-server.ts";
+
+/** StartVm stays open until `go`. */
+function holdStarts(server: TestServer): { readonly begun: Promise<string>; readonly go: () => void } {
+  const begun = Promise.withResolvers<string>();
+  const gate = Promise.withResolvers<void>();
+  server.host.onStart = ({ sandboxId }) => {
+    begun.resolve(sandboxId);
+    return gate.promise;
+  };
+  return { begun: begun.promise, go: gate.resolve };
+}
+
+async function stateOf(server: TestServer, id: string): Promise<string | undefined> {
+  const { rows } = await server.database.pool.query("select state from sandboxes where id = $1", [id]);
+  return rows[0]?.state;
+}
+
+/** What a server that died would have left: nobody renews the claim. */
+async function letClaimsRunOut(server: TestServer): Promise<void> {
+  await server.database.pool.query("update sandboxes set claim_until = now() where claim_until is not null");
+}
+
+test("a sandbox is created, found and deleted, each move with its event", async () => {
+  await using server = await testServer();
+  const sandboxes = server.client(SandboxService);
+  const created = await sandboxes.createSandbox({ env: { SECRET: "x" }, metadata: { a: "b" } });
+  const sandboxId = created.sandbox?.id ?? "";
+  expect(sandboxId).toMatch(/^[a-z0-9]{20}$/);
+  expect(created.sandbox).toMatchObject({
+    state: SandboxState.RUNNING,
+    template: "base",
+    resources: { vcpus: 1, memoryMib: 512, diskMib: 2048 },
+    metadata: { a: "b" },
+    epoch: 1n,
+    hostId: "h1",
+  });
+  expect(created.stages.map(({ stage }) => stage)).toEqual(["queue", "vmm"]);
+  expect(created.accessToken).toMatch(/^dnah_sbx_/);
+  const { rows } = await server.database.pool.query("select env from sandboxes");
+  expect(rows).toEqual([{ env: null }]); // it may hold secrets, and is not needed any more
+
+  await sandboxes.deleteSandbox({ sandboxId });
+  expect(server.host.vms.size).toBe(0);
+  expect(await failureOf(sandboxes.getSandbox({ sandboxId }))).toMatchObject({ reason: "SANDBOX_NOT_FOUND" });
+  expect(await failureOf(sandboxes.deleteSandbox({ sandboxId }))).toMatchObject({ reason: "SANDBOX_NOT_FOUND" });
+  const events = await server.database.pool.query("select kind from events order by id");
+  expect(events.rows.map(({ kind }) => kind)).toEqual([
+    "sandbox.creating",
+    "sandbox.running",
+    "sandbox.deleting",
+    "sandbox.deleted",
+  ]);
+});
+
+test("the same idempotency key makes one VM: one after the other, at once, and with another request", async () => {
+  await using server = await testServer();
+  const sandboxes = server.client(SandboxService);
+  const starts = holdStarts(server);
+  const calls = Array.from({ length: 4 }, () =>
+    sandboxes.createSandbox({ idempotencyKey: "k", env: { A: "1", B: "2" } }),
+  );
+  await starts.begun;
+  starts.go();
+  const answers = await Promise.all(calls);
+  const later = await sandboxes.createSandbox({ idempotencyKey: "k", env: { B: "2", A: "1" } });
+  expect(new Set([...answers, later].map(({ sandbox }) => sandbox?.id)).size).toBe(1);
+  expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1);
+  expect(later).toMatchObject({ replayed: true, accessToken: answers[0]?.accessToken });
+  expect(server.host.vms.size).toBe(1);
+  expect(await failureOf(sandboxes.createSandbox({ idempotencyKey: "k" }))).toMatchObject({
+    code: "AlreadyExists",
+    reason: "IDEMPOTENCY_KEY_REUSED",
+    metadata: { idempotency_key: "k" },
+  });
+  await sandboxes.deleteSandbox({ sandboxId: later.sandbox?.id ?? "" });
+  expect(await failureOf(sandboxes.createSandbox({ idempotencyKey: "k", env: { A: "1", B: "2" } }))).toMatchObject({
+    code: "Aborted",
+    reason: "SANDBOX_STATE_CONFLICT",
+    metadata: { state: "deleted" },
+  });
+});
+
+test("a client that goes away during create leaves no VM", async () => {
+  await using server = await testServer();
+  const starts = holdStarts(server);
+  const abort = new AbortController();
+  const call = server.client(SandboxService).createSandbox({}, { signal: abort.signal });
+  const id = await starts.begun;
+  abort.abort();
+  await expect(call).rejects.toThrow(ConnectError);
+  await until(async () => (await stateOf(server, id)) === "deleted");
+  starts.go();
+  expect(server.host.vms.size).toBe(0);
+});
+
+test("one that gave a key finds its sandbox when it asks again", async () => {
+  await using server = await testServer();
+  const starts = holdStarts(server);
+  const abort = new AbortController();
+  const sandboxes = server.client(SandboxService);
+  const call = sandboxes.createSandbox({ idempotencyKey: "k" }, { signal: abort.signal });
+  const id = await starts.begun;
+  abort.abort();
+  await expect(call).rejects.toThrow(ConnectError);
+  starts.go();
+  const { sandbox, replayed } = await sandboxes.createSandbox({ idempotencyKey: "k" });
+  expect([sandbox?.id, replayed, server.host.vms.size]).toEqual([id, true, 1]);
+});
+
+test("delete during create: the delete succeeds, the create is a conflict, no VM is left", async () => {
+  await using server = await testServer();
+  const starts = holdStarts(server);
+  const sandboxes = server.client(SandboxService);
+  const create = failureOf(sandboxes.createSandbox({}));
+  const sandboxId = await starts.begun;
+  await sandboxes.deleteSandbox({ sandboxId });
+  starts.go();
+  expect(await create).toMatchObject({
+    code: "Aborted",
+    reason: "SANDBOX_STATE_CONFLICT",
+    metadata: { sandbox_id: sandboxId, state: "deleted" },
+  });
+  expect(server.host.vms.size).toBe(0);
+  expect(await stateOf(server, sandboxId)).toBe("deleted");
+});
+
+test("two deletes at once: one does it, the other finds it gone; with the same key both are OK", async () => {
+  await using server = await testServer();
+  const sandboxes = server.client(SandboxService);
+  const { sandbox } = await sandboxes.createSandbox({});
+  const sandboxId = sandbox?.id ?? "";
+  const outcomes = await Promise.allSettled([
+    sandboxes.deleteSandbox({ sandboxId }),
+    sandboxes.deleteSandbox({ sandboxId }),
+  ]);
+  expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+  const rejected = outcomes.find((outcome) => outcome.status === "rejected");
+  expect(await failureOf(Promise.reject(rejected?.reason))).toMatchObject({ reason: "SANDBOX_NOT_FOUND" });
+
+  const second = (await sandboxes.createSandbox({})).sandbox?.id ?? "";
+  const keyed = () => sandboxes.deleteSandbox({ sandboxId: second, idempotencyKey: "d" });
+  await Promise.all([keyed(), keyed()]);
+  await keyed();
+  expect(server.host.calls.filter((call) => call === `delete ${second} 1`)).toHaveLength(1);
+});
+
+test("a VM that does not come up fails its create with the host's reason and leaves nothing on the host", async () => {
+  await using server = await testServer();
+  server.host.onStart = async () => {
+    throw problem("BOOT_FAILED", "The agent did not answer.", { metadata: { stage: "agent" } });
+  };
+  const sandboxes = server.client(SandboxService);
+  const failure = await failureOf(sandboxes.createSandbox({ idempotencyKey: "k" }));
+  expect(failure).toMatchObject({ code: "Internal", reason: "BOOT_FAILED", metadata: { stage: "agent" } });
+  const sandboxId = failure.metadata.sandbox_id ?? "";
+  const { sandbox } = await sandboxes.getSandbox({ sandboxId });
+  expect(sandbox).toMatchObject({ state: SandboxState.FAILED, failure: { reason: "BOOT_FAILED" }, hostId: "" });
+  await until(() => server.host.vms.size === 0);
+  expect(await failureOf(sandboxes.createSandbox({ idempotencyKey: "k" }))).toMatchObject({ reason: "BOOT_FAILED" });
+  await sandboxes.deleteSandbox({ sandboxId });
+});
+
+test("creates at once don't take more room than there is", async () => {
+  await using server = await testServer();
+  const sandboxes = server.client(SandboxService);
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 24 }, () => sandboxes.createSandbox({ resources: { memoryMib: 1024 } })),
+  );
+  expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(16);
+  for (const outcome of outcomes) {
+    if (outcome.status === "rejected") {
+      expect(await failureOf(Promise.reject(outcome.reason))).toMatchObject({ reason: "NO_CAPACITY", retries: true });
+    }
+  }
+});
+
+test("the host is down: create without a key is undone, with a key it goes on; delete goes on without the caller", async () => {
+  await using server = await testServer();
+  const sandboxes = server.client(SandboxService);
+  const { sandbox } = await sandboxes.createSandbox({});
+  const sandboxId = sandbox?.id ?? "";
+  server.host.reachable = false;
+  const down = { code: "Unavailable", reason: "HOST_UNAVAILABLE", retries: true, metadata: { host_id: "h1" } };
+  expect(await failureOf(sandboxes.createSandbox({}))).toMatchObject(down);
+  const keyed = await failureOf(sandboxes.createSandbox({ idempotencyKey: "k" }));
+  expect(keyed).toMatchObject(down);
+  expect(keyed.nextStep).toContain("same idempotency key");
+  expect(await failureOf(sandboxes.deleteSandbox({ sandboxId }))).toMatchObject(down);
+  expect(await stateOf(server, sandboxId)).toBe("deleting");
+
+  server.host.reachable = true;
+  const again = await sandboxes.createSandbox({ idempotencyKey: "k" });
+  expect(again.sandbox?.id).toBe(keyed.metadata.sandbox_id);
+  await until(async () => (await stateOf(server, sandboxId)) === "deleted");
+  await until(async () => {
+    const { rows } = await server.database.pool.query("select state from sandboxes where state <> 'deleted'");
+    return rows.length === 1;
+  });
+  expect([...server.host.vms.keys()]).toEqual([again.sandbox?.id]);
+});
+
+test("what a server that died left is finished by another: with a key the create, without its undoing, and deletes", async () => {
+  await using server = await testServer();
+  const starts = holdStarts(server);
+  const sandboxes = server.client(SandboxService);
+  const deleted = { orphan: "", keyed: "", deleting: "" };
+  server.host.onStart = async () => undefined;
+  deleted.deleting = (await sandboxes.createSandbox({})).sandbox?.id ?? "";
+  const held = holdStarts(server);
+  const keyed = sandboxes.createSandbox({ idempotencyKey: "k" }).catch(() => undefined);
+  deleted.keyed = await held.begun;
+  const orphanHeld = holdStarts(server);
+  const orphan = sandboxes.createSandbox({}).catch(() => undefined);
+  deleted.orphan = await orphanHeld.begun;
+  // The rows as kill -9 leaves them, whoever held them.
+  await server.stop();
+  await Promise.all([keyed, orphan]);
+  await server.database.pool.query("update sandboxes set state = 'creating' where id = any($1)", [
+    [deleted.keyed, deleted.orphan],
+  ]);
+  await server.database.pool.query("update sandboxes set state = 'deleting' where id = $1", [deleted.deleting]);
+  await server.database.pool.query("update sandboxes set claim_until = now(), host_id = 'h1'");
+  starts.go();
+  held.go();
+  orphanHeld.go();
+  server.host.onStart = async () => undefined;
+
+  await using _another = await server.another();
+  await until(async () => (await stateOf(server, deleted.keyed)) === "running");
+  await until(async () => (await stateOf(server, deleted.orphan)) === "deleted");
+  await until(async () => (await stateOf(server, deleted.deleting)) === "deleted");
+  expect([...server.host.vms.keys()]).toEqual([deleted.keyed]);
+  await letClaimsRunOut(server);
+});
