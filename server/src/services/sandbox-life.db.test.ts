@@ -21,11 +21,6 @@ async function stateOf(server: TestServer, id: string): Promise<string | undefin
   return rows[0]?.state;
 }
 
-/** What a server that died would have left: nobody renews the claim. */
-async function letClaimsRunOut(server: TestServer): Promise<void> {
-  await server.database.pool.query("update sandboxes set claim_until = now() where claim_until is not null");
-}
-
 test("a sandbox is created, found and deleted, each move with its event", async () => {
   await using server = await testServer();
   const sandboxes = server.client(SandboxService);
@@ -203,38 +198,4 @@ test("the host is down: create without a key is undone, with a key it goes on; d
     return rows.length === 1;
   });
   expect([...server.host.vms.keys()]).toEqual([again.sandbox?.id]);
-});
-
-test("what a server that died left is finished by another: with a key the create, without its undoing, and deletes", async () => {
-  await using server = await testServer();
-  const starts = holdStarts(server);
-  const sandboxes = server.client(SandboxService);
-  const deleted = { orphan: "", keyed: "", deleting: "" };
-  server.host.onStart = async () => undefined;
-  deleted.deleting = (await sandboxes.createSandbox({})).sandbox?.id ?? "";
-  const held = holdStarts(server);
-  const keyed = sandboxes.createSandbox({ idempotencyKey: "k" }).catch(() => undefined);
-  deleted.keyed = await held.begun;
-  const orphanHeld = holdStarts(server);
-  const orphan = sandboxes.createSandbox({}).catch(() => undefined);
-  deleted.orphan = await orphanHeld.begun;
-  // The rows as kill -9 leaves them, whoever held them.
-  await server.stop();
-  await Promise.all([keyed, orphan]);
-  await server.database.pool.query("update sandboxes set state = 'creating' where id = any($1)", [
-    [deleted.keyed, deleted.orphan],
-  ]);
-  await server.database.pool.query("update sandboxes set state = 'deleting' where id = $1", [deleted.deleting]);
-  await server.database.pool.query("update sandboxes set claim_until = now(), host_id = 'h1'");
-  starts.go();
-  held.go();
-  orphanHeld.go();
-  server.host.onStart = async () => undefined;
-
-  await using _another = await server.another();
-  await until(async () => (await stateOf(server, deleted.keyed)) === "running");
-  await until(async () => (await stateOf(server, deleted.orphan)) === "deleted");
-  await until(async () => (await stateOf(server, deleted.deleting)) === "deleted");
-  expect([...server.host.vms.keys()]).toEqual([deleted.keyed]);
-  await letClaimsRunOut(server);
 });

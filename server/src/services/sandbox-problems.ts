@@ -20,9 +20,12 @@ export function stateConflict(row: Pick<SandboxRow, "id" | "state"> | undefined,
 
 /** Why a sandbox is failed, as an error for whoever asked for it. */
 export function failureOf(row: SandboxRow): Problem {
-  const reason = row.failure_reason ?? "INTERNAL";
-  const known: ReasonName = reason in codeOfReason ? (reason as ReasonName) : "INTERNAL";
-  return problem(known, row.failure_message ?? "The sandbox failed.", {
+  return problem(reasonOf(row.failure_reason ?? ""), row.failure_message ?? "The sandbox failed.", {
     metadata: { sandbox_id: row.id, state: row.state },
   });
+}
+
+/** A reason that came as text, from a row or a host. */
+export function reasonOf(text: string): ReasonName {
+  return text in codeOfReason ? (text as ReasonName) : "INTERNAL";
 }

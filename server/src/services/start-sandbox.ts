@@ -1,5 +1,6 @@
 /** The second half of a create: StartVm, then creating → running or failed. May be repeated after a crash. */
 import { durationMs } from "@bufbuild/protobuf/wkt";
+import { VmState } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
 import { releaseClaim } from "../db/claims.ts";
 import { type SandboxRow, sandboxById } from "../db/sandboxes.ts";
@@ -8,7 +9,7 @@ import { abandonCreate } from "./delete-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { hostOf } from "./host-of.ts";
 import { move } from "./move.ts";
-import { failureOf, stateConflict } from "./sandbox-problems.ts";
+import { failureOf, reasonOf, stateConflict } from "./sandbox-problems.ts";
 
 export interface Stage {
   readonly stage: string;
@@ -37,7 +38,9 @@ export async function startSandbox(deps: ServiceDeps, row: SandboxRow, requestId
 
 async function startVm(deps: ServiceDeps, row: SandboxRow, requestId: string): Promise<readonly Stage[]> {
   try {
-    const { stages } = await hostOf(deps, row).startVm(specOf(row), { requestId });
+    const { vm, stages } = await hostOf(deps, row).startVm(specOf(row), { requestId });
+    // A repeat joins what the first made, also where that has ended since.
+    if (vm?.state === VmState.FAILED) throw problem(reasonOf(vm.failureReason), vm.failureMessage);
     return stages.map(({ stage, duration }) => ({ stage, ms: duration ? durationMs(duration) : 0 }));
   } catch (error) {
     const why = problemOf(error) ?? problem("INTERNAL", "The sandbox could not be started.", { cause: error });
