@@ -11,15 +11,16 @@ export interface CommandOptions {
 
 export class CommandFailure extends Error {
   override readonly name = "CommandFailure";
+  /** Its last 400 lines. */
   readonly output: string;
 
   constructor(argv: readonly string[], ending: string, output: string) {
     super(`\`${argv.join(" ")}\` ${ending}`);
-    this.output = output;
+    this.output = output.split("\n").slice(-400).join("\n");
   }
 }
 
-/** Resolves with the joined output. The last 400 lines are kept. */
+/** Resolves with both outputs, joined. */
 export async function run(argv: readonly string[], options: CommandOptions = {}): Promise<string> {
   const [program, ...args] = argv;
   if (program === undefined) throw new Error("an empty command");
@@ -32,7 +33,6 @@ export async function run(argv: readonly string[], options: CommandOptions = {})
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on("line", (line) => {
       lines.push(line);
-      if (lines.length > 400) lines.shift();
       options.onLine?.(line);
     });
   }
