@@ -93,7 +93,7 @@ async function boot(
   options: VmmCallOptions,
 ): Promise<RunningVm> {
   const paths = qemuPathsOf(vmConfig, config.memoryDir);
-  return cleanedOnFailure(vmConfig, paths, async () => {
+  return cleanedOnFailure(vmConfig, paths, options, async () => {
     await makeMemoryFolder(config, vmConfig, paths);
     const vsock = await startVsockDevice(config.vhostDeviceVsockBinary, vmConfig, paths, options);
     const vm = await startQemu(config, context, vmConfig, paths, { start: { t: "boot" }, vsock }, options);
@@ -110,7 +110,7 @@ async function restore(
   options: VmmCallOptions,
 ): Promise<RunningVm> {
   const paths = qemuPathsOf(vmConfig, config.memoryDir);
-  return cleanedOnFailure(vmConfig, paths, async () => {
+  return cleanedOnFailure(vmConfig, paths, options, async () => {
     const { machine } = await readDescription(snapshotDir, NAME, vmConfig);
     await makeMemoryFolder(config, vmConfig, paths);
     const snapshot = snapshotPathsOf(snapshotDir);
@@ -233,28 +233,34 @@ async function sweep(config: Pick<VmConfig, "uid">, paths: QemuPaths): Promise<v
   await removeLeftovers(paths);
 }
 
-async function cleanedOnFailure<T>(config: VmConfig, paths: QemuPaths, work: () => Promise<T>): Promise<T> {
+async function cleanedOnFailure<T>(
+  config: VmConfig,
+  paths: QemuPaths,
+  options: VmmCallOptions,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
     await sweep(config, paths);
+    // Rather than the AbortError of whatever was under way.
+    options.signal.throwIfAborted();
     throw error;
   }
 }
 
-/** The work, or the VM's end, whichever is first. */
-async function whileAlive<T>(vm: RunningVm, work: Promise<T>): Promise<T> {
-  const ended = vm.exited.then((exit) => {
-    throw new Error(`vm ${vm.handle.config.id}: ended while it started: ${JSON.stringify(exit)}`);
-  });
-  ended.catch(() => {});
+/** The work; where the VM ended meanwhile, its end is the error, which tells more than the connection that broke. */
+async function whileAlive(vm: RunningVm, work: Promise<void>): Promise<void> {
   try {
-    return await Promise.race([work, ended]);
+    await work;
   } catch (error) {
+    if (error instanceof QmpClosedError) {
+      const exit = await vm.exited;
+      const detail = exit.kind === "died" ? exit.detail : exit.kind;
+      throw new Error(`vm ${vm.handle.config.id}: ended while it started: ${detail}`, { cause: error });
+    }
     vm.release();
     throw error;
-  } finally {
-    work.catch(() => {});
   }
 }
 

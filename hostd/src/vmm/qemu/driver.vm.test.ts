@@ -1,88 +1,182 @@
-import { existsSync, readFileSync } from "node:fs";
-import { chmod, chown, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
-import { homedir } from "node:os";
-import { delimiter, join } from "node:path";
-import { createCommandRunner } from "../../host/exec.ts";
-import { processesOfUid } from "../../host/process-table.ts";
-import { type VmmHarness, vmmContract } from "../vmm.contract.ts";
-import type { VmConfig } from "../vmm.ts";
-import { createQemuDriver, type QemuConfig } from "./driver.ts";
+import { mkdir, readFile, truncate } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { applyCopy } from "../../host/disk/apply.ts";
+import { isAlive, killProcess, processesOfUid } from "../../host/process-table.ts";
+import { sleep } from "../../host/sleep.ts";
+import { guestCall, ping, pingUntilAnswered } from "../testing/guest-call.ts";
+import { makeQemuHarness, type QemuHarness } from "../testing/qemu-harness.ts";
+import { testBundle } from "../testing/test-bundle.ts";
+import { vmmContract } from "../vmm.contract.ts";
+import type { Vm, VmConfig, Vmm } from "../vmm.ts";
+import { VSOCK_DEVICE_NAME } from "./vsock-device.ts";
 
-/** Its own for each test process: two that run at once must not end one another's VMs. */
-const firstUid = 0x6000_0000 + (process.pid % 2 ** 20) * 256;
+vmmContract("qemu", makeQemuHarness);
 
-async function makeHarness(): Promise<VmmHarness> {
-  const bundle = readBundle();
-  const root = await mkdtemp("/tmp/dnah-vmm-");
-  const memoryDir = await mkdtemp("/dev/shm/dnah-vmm-");
-  // A VM's user passes through.
-  await chmod(root, 0o711);
-  await chmod(memoryDir, 0o711);
-  const scratch = join(root, "scratch");
-  await mkdir(scratch);
-  const vsock = vhostDeviceVsock();
-  const config: QemuConfig = {
-    runner: createCommandRunner(),
-    qemuBinary: "qemu-system-x86_64",
-    vhostDeviceVsockBinary: vsock,
-    architecture: "x86_64",
-    memoryDir,
+describe("qemu", () => {
+  let harness: QemuHarness;
+  let vmm: Vmm;
+
+  beforeAll(async () => {
+    harness = await makeQemuHarness();
+    vmm = harness.createVmm();
+  });
+  afterAll(async () => {
+    vmm?.close();
+    await harness?.[Symbol.asyncDispose]();
+  });
+
+  const options = () => ({ signal: AbortSignal.timeout(90_000) });
+  const boot = async (config: VmConfig): Promise<Vm> => {
+    const vm = await vmm.boot(config, options());
+    onTestFinished(() => vm.kill());
+    await pingUntilAnswered(vm.vsockPath, options().signal);
+    return vm;
   };
-  let made = 0;
-  return {
-    createVmm: () => createQemuDriver(config),
-    createBrokenVmm: () => createQemuDriver({ ...config, qemuBinary: "/nonexistent/qemu-system-x86_64" }),
-    makeConfig: async (): Promise<VmConfig> => {
-      const uid = firstUid + made++;
-      const dir = join(root, `vm-${uid}`);
-      await mkdir(dir, { mode: 0o700 });
-      await chown(dir, uid, uid);
-      const { kernel, initramfs } = bundle;
-      return {
-        id: `t${made}`,
-        dir,
-        uid,
-        gid: uid,
-        vcpus: 1,
-        memoryMib: 256,
-        kernel,
-        initramfs,
-        cmdline: [],
-        disks: [],
-      };
-    },
-    scratch,
-    leftovers: async ({ dir, uid }) => [
-      ...processesOfUid(uid).map((process) => `process ${process.name}`),
-      ...(await readdir(dir)).map((file) => join(dir, file)),
-      ...(await readdir(memoryDir)).filter((file) => file === String(uid)),
-    ],
-    [Symbol.asyncDispose]: async () => {
-      await rm(root, { recursive: true });
-      await rm(memoryDir, { recursive: true });
-    },
+  const withDisks = async (): Promise<VmConfig> => {
+    const config = await harness.makeConfig();
+    const { template, moduleDisk, moduleFilesystem } = testBundle();
+    const root = join(harness.scratch, `${config.id}.ext4`);
+    await applyCopy(harness.config.runner, { source: template, target: root, owner: config }, "sparse", options());
+    return {
+      ...config,
+      vcpus: 2,
+      memoryMib: 512,
+      cmdline: ["dnah.root=/dev/vda", "dnah.modules=/dev/vdb", `dnah.modules_fs=${moduleFilesystem}`],
+      disks: [
+        { id: "root", path: root, readonly: false },
+        { id: "modules", path: moduleDisk, readonly: true },
+      ],
+    };
   };
-}
+  const shell = async (vm: Vm, line: string): Promise<string> => {
+    const id = `p${Math.random().toString(36).slice(2)}`;
+    const value = { processId: id, command: { case: "shell" as const, value: { line } }, user: "root" };
+    let out = "";
+    for await (const { event } of guestCall(vm.vsockPath, { case: "startProcess", value }, options().signal)) {
+      if (event.case === "processOutput") {
+        out += Buffer.from(event.value.data).toString();
+      }
+      if (event.case === "end" && event.value.error) {
+        throw new Error(event.value.error.message);
+      }
+    }
+    return out;
+  };
 
-function readBundle(): { readonly kernel: string; readonly initramfs: string } {
-  const dir = process.env.DNAH_TEST_BUNDLE;
-  if (dir === undefined) {
-    throw new Error(
-      "DNAH_TEST_BUNDLE is not set: the folder of a guest bundle, as `node images/src/build.ts` prints it",
+  test("gives the guest its disks in order and its CPUs, and restores them with their content in memory", async () => {
+    const config = await withDisks();
+    const vm = await boot(config);
+    expect(await shell(vm, "nproc; grep -c /dev/vda /proc/mounts; ls /lib/modules | wc -l")).toBe("2\n1\n1\n");
+    await shell(vm, "echo kept > /dev/shm/note; echo kept > /root/note; sync");
+    await vm.pause(options());
+    const dir = await mkdirIn(harness.scratch, "disks");
+    await vm.snapshot(dir, options());
+    const child = await harness.makeConfig();
+    const disk = join(harness.scratch, `${child.id}.ext4`);
+    const source = (config.disks[0] as { path: string }).path;
+    await applyCopy(harness.config.runner, { source, target: disk, owner: child }, "sparse", options());
+    await vm.kill();
+    const { vcpus, memoryMib, cmdline, disks } = config;
+    const restored = await vmm.restore(
+      {
+        ...child,
+        vcpus,
+        memoryMib,
+        cmdline,
+        disks: disks.map((one) => (one.readonly ? one : { ...one, path: disk })),
+      },
+      dir,
+      options(),
     );
-  }
-  const bundle = JSON.parse(readFileSync(join(dir, "bundle.json"), "utf8"));
-  return { kernel: join(dir, bundle.kernel.file), initramfs: join(dir, bundle.initramfs.file) };
+    onTestFinished(() => restored.kill());
+    await pingUntilAnswered(restored.vsockPath, options().signal);
+    expect(await shell(restored, "cat /dev/shm/note /root/note; echo more > /root/more; sync; cat /root/more")).toBe(
+      "kept\nkept\nmore\n",
+    );
+  });
+
+  test("replaces a vsock device whose process ended; the guest's processes go on", async () => {
+    const vm = await boot(await harness.makeConfig());
+    const before = await ping(vm.vsockPath, options().signal);
+    const device = processesOfUid(vm.handle.config.uid).find((one) => one.name === VSOCK_DEVICE_NAME);
+    killProcess(device as { pid: number; startTime: string }, "SIGKILL");
+    await sleep(50, options());
+    expect(await pingUntilAnswered(vm.vsockPath, options().signal)).toBeGreaterThan(before);
+    expect(isAlive(vm.handle)).toBe(true);
+  });
+
+  test("keeps the device alive through bytes, dials and closes that come while the VM is paused", async () => {
+    const vm = await boot(await harness.makeConfig());
+    const open = await Promise.all([openConnection(vm.vsockPath), openConnection(vm.vsockPath)]);
+    await vm.pause(options());
+    for (const socket of open) {
+      socket.write(Buffer.alloc(100_000, 1));
+      socket.end();
+    }
+    open[0]?.destroy();
+    for (let i = 0; i < 20; i++) {
+      const socket = connect(vm.vsockPath, () => socket.write("CONNECT 18047\n"));
+      setTimeout(() => socket.destroy(), i * 10);
+    }
+    await sleep(300, options());
+    await vm.resume(options());
+    await ping(vm.vsockPath, options().signal);
+  });
+
+  test("a guest that panics has died, and its console tells why", async () => {
+    const { kernel } = testBundle();
+    const config = await harness.makeConfig();
+    // A kernel finds no init in another kernel.
+    await expect(vmm.boot({ ...config, initramfs: kernel }, options())).rejects.toThrow(/[Kk]ernel panic/);
+    expect(await harness.leftovers(config)).toEqual([]);
+  });
+
+  test("a guest that floods its console fills no disk", async () => {
+    const vm = await boot(await withDisks());
+    await shell(vm, "head -c 3000000 /dev/zero | tr '\\0' x > /dev/ttyS0");
+    const { dir } = vm.handle.config;
+    expect((await readFile(join(dir, "qemu.log"))).length).toBeLessThan(100_000);
+  });
+
+  test("moves megabytes both ways unharmed", async () => {
+    const vm = await boot(await harness.makeConfig());
+    const payload = Buffer.alloc(3 * 1024 * 1024, "0123456789abcdef-");
+    const since = performance.now();
+    for (let i = 0; i < 4; i++) {
+      for await (const { event } of guestCall(vm.vsockPath, { case: "ping", value: { payload } }, options().signal)) {
+        expect(event.case === "pong" ? Buffer.compare(event.value.payload, payload) : 0).toBe(0);
+      }
+    }
+    console.log(`vsock: ${Math.round((2 * 4 * 3 * 1000) / (performance.now() - since))} MiB/s`);
+  });
+
+  test("refuses a snapshot whose memory is torn, and leaves nothing", async () => {
+    const vm = await boot(await harness.makeConfig());
+    await vm.pause(options());
+    const dir = await mkdirIn(harness.scratch, "torn");
+    await vm.snapshot(dir, options());
+    await vm.kill();
+    await truncate(join(dir, "device-state"), 1000);
+    const config = await harness.makeConfig();
+    await expect(vmm.restore(config, dir, options())).rejects.toThrow();
+    expect(await harness.leftovers(config)).toEqual([]);
+  });
+});
+
+async function mkdirIn(folder: string, name: string): Promise<string> {
+  const path = join(folder, name);
+  await mkdir(path);
+  return path;
 }
 
-function vhostDeviceVsock(): string {
-  const name = "vhost-device-vsock";
-  const folders = [...(process.env.PATH ?? "").split(delimiter), join(homedir(), ".cargo/bin")];
-  const found = process.env.DNAH_VHOST_DEVICE_VSOCK ?? folders.map((one) => join(one, name)).find(existsSync);
-  if (found === undefined) {
-    throw new Error(`${name} is neither in PATH nor in ~/.cargo/bin; set DNAH_VHOST_DEVICE_VSOCK to its path`);
-  }
-  return found;
+function openConnection(path: string) {
+  return new Promise<Socket>((resolve, reject) => {
+    const socket = connect(path, () => socket.write("CONNECT 18047\n"));
+    socket.once("data", () => resolve(socket));
+    socket.once("error", reject);
+    socket.once("close", () => reject(new Error("closed")));
+    socket.on("error", () => {});
+  });
 }
-
-vmmContract("qemu", makeHarness);

@@ -91,6 +91,10 @@ export async function writeDeviceState(
     await qmp.execute("migrate", { uri: `unix:${socketPath}` }, options);
     await migrationCompleted(qmp, options);
     await copied;
+  } catch (error) {
+    // Rather than the AbortError of whatever was under way.
+    options.signal.throwIfAborted();
+    throw error;
   } finally {
     server.close();
     await rm(socketPath, { force: true });
