@@ -2,10 +2,13 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { internalError } from "daytonah/testing/fake-error.ts";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { cliFixture } from "./testing/run-cli.ts";
 
-test.concurrent("run passes output and exit code on, and deletes the sandbox", async () => {
+// Each start of dnah is a process of its own, on a machine that may be busy with VMs.
+vi.setConfig({ testTimeout: 60_000 });
+
+test("run passes output and exit code on, and deletes the sandbox", async () => {
   await using cli = await cliFixture();
   expect(await cli.run("run", "--", "echo", "-n", "hi")).toEqual({ exitCode: 0, stdout: "-n hi\n", stderr: "" });
   expect(await cli.run("run", "oops", "bad")).toEqual({ exitCode: 1, stdout: "", stderr: "bad\n" });
@@ -13,7 +16,7 @@ test.concurrent("run passes output and exit code on, and deletes the sandbox", a
   expect(cli.fake.platform.sandboxes.size).toBe(0);
 });
 
-test.concurrent("run --keep keeps it, and --verbose tells the stages", async () => {
+test("run --keep keeps it, and --verbose tells the stages", async () => {
   await using cli = await cliFixture();
   const { stderr } = await cli.run("run", "--keep", "--verbose", "echo", "x");
   const [id] = cli.fake.platform.sandboxes.keys();
@@ -21,7 +24,7 @@ test.concurrent("run --keep keeps it, and --verbose tells the stages", async () 
   expect(stderr).toMatch(/was created in [\d.]+ ms \(ms each: queue 1\.0, vmm 20\.0\)/);
 });
 
-test.concurrent("create, ls, exec, rm", async () => {
+test("create, ls, exec, rm", async () => {
   await using cli = await cliFixture();
   const id = (await cli.run("create", "-m", "job=7")).stdout.trim();
   const { stdout } = await cli.run("ls");
@@ -39,14 +42,14 @@ test.concurrent("create, ls, exec, rm", async () => {
   );
 });
 
-test.concurrent("exec -i ends with its command, also while standard input is open", async () => {
+test("exec -i ends with its command, also while standard input is open", async () => {
   await using cli = await cliFixture();
   const id = (await cli.run("create")).stdout.trim();
   const running = cli.start(["exec", "-i", id, "--", "echo", "done"]);
   expect(await running.result).toMatchObject({ exitCode: 0, stdout: "done\n" });
 });
 
-test.concurrent("Ctrl-C goes to the command; the sandbox is deleted", async () => {
+test("Ctrl-C goes to the command; the sandbox is deleted", async () => {
   await using cli = await cliFixture();
   const running = cli.start(["run", "sleep"]);
   await running.printed("sleeping");
@@ -55,7 +58,7 @@ test.concurrent("Ctrl-C goes to the command; the sandbox is deleted", async () =
   expect(cli.fake.platform.sandboxes.size).toBe(0);
 });
 
-test.concurrent("Ctrl-C twice kills a command that does not mind the first", async () => {
+test("Ctrl-C twice kills a command that does not mind the first", async () => {
   await using cli = await cliFixture();
   const running = cli.start(["run", "stubborn"]);
   await running.printed("ready");
@@ -66,7 +69,7 @@ test.concurrent("Ctrl-C twice kills a command that does not mind the first", asy
   expect(cli.fake.platform.sandboxes.size).toBe(0);
 });
 
-test.concurrent("a reader that goes away ends the command, and leaves no sandbox", async () => {
+test("a reader that goes away ends the command, and leaves no sandbox", async () => {
   await using cli = await cliFixture();
   const running = cli.start(["run", "flood", "100000", "1000"]);
   await running.printed("abc");
@@ -75,7 +78,7 @@ test.concurrent("a reader that goes away ends the command, and leaves no sandbox
   expect(cli.fake.platform.sandboxes.size).toBe(0);
 });
 
-test.concurrent("cp copies both ways, through pipes, and leaves no half file", async () => {
+test("cp copies both ways, through pipes, and leaves no half file", async () => {
   await using cli = await cliFixture();
   const id = (await cli.run("create")).stdout.trim();
   writeFileSync(join(cli.home, "a.sh"), "content", { mode: 0o755 });
@@ -92,7 +95,7 @@ test.concurrent("cp copies both ways, through pipes, and leaves no half file", a
   expect((await cli.run("cp", "a.sh", "b.sh")).stderr).toContain("One end must be in a sandbox");
 });
 
-test.concurrent("templates, hosts and keys", async () => {
+test("templates, hosts and keys", async () => {
   await using cli = await cliFixture();
   expect((await cli.run("templates")).stdout).toContain("base  2048      Debian with Python and Node.");
   expect((await cli.run("hosts")).stdout).toMatch(/host-1 +ready +qemu +no \(emulated\)/);
@@ -104,7 +107,7 @@ test.concurrent("templates, hosts and keys", async () => {
   expect((await cli.run("keys", "revoke", "key_1")).exitCode).toBe(1);
 });
 
-test.concurrent("--json stands before or after the command, and prints documents or lines", async () => {
+test("--json stands before or after the command, and prints documents or lines", async () => {
   await using cli = await cliFixture();
   const { id, accessToken, stages } = JSON.parse((await cli.run("create", "--json")).stdout);
   expect([accessToken, stages[0]]).toEqual([`token-${id}`, { stage: "queue", ms: 1 }]);
@@ -125,7 +128,7 @@ test.concurrent("--json stands before or after the command, and prints documents
   });
 });
 
-test.concurrent("exit codes tell usage errors, platform failures and failures of run and exec apart", async () => {
+test("exit codes tell usage errors, platform failures and failures of run and exec apart", async () => {
   await using cli = await cliFixture();
   expect(await cli.run("lss")).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("Did you mean ls?") });
   expect((await cli.run("create", "--vcpus", "two")).exitCode).toBe(2);
@@ -141,7 +144,7 @@ test.concurrent("exit codes tell usage errors, platform failures and failures of
   expect(cli.fake.platform.sandboxes.size).toBe(0);
 });
 
-test.concurrent("a sandbox that could not be deleted is told of beside the command's own exit code", async () => {
+test("a sandbox that could not be deleted is told of beside the command's own exit code", async () => {
   await using cli = await cliFixture();
   cli.fake.platform.faults.next("DeleteSandbox", { t: "error", error: internalError() });
   const { exitCode, stderr } = await cli.run("run", "exit", "5");
@@ -150,7 +153,7 @@ test.concurrent("a sandbox that could not be deleted is told of beside the comma
   expect(stderr).toContain(`dnah: the sandbox ${id} was not deleted.\nnext: dnah rm ${id}`);
 });
 
-test.concurrent("the file that `dnah up` writes is enough to find the platform", async () => {
+test("the file that `dnah up` writes is enough to find the platform", async () => {
   await using cli = await cliFixture();
   writeFileSync(join(cli.home, "admin.key"), `${cli.fake.platform.apiKey}\n`);
   mkdirSync(join(cli.home, ".config/dnah"), { recursive: true });
@@ -160,7 +163,7 @@ test.concurrent("the file that `dnah up` writes is enough to find the platform",
   expect(await cli.start(["templates", "--json"], { env }).result).toMatchObject({ exitCode: 0 });
 });
 
-test.concurrent("a platform that is not there is one sentence and a next step", async () => {
+test("a platform that is not there is one sentence and a next step", async () => {
   await using cli = await cliFixture();
   const { exitCode, stderr } = await cli.run("ls", "--url", "http://127.0.0.1:1");
   expect(exitCode).toBe(1);
