@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sleep } from "../sleep.ts";
@@ -49,7 +50,7 @@ export async function applyCgroup(
 /** Ends what still runs in a cgroup and removes it. Idempotent. */
 export async function removeCgroup(path: string, options: { signal: AbortSignal }): Promise<void> {
   try {
-    await writeFile(join(path, "cgroup.kill"), "1");
+    await writeControl(join(path, "cgroup.kill"), "1");
   } catch {
     // A kernel before 5.14 has no such file; then the caller's kill by uid has ended them.
   }
@@ -74,8 +75,13 @@ async function applyStep(step: CgroupStep): Promise<void> {
   if (step.step === "mkdir") {
     await mkdir(step.path, { recursive: true });
   } else {
-    await writeFile(step.path, step.text);
+    await writeControl(step.path, step.text);
   }
+}
+
+/** Without making the file: one that is not there is a feature the kernel lacks. */
+async function writeControl(path: string, text: string): Promise<void> {
+  await writeFile(path, text, { flag: constants.O_WRONLY });
 }
 
 async function readOrUndefined(path: string): Promise<string | undefined> {
