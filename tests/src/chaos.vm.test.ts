@@ -10,7 +10,15 @@ import { SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { expect, test } from "vitest";
 import { startTestPlatform } from "../../tools/src/test-platform.ts";
 import { type Api, connectApi, inSandbox, shell } from "./testing/api.ts";
-import { childRunning, entries, mounts, networkDevices, type ProcessInfo, processesOfUids } from "./testing/machine.ts";
+import {
+  childRunning,
+  entries,
+  mounts,
+  networkDevices,
+  type ProcessInfo,
+  processesOfUids,
+  uidsPerDaemon,
+} from "./testing/machine.ts";
 import { type Random, seeded } from "./testing/random.ts";
 
 const creates = Number(process.env.DNAH_CHAOS_CREATES ?? 60);
@@ -47,7 +55,7 @@ test("sixty creates under random kill -9 leak nothing, and survivors keep their 
   let working = true;
   const killer = (async () => {
     while (working) {
-      await sleep(1500 + random.below(3000));
+      await sleep(2000 + random.below(6000));
       if (working) await strike(Number(upPid), firstUid, random, faults);
     }
   })();
@@ -73,6 +81,8 @@ test("sixty creates under random kill -9 leak nothing, and survivors keep their 
   working = false;
   await killer;
 
+  // Boots that were under way when the last fault struck are repeated; under emulation each takes seconds.
+  const _settledMs = await untilNothingIsUnderWay(api);
   const problems = await untilQuiet(() => findProblems(api, platform.env, told));
   const outcomes = Object.groupBy(told, ({ outcome }) => outcome);
   const counts = Object.entries(outcomes).map(([name, list]) => `${name}: ${list?.length}`);
@@ -119,6 +129,9 @@ async function liveOneLife(api: Api, one: Told, random: Random): Promise<void> {
   }
 }
 
+/** What a call ends with when a process on its way is killed; Canceled is how an HTTP/2 stream says that it was reset. */
+const cutOff = [Code.Unavailable, Code.DeadlineExceeded, Code.Unknown, Code.ResourceExhausted, Code.Canceled];
+
 /** Repeats what a killed process cut off. `done` is a code that says an earlier try had succeeded. */
 async function repeated<T>(call: () => Promise<T>, done?: Code): Promise<T | undefined> {
   const until = performance.now() + 120_000;
@@ -128,11 +141,7 @@ async function repeated<T>(call: () => Promise<T>, done?: Code): Promise<T | und
     } catch (error) {
       const { code } = ConnectError.from(error);
       if (code === done) return undefined;
-      const passing =
-        code === Code.Unavailable ||
-        code === Code.DeadlineExceeded ||
-        code === Code.Unknown ||
-        code === Code.ResourceExhausted;
+      const passing = cutOff.includes(code);
       if (!passing || performance.now() > until) throw error;
       await sleep(200);
     }
@@ -186,9 +195,26 @@ async function findProblems(api: Api, env: Readonly<Record<string, string>>, tol
   return problems;
 }
 
-const uidsPerDaemon = 4096;
 const vmProcesses = (firstUid: number) => processesOfUids(firstUid, firstUid + uidsPerDaemon - 1);
 const described = ({ pid, uid, argv }: ProcessInfo) => `${pid} of uid ${uid}: ${argv[0]}`;
+
+const underWay: readonly number[] = [SandboxState.CREATING, SandboxState.DELETING];
+
+async function untilNothingIsUnderWay(api: Api): Promise<number> {
+  const began = performance.now();
+  for (;;) {
+    const count = await countUnderWay(api).catch(() => 1); // the server may be starting
+    const passed = Math.round(performance.now() - began);
+    if (count === 0 || passed > 60_000) return passed;
+    await sleep(200);
+  }
+}
+
+async function countUnderWay(api: Api): Promise<number> {
+  let count = 0;
+  for await (const { state } of allSandboxes(api)) if (underWay.includes(state)) count += 1;
+  return count;
+}
 
 async function untilQuiet(find: () => Promise<string[]>): Promise<string[]> {
   const until = performance.now() + quietMs;

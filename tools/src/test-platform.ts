@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { createWriteStream, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
+import { processesOfUids, uidsPerDaemon } from "../../tests/src/testing/machine.ts";
 import { root, type Setup } from "./setup/setup.ts";
 
 export interface TestPlatform extends AsyncDisposable {
@@ -41,24 +42,31 @@ export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
     );
   });
   await ready;
+  const firstUid = Number(readFileSync(join(dataDir, "hostd/first-uid"), "utf8"));
   return {
     env: {
       DNAH_TEST_URL: `http://127.0.0.1:${port}`,
       DNAH_TEST_API_KEY_FILE: join(dataDir, "admin.key"),
       DNAH_TEST_DATA_DIR: dataDir,
       DNAH_TEST_RUN_DIR: runDir,
-      DNAH_TEST_FIRST_UID: readFileSync(join(dataDir, "hostd/first-uid"), "utf8").trim(),
+      DNAH_TEST_FIRST_UID: String(firstUid),
       DNAH_TEST_UP_PID: String(child.pid),
     },
     async [Symbol.asyncDispose]() {
       child.kill("SIGTERM");
       await ended;
       const left = readdirSync(join(dataDir, "hostd/vms"));
+      if (left.length > 0) endVms(firstUid);
       if (left.length > 0) throw new Error(`the tests left sandboxes behind: ${left.join(" ")}; see ${dataDir}`);
       rmSync(dataDir, { recursive: true, force: true });
       rmSync(runDir, { recursive: true, force: true });
     },
   };
+}
+
+/** VMs outlive their platform; those of a test that failed must not outlive the tests. */
+function endVms(firstUid: number): void {
+  for (const { pid } of processesOfUids(firstUid, firstUid + uidsPerDaemon - 1)) process.kill(pid, "SIGKILL");
 }
 
 async function freePort(): Promise<number> {

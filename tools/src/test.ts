@@ -14,6 +14,7 @@ import { rustTarget } from "./setup/cargo-builds.ts";
 import { CommandFailure } from "./setup/command.ts";
 import { root, type Setup, setUp } from "./setup/setup.ts";
 import { formatSeconds, printedSteps } from "./setup/steps.ts";
+import { stageForVms } from "./stage-for-vms.ts";
 import { startTestPlatform } from "./test-platform.ts";
 
 const parts = ["checks", "rust", "unit", "db", "root", "vm", "long"] as const;
@@ -27,7 +28,9 @@ async function main(argv: readonly string[]): Promise<void> {
   const wanted =
     argv.length > 0 ? parts.filter((part) => argv.includes(part)) : parts.filter((part) => part !== "long");
 
-  const setup = await setUp(printedSteps(console.log), process.env);
+  const built = await setUp(printedSteps(console.log), process.env);
+  using staged = stageForVms(built);
+  const { setup } = staged;
   const env = {
     ...process.env,
     DNAH_TEST_BUNDLE: setup.bundle,

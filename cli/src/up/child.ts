@@ -27,7 +27,10 @@ export interface Child {
   stop(graceMs: number): Promise<void>;
 }
 
-const restartDelayMs = [200, 500, 1000, 2000, 5000];
+/** After one crash, after a second soon behind it, and so on: a child that can't start must not keep a processor busy. */
+const restartDelayMs = [100, 200, 500, 1000, 2000];
+/** One that lived this long starts at the first delay again. */
+const soundAfterMs = 10_000;
 
 /** Starts it and waits until it is ready; throws when it does not get there. */
 export async function startChild(spec: ChildSpec, report: (line: string) => void): Promise<Child> {
@@ -58,8 +61,9 @@ export async function startChild(spec: ChildSpec, report: (line: string) => void
   }
 
   function relaunch(livedMs: number, ending: string): void {
-    failures = livedMs > 60_000 ? 0 : failures + 1;
+    if (livedMs > soundAfterMs) failures = 0;
     const delay = restartDelayMs[Math.min(failures, restartDelayMs.length - 1)] as number;
+    failures += 1;
     report(`${spec.name} ended with ${ending}; starting it again in ${delay} ms`);
     restartTimer = setTimeout(() => {
       launch().then(

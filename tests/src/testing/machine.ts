@@ -28,6 +28,9 @@ function readProcess(pid: number): ProcessInfo | undefined {
   }
 }
 
+/** How many uids one host daemon has for its VMs (hostd/src/vm/uid-range.ts). */
+export const uidsPerDaemon = 4096;
+
 /** Processes of users in a range, such as that of VMs. */
 export function processesOfUids(first: number, last: number): ProcessInfo[] {
   return processes().filter(({ uid }) => uid >= first && uid <= last);
