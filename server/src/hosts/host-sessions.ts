@@ -13,7 +13,6 @@ export interface HostSessions extends Disposable {
 
 const connectMs = 5_000;
 const pingEveryMs = 5_000;
-const pingMs = 5_000;
 
 export function createHostSessions(hosts: readonly HostAddress[]): HostSessions {
   const addresses = new Map(hosts.map((host) => [host.hostId, host]));
@@ -60,11 +59,17 @@ function connect(address: HostAddress): http2.ClientHttp2Session {
 
 /** Finds out that a host is gone without a word, which the kernel would take minutes for. */
 function keepPinging(session: http2.ClientHttp2Session): NodeJS.Timeout {
+  let unanswered = 0;
   const timer = setInterval(() => {
     if (session.destroyed || session.closed) return;
-    const late = setTimeout(() => session.destroy(new Error("no answer to a ping")), pingMs);
-    session.ping(() => clearTimeout(late));
-    session.once("close", () => clearTimeout(late));
+    if (unanswered > 0) {
+      session.destroy(new Error("no answer to a ping"));
+      return;
+    }
+    unanswered += 1;
+    session.ping(() => {
+      unanswered = 0;
+    });
   }, pingEveryMs);
   return timer.unref();
 }
