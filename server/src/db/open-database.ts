@@ -28,6 +28,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     application_name: "dnah-server",
   });
   pool.on("error", options.onIdleError);
+  // One that breaks while a transaction holds it, between two queries, has no other listener, and Node would exit.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   return { db, pool, [Symbol.asyncDispose]: () => pool.end() };
 }
