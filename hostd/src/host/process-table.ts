@@ -123,10 +123,16 @@ export async function killAllOfUid(uid: number, options: { signal: AbortSignal }
   }
 }
 
-/** Resolves when this process is gone. For processes that are not our children, whose end is no event. */
-export async function waitForExit(id: ProcessId, options: { signal: AbortSignal; intervalMs: number }): Promise<void> {
+/**
+ * Resolves when this process is gone. For processes that are not our children, whose end is no event. With `ref` false
+ * the wait keeps no process of ours alive.
+ */
+export async function waitForExit(
+  id: ProcessId,
+  options: { readonly signal: AbortSignal; readonly intervalMs: number; readonly ref?: boolean },
+): Promise<void> {
   while (isAlive(id)) {
-    await sleep(options.intervalMs, { signal: options.signal, ref: false });
+    await sleep(options.intervalMs, options);
   }
 }
 

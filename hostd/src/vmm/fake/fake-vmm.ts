@@ -200,7 +200,7 @@ class FakeVm implements Vm {
   }
 
   async #polled(): Promise<string> {
-    await waitForExit(this.#agent, { signal: this.#watch.signal, intervalMs: POLL_MS });
+    await waitForExit(this.#agent, { signal: this.#watch.signal, intervalMs: POLL_MS, ref: false });
     return "is gone";
   }
 

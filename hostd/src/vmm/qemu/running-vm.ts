@@ -1,3 +1,4 @@
+import { truncate } from "node:fs/promises";
 import { applyCopy } from "../../host/disk/apply.ts";
 import type { CommandRunner } from "../../host/exec.ts";
 import { isAlive, killAllOfUid, type ProcessId, processesOfUid, waitForExit } from "../../host/process-table.ts";
@@ -15,7 +16,7 @@ import {
   readRunState,
   unplugVsock,
 } from "./machine.ts";
-import type { QmpClient, QmpEvent } from "./qmp.ts";
+import { type QmpClient, QmpClosedError, type QmpEvent } from "./qmp.ts";
 import { describeSnapshot, snapshotPathsOf, writeDescription, writeDeviceState } from "./snapshot.ts";
 import { endVsockDevice, settleVsockDevice, startVsockDevice } from "./vsock-device.ts";
 import { VsockFront } from "./vsock-front.ts";
@@ -220,6 +221,8 @@ export class RunningVm implements Vm {
     if (this.#vsock === undefined && (await hasVsock(this.#qmp, options))) {
       await this.#qmp.execute("cont", {}, options);
       await unplugVsock(this.#qmp, options);
+      // Of the peer it misses meanwhile; no one shall take that for the reason of a later end.
+      await truncate(this.#paths.qemuLog);
     }
   }
 
@@ -240,7 +243,7 @@ export class RunningVm implements Vm {
 
   #watchVsock(device: WatchedProcess): void {
     this.#vsock = device;
-    const ended = device.exited ?? waitForExit(device, { signal: this.#watch.signal, intervalMs: POLL_MS });
+    const ended = device.exited ?? waitForExit(device, { signal: this.#watch.signal, intervalMs: POLL_MS, ref: false });
     ended.then(
       () => this.#vsockEnded(device),
       () => {},
@@ -300,7 +303,16 @@ export class RunningVm implements Vm {
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
+    const turn = this.#turn.then(work).catch(async (error: unknown) => {
+      if (this.#end === undefined && !(error instanceof QmpClosedError)) {
+        throw error;
+      }
+      // Whatever broke, it broke since the VM ended.
+      await this.#finish();
+      const exit = await this.exited;
+      const detail = exit.kind === "died" ? exit.detail : exit.kind;
+      throw new Error(`vm ${this.#config.id}: ended: ${detail}`, { cause: error });
+    });
     this.#turn = turn.catch(() => {});
     return turn;
   }
