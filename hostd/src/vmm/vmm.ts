@@ -68,7 +68,7 @@ export interface Vm {
   readonly exited: Promise<VmExit>;
   /** Stops the vCPUs. Idempotent. */
   pause(options: VmmCallOptions): Promise<void>;
-  /** Runs the vCPUs again. Idempotent. */
+  /** Runs the vCPUs again; after a snapshot with a new vsock, whose first connections may find nobody, as after a boot. Idempotent. */
   resume(options: VmmCallOptions): Promise<void>;
   /**
    * Writes memory and device state of a paused VM into `dir` (exists, empty). The VM is paused again when this resolves
