@@ -62,13 +62,13 @@ export type VmExit =
 
 export interface Vm {
   readonly handle: VmHandle;
-  /** Unix socket in front of the guest's vsock: `CONNECT <port>\n`, answered by `OK <n>\n`, or closed where nobody listens. */
+  /** Unix socket in front of the guest's vsock: `CONNECT <port>\n`, answered by `OK <n>\n`, closed where nobody listens. */
   readonly vsockPath: string;
   /** Settles once, when the VMM's process is gone. Never rejects. */
   readonly exited: Promise<VmExit>;
   /** Stops the vCPUs. Idempotent. */
   pause(options: VmmCallOptions): Promise<void>;
-  /** Runs the vCPUs again; after a snapshot with a new vsock, whose first connections may find nobody, as after a boot. Idempotent. */
+  /** Runs the vCPUs again; after a snapshot with a new vsock, where nobody may listen at first, as after a boot. Idempotent. */
   resume(options: VmmCallOptions): Promise<void>;
   /**
    * Writes memory and device state of a paused VM into `dir` (exists, empty). The VM is paused again when this resolves
