@@ -56,9 +56,9 @@ export interface CreateSandboxOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Your labels, 64 at most, to find it by. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
-  /** The same key again, within a day, gives the same sandbox. Made up where absent. Printable ASCII, 128 at most. */
+  /** The same key again, within a day, gives the same sandbox. Also after a crash of the platform. Printable ASCII, 128 at most. */
   readonly idempotencyKey?: string | undefined;
-  /** Aborting it gives the sandbox up: the platform deletes what it has of it. */
+  /** Aborting it gives the sandbox up: the platform deletes what it has of it, unless idempotencyKey is set. */
   readonly signal?: AbortSignal | undefined;
   /** Longest wait, milliseconds; 120,000 where absent. */
   readonly timeoutMs?: number | undefined;

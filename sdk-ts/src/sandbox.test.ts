@@ -48,9 +48,16 @@ describe.each(ways)("$name", (way) => {
   test("a create whose answer is lost is repeated with its key and makes one sandbox", async () => {
     await using fake = await fakeWithClient(way);
     fake.platform.faults.next("CreateSandbox", { t: "cut" }, { t: "error", error: unavailable() });
-    const sandbox = await Sandbox.create({ client: fake.client });
+    const sandbox = await Sandbox.create({ client: fake.client, idempotencyKey: "k1" });
     expect(fake.platform.count("CreateSandbox")).toBe(2); // the third one was refused before it counted
     expect([...fake.platform.sandboxes.keys()]).toEqual([sandbox.id]);
+  });
+
+  test("a create without a key is not repeated when its answer is lost", async () => {
+    await using fake = await fakeWithClient(way);
+    fake.platform.faults.next("CreateSandbox", { t: "cut" });
+    expect(await failureOf(Sandbox.create({ client: fake.client }))).toBeInstanceOf(UnavailableError);
+    expect(fake.platform.count("CreateSandbox")).toBe(1);
   });
 
   test("an unreachable platform is an UnavailableError after a bounded number of tries", async () => {

@@ -55,14 +55,15 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /**
-   * Makes a sandbox; resolves when programs can run in it. Repeats itself safely where the connection breaks.
+   * Makes a sandbox; resolves when programs can run in it. With an idempotencyKey it repeats itself where the connection breaks;
+   * without one the platform deletes what it made for a caller that went away.
    *
    * Throws an InvalidArgumentError or NotFoundError for wrong options, a CapacityError where no host has room, a LimitError
    * over your quota, a PlatformError (BOOT_FAILED) where the VM did not come up. Needs scope `sandboxes:write`.
    */
   static async create(options: CreateSandboxOptions = {}): Promise<Sandbox> {
     const { connection } = options.client ?? defaultClient();
-    const { template = "", vcpus = 0, memoryMib = 0, diskMib = 0, idempotencyKey = randomId(), signal } = options;
+    const { template = "", vcpus = 0, memoryMib = 0, diskMib = 0, idempotencyKey = "", signal } = options;
     const request = {
       template,
       resources: { vcpus, memoryMib, diskMib },
@@ -74,7 +75,7 @@ export class Sandbox implements AsyncDisposable {
     const answer = await connection.unary((call) => connection.sandboxes.createSandbox(request, call), {
       signal,
       timeoutMs,
-      repeatable: true,
+      repeatable: idempotencyKey !== "",
     });
     const stages = answer.stages.map(({ stage, duration }) => ({ stage, ms: duration ? durationMs(duration) : 0 }));
     return new Sandbox(connection, sandboxInfoOf(answer.sandbox).id, answer.accessToken || undefined, stages);

@@ -59,7 +59,8 @@ async function tryBoot(probe: KvmProbe, options: { readonly signal: AbortSignal 
       return { usable: false, reason: `a guest was not up after ${probe.timeoutMs} ms` };
     }
     if (error instanceof CommandError) {
-      return { usable: false, reason: error.message };
+      const said = error.stderr.trim().split("\n").at(-1);
+      return { usable: false, reason: `a guest did not start: ${said || error.message}` };
     }
     throw error;
   }

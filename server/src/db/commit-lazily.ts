@@ -4,7 +4,7 @@ import type { DbOrTx } from "./schema.ts";
 
 /**
  * For the first of two commits where only the second is acknowledged: that one flushes both. What a crash of PostgreSQL
- * takes in between nobody was told of; a VM without a row is then deleted by watch-hosts. Inside a transaction.
+ * takes in between nobody was told of. Not for a create: no VM may be without a row that survives. Inside a transaction.
  */
 export async function commitLazily(tx: DbOrTx): Promise<void> {
   await sql`set local synchronous_commit = off`.execute(tx);

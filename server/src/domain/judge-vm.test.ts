@@ -25,8 +25,12 @@ test("the table of verdicts for a VM of the sandbox's epoch and host", () => {
   `);
 });
 
-test("a VM without a row, of another host or of an older epoch is deleted", () => {
-  expect(judgeVm(undefined, vm("running"))).toBe("delete");
+test("a VM without a row is nobody's to delete", () => {
+  expect(judgeVm(undefined, vm("running"))).toBe("unknown");
+  expect(judgeVm(undefined, vm("deleted"))).toBe("none");
+});
+
+test("a VM of another host or of an older epoch is deleted", () => {
   expect(judgeVm({ state: "running", epoch: 1n, hostId: "h2" }, vm("running"))).toBe("delete");
   expect(judgeVm({ state: "failed", epoch: 1n, hostId: null }, vm("failed"))).toBe("delete");
   expect(judgeVm({ state: "running", epoch: 2n, hostId: "h1" }, vm("running"))).toBe("delete");

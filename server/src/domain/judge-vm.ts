@@ -13,12 +13,16 @@ export interface ReportedVm {
   readonly state: "starting" | "running" | "failed" | "deleted";
 }
 
-/** `fail` and `recover` move the sandbox, `delete` ends the VM, `none`: as it should be, or another's work. */
-export type Verdict = "none" | "delete" | "fail" | "recover";
+/**
+ * `fail` and `recover` move the sandbox, `delete` ends the VM, `none`: as it should be, or another's work. `unknown`: no row
+ * was ever written for it, so the database is an older one than the host; a person must look, no loop destroys it.
+ */
+export type Verdict = "none" | "delete" | "fail" | "recover" | "unknown";
 
 export function judgeVm(wanted: WantedSandbox | undefined, vm: ReportedVm): Verdict {
   if (vm.state === "deleted") return judgeVanished(wanted, vm);
-  if (!wanted || wanted.state === "deleted" || wanted.hostId !== vm.hostId) return "delete";
+  if (!wanted) return "unknown";
+  if (wanted.state === "deleted" || wanted.hostId !== vm.hostId) return "delete";
   if (wanted.state === "deleting") return "none"; // finish-deletes is at it
   if (vm.epoch !== wanted.epoch) return vm.epoch < wanted.epoch ? "delete" : "none";
   switch (vm.state) {

@@ -1,7 +1,6 @@
 /** Makes a sandbox: a row in one transaction, then its VM. docs/sandbox-life.md has every way this can be cut short. */
 import { abortable } from "@daytonah/lib/deadline.ts";
 import { problem } from "@daytonah/lib/problem.ts";
-import { commitLazily } from "../db/commit-lazily.ts";
 import { takeKey } from "../db/idempotency.ts";
 import { insertSandbox, type SandboxRow } from "../db/sandboxes.ts";
 import { newSandboxId } from "../domain/ids.ts";
@@ -80,7 +79,6 @@ async function beginCreate(deps: ServiceDeps, input: CreateSandboxInput): Promis
 /** Key, row, room on the host and event: all or nothing. A refusal leaves no key behind. */
 async function tryBegin({ db }: ServiceDeps, input: CreateSandboxInput): Promise<Begun> {
   return db.transaction().execute(async (tx) => {
-    await commitLazily(tx);
     const id = newSandboxId();
     const { idempotencyKey, ...request } = input;
     const keyed = idempotencyKey !== "";

@@ -41,18 +41,18 @@ async function applyVerdict(deps: ServiceDeps, host: HostClient, row: SandboxRow
   switch (verdict) {
     case "none":
       return;
-    case "delete":
-      deps.log.info("vm.unwanted", { sandbox: vm.sandboxId, host: host.hostId, epoch: String(vm.epoch) });
-      void deps.background
-        .run(host.deleteVm({ sandboxId: vm.sandboxId, epoch: vm.epoch }, {}))
-        .catch((error: unknown) => deps.log.warn("vm.cleanup_delayed", { sandbox: vm.sandboxId, error }));
+    case "unknown":
+      deps.log.warn("vm.unknown", { sandbox: vm.sandboxId, host: host.hostId, epoch: String(vm.epoch) });
       return;
+    case "delete":
+      return deleteUnwanted(deps, host, vm);
     case "fail":
-      if (row)
-        await fail(deps, row, {
-          reason: vm.failureReason || "VM_DIED",
-          message: vm.failureMessage || "Its VM is gone.",
-        });
+      if (row) {
+        const failure = { reason: vm.failureReason || "VM_DIED", message: vm.failureMessage || "Its VM is gone." };
+        const failed = await fail(deps, row, failure);
+        // It never ran and gave its host back: see docs/sandbox-life.md, "A create that failed".
+        if (failed?.host_id === null && vm.state === VmState.FAILED) deleteUnwanted(deps, host, vm);
+      }
       return;
     case "recover":
       if (row) await move(deps, { id: row.id, epoch: row.epoch, to: "running", from: ["lost"] });
@@ -62,14 +62,22 @@ async function applyVerdict(deps: ServiceDeps, host: HostClient, row: SandboxRow
   }
 }
 
+function deleteUnwanted(deps: ServiceDeps, host: HostClient, vm: Vm): void {
+  deps.log.info("vm.unwanted", { sandbox: vm.sandboxId, host: host.hostId, epoch: String(vm.epoch) });
+  void deps.background
+    .run(host.deleteVm({ sandboxId: vm.sandboxId, epoch: vm.epoch }, {}))
+    .catch((error: unknown) => deps.log.warn("vm.cleanup_delayed", { sandbox: vm.sandboxId, error }));
+}
+
 async function fail(
   deps: ServiceDeps,
   row: SandboxRow,
   failure: { readonly reason: string; readonly message: string },
-): Promise<void> {
+): Promise<SandboxRow | undefined> {
   const from = ["creating", "running", "lost"] as const;
   const moved = await move(deps, { id: row.id, epoch: row.epoch, to: "failed", from, failure });
   if (moved) deps.log.warn("sandbox.failed", { sandbox: row.id, host: row.host_id, ...failure });
+  return moved;
 }
 
 const states: Partial<Record<VmState, ReportedVm["state"]>> = {
