@@ -13,6 +13,8 @@ import { type Api, connectApi, inSandbox, shell } from "./testing/api.ts";
 import {
   childRunning,
   entries,
+  guestMemories,
+  listening,
   mounts,
   networkDevices,
   type ProcessInfo,
@@ -93,9 +95,13 @@ test("sixty creates under random kill -9 leak nothing, and survivors keep their 
   expect(faults.server + faults.hostd + faults.vmm).toBeGreaterThan(5);
 
   for await (const sandbox of allSandboxes(api)) await api.sandboxes.deleteSandbox({ sandboxId: sandbox.id });
+  const { DNAH_TEST_DATA_DIR: dataDir, DNAH_TEST_RUN_DIR: runDir } = platform.env;
   const left = await untilQuiet(async () => [
     ...vmProcesses(firstUid).map(described),
-    ...entries(`${platform.env.DNAH_TEST_DATA_DIR}/hostd/vms`).map((name) => `disk of ${name}`),
+    ...entries(`${dataDir}/hostd/vms`).map((name) => `disk of ${name}`),
+    ...entries(`${runDir}/vm`).map((name) => `run directory ${name}`),
+    ...listening(`${runDir}/vm/`),
+    ...guestMemories(firstUid),
     ...mounts().filter((mount) => !before.mounts.includes(mount)),
     ...networkDevices().filter((device) => !before.devices.includes(device)),
   ]);

@@ -1,6 +1,5 @@
 /** What runs and lies about on this machine, read from /proc and the file system: for asking what was left behind. */
-import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 
 export interface ProcessInfo {
   readonly pid: number;
@@ -45,11 +44,23 @@ export const mounts = (): string[] => readFileSync("/proc/mounts", "utf8").trimE
 
 export const networkDevices = (): string[] => readdirSync("/sys/class/net").sort();
 
-export function listening(): string[] {
-  return execFileSync("cat", ["/proc/net/unix"], { encoding: "utf8" })
+/** Unix sockets below a folder that a process listens on or is connected to. */
+export function listening(below: string): string[] {
+  return readFileSync("/proc/net/unix", "utf8")
     .split("\n")
     .flatMap((line) => /\s(\/\S+)$/.exec(line)?.[1] ?? [])
-    .sort();
+    .filter((path) => path.startsWith(below));
+}
+
+/** Memory files of VMs of one daemon. */
+export function guestMemories(firstUid: number): string[] {
+  const folder = "/dev/shm/daytonah";
+  return entries(folder)
+    .map((name) => `${folder}/${name}`)
+    .filter((path) => {
+      const uid = statSync(path, { throwIfNoEntry: false })?.uid ?? -1;
+      return uid >= firstUid && uid < firstUid + uidsPerDaemon;
+    });
 }
 
 /** Names below a folder, or none where it is not there. */

@@ -53,7 +53,7 @@ export async function buildAgent(root: string, cache: string, note: (line: strin
 }
 
 /** Installs the vsock device from crates.io into the cache. Returns the binary's path. */
-export async function installVhostDeviceVsock(cache: string, note: (line: string) => void): Promise<string> {
+export async function installVhostDeviceVsock(cache: string): Promise<string> {
   const folder = join(cache, `vhost-device-vsock-${vhostDeviceVsockVersion}`);
   const binary = join(folder, "bin/vhost-device-vsock");
   if (existsSync(binary)) return binary;
@@ -69,7 +69,7 @@ export async function installVhostDeviceVsock(cache: string, note: (line: string
     vhostDeviceVsockVersion,
     "vhost-device-vsock",
   ];
-  await run(argv, { onLine: (line) => note(line.trim()), env: { CARGO_TARGET_DIR: `${building}/target` } });
+  await run(argv, { env: { CARGO_TARGET_DIR: `${building}/target` } });
   rmSync(`${building}/target`, { recursive: true, force: true });
   rmSync(folder, { recursive: true, force: true });
   renameSync(building, folder);

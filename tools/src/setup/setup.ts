@@ -36,22 +36,25 @@ export async function setUp(steps: Steps, env: NodeJS.ProcessEnv): Promise<Setup
   }
   await requireRust();
   requireSpace(cache, 6144);
-  const invm = await steps.run("agent for the guest (Rust)", (note) => buildAgent(root, cache, note));
-  const vhostDeviceVsock = await steps.run("vsock device for emulated VMs (Rust; about 1 min the first time)", (note) =>
-    installVhostDeviceVsock(cache, note),
-  );
-  const bundle = await steps.run("guest kernel and base template (about 1 min the first time)", async (note) => {
-    const asRoot = process.getuid?.() === 0 ? [] : ["sudo", "--preserve-env=DNAH_CACHE_DIR,XDG_CACHE_HOME,HOME", "--"];
-    const argv = [...asRoot, process.execPath, join(root, "images/src/build.ts"), "--agent", invm, "--json"];
-    const printed = await run(argv, {
-      onLine: (line) => line.startsWith("{") || note(line),
-      env: { DNAH_CACHE_DIR: cache },
-    });
-    return bundleFolder(printed);
-  });
+  // Side by side: the template's packages are unpacked by one processor, and the rest of them is free meanwhile.
+  const [vhostDeviceVsock, [invm, bundle]] = await Promise.all([
+    steps.run("vsock device for emulated VMs (about 1 min the first time)", () => installVhostDeviceVsock(cache)),
+    buildGuest(steps, cache),
+  ]);
   const setup = { bundle, vhostDeviceVsock, invm };
   writeFileSync(join(cache, "setup.json"), `${JSON.stringify(setup, undefined, 2)}\n`);
   return setup;
+}
+
+async function buildGuest(steps: Steps, cache: string): Promise<[invm: string, bundle: string]> {
+  const invm = await steps.run("agent for the guest", (note) => buildAgent(root, cache, note));
+  const bundle = await steps.run("guest kernel and base template (about 1 min the first time)", async (note) => {
+    const asRoot = process.getuid?.() === 0 ? [] : ["sudo", "--preserve-env=DNAH_CACHE_DIR,XDG_CACHE_HOME,HOME", "--"];
+    const argv = [...asRoot, process.execPath, join(root, "images/src/build.ts"), "--agent", invm, "--json"];
+    const onLine = (line: string) => line.startsWith("{") || note(line);
+    return bundleFolder(await run(argv, { onLine, env: { DNAH_CACHE_DIR: cache } }));
+  });
+  return [invm, bundle];
 }
 
 function bundleFolder(printed: string): string {

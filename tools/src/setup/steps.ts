@@ -1,7 +1,7 @@
 /** Prints what a long piece of work is at, and what each step of it took. */
 
 export interface Steps {
-  /** Runs one step: prints its name at once and its time at its end. */
+  /** Runs one step: prints its name at once, and again with its time at its end. Steps may overlap. */
   run<T>(name: string, work: (note: (line: string) => void) => Promise<T>): Promise<T>;
 }
 
@@ -11,7 +11,7 @@ export function printedSteps(write: (line: string) => void): Steps {
       const started = performance.now();
       write(`• ${name} ...`);
       const result = await work((line) => write(`    ${line}`));
-      write(`  done in ${formatSeconds(performance.now() - started)}`);
+      write(`✓ ${name}: ${formatSeconds(performance.now() - started)}`);
       return result;
     },
   };
