@@ -28,6 +28,7 @@ interface Row {
 interface Floors {
   readonly boot: readonly number[];
   readonly echo: readonly number[];
+  readonly exec: readonly number[];
   readonly forkExec: readonly number[];
 }
 
@@ -84,6 +85,7 @@ const rows: Row[] = [
   { path: "floor: VMM alone until the agent answers", ms: floors.boot },
   { path: "floor: vsock dial and one frame echoed", ms: floors.echo },
   { path: "floor: fork and exec in the guest", ms: floors.forkExec },
+  { path: "  the agent alone: both, and its own work", ms: floors.exec },
   { path: "create, cold", ms: creates.creates, floorP50: p50(floors.boot) },
   ...[...creates.stages].map(([stage, ms]) => ({ path: `  stage ${stage}`, ms })),
   { path: "first exec", ms: creates.firstExecs, floorP50: p50(floors.echo) + p50(floors.forkExec) },

@@ -4,7 +4,8 @@
  *
  *   boot       driver's boot until the agent answers a ping
  *   echo       dial of the vsock and one frame echoed by the agent
- *   forkExec   the guest's own time for /bin/true, from its start to its end
+ *   exec       a call to the agent that runs /bin/true, without any of us in between
+ *   forkExec   the guest's own part of that: /bin/true from its start to its end
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { chmod, chown } from "node:fs/promises";
@@ -45,7 +46,7 @@ const vmm = createQemuDriver({
   memoryDir: "/dev/shm/dnah-bench",
 });
 
-const times = { boot: [] as number[], echo: [] as number[], forkExec: [] as number[] };
+const times = { boot: [] as number[], echo: [] as number[], exec: [] as number[], forkExec: [] as number[] };
 for (let n = 0; n < Number(values.boots); n += 1) {
   const last = n === Number(values.boots) - 1;
   await measureVm(last);
@@ -109,6 +110,7 @@ async function measureCalls(agent: AgentClient): Promise<void> {
     times.echo.push(performance.now() - began);
   }
   for (let n = 0; n < calls; n += 1) {
+    const began = performance.now();
     const value = { processId: `bench${n}`, command: { case: "argv" as const, value: { args: ["/bin/true"] } } };
     using stream = await agent.open({ case: "startProcess", value }, { signal });
     for (;;) {
@@ -117,5 +119,6 @@ async function measureCalls(agent: AgentClient): Promise<void> {
       if (event.case !== "processExited") continue;
       times.forkExec.push(event.value.runTime ? durationMs(event.value.runTime) : 0);
     }
+    times.exec.push(performance.now() - began);
   }
 }

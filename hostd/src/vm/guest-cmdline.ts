@@ -1,10 +1,4 @@
 /** Guest kernel arguments that hostd gives to every VM, beside the driver's own. invm/README.md lists those it reads. */
 export function guestCmdline(moduleFilesystem: string): readonly string[] {
-  return [
-    // Half of the kernel's way to init is tests of ciphers that run again at every boot.
-    "cryptomgr.notests",
-    "dnah.root=/dev/vda",
-    "dnah.modules=/dev/vdb",
-    `dnah.modules_fs=${moduleFilesystem}`,
-  ];
+  return ["dnah.root=/dev/vda", "dnah.modules=/dev/vdb", `dnah.modules_fs=${moduleFilesystem}`];
 }
