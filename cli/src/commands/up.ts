@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { detach, down, runningPlatform } from "../up/detached.ts";
 import { defaultDataDir, defaultRunDir, layoutOf } from "../up/layout.ts";
 import { readUpOptions, type UpFlags } from "../up/options.ts";
+import { preflight, requireRoot } from "../up/preflight.ts";
 import { up } from "../up/up.ts";
 import { UpError } from "../up/up-error.ts";
 
@@ -41,10 +42,12 @@ export function registerUp(program: Command): void {
 }
 
 async function runUp(flags: Flags): Promise<void> {
+  requireRoot();
   const options = readUpOptions(flags, process.env);
   const { layout } = options;
   if (flags.detach) {
     const already = runningPlatform(layout);
+    if (already === undefined) await preflight(options); // here, where its sentence is seen
     const running =
       already ??
       (await detach(

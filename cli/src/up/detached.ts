@@ -1,6 +1,6 @@
 /** `dnah up --detach` and `dnah down`: the platform in the background. */
 import { spawn } from "node:child_process";
-import { mkdirSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
+import { fstatSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Layout } from "./layout.ts";
@@ -32,6 +32,7 @@ export async function detach(layout: Layout, argv: readonly string[]): Promise<R
     renameSync(layout.logFile, `${layout.logFile}.1`);
   }
   const log = openSync(layout.logFile, "a");
+  const logStart = fstatSync(log).size;
   const child = spawn(process.execPath, [...argv], { detached: true, stdio: ["ignore", log, log] });
   child.unref();
   let ended = false;
@@ -44,7 +45,7 @@ export async function detach(layout: Layout, argv: readonly string[]): Promise<R
     await sleep(50);
   }
   throw new UpError(
-    `the platform did not start; the end of ${layout.logFile} says:\n${tail(layout.logFile)}`,
+    `the platform did not start; the end of ${layout.logFile} says:\n${tail(layout.logFile, logStart)}`,
     "mend that, then run it again",
   );
 }
@@ -58,8 +59,11 @@ export async function down(layout: Layout): Promise<RunningPlatform | undefined>
   return running;
 }
 
-function tail(file: string): string {
-  return readFileSync(file, "utf8")
+/** The last lines of this run. */
+function tail(file: string, from: number): string {
+  return readFileSync(file)
+    .subarray(from)
+    .toString()
     .trimEnd()
     .split("\n")
     .slice(-12)

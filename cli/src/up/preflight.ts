@@ -11,10 +11,12 @@ const minimumFreeMib = 2048;
 /** The system account that PostgreSQL runs under: it refuses to run as root. */
 export const databaseUser = "daytonah";
 
+export function requireRoot(): void {
+  if (process.getuid?.() === 0) return;
+  throw new UpError("`dnah up` needs root: it makes VMs run under users of their own", "run it with sudo");
+}
+
 export async function preflight(options: UpOptions): Promise<void> {
-  if (process.getuid?.() !== 0) {
-    throw new UpError("`dnah up` needs root: it makes VMs run under users of their own", "run it with sudo");
-  }
   const { dataDir, runDir, binDir } = options.layout;
   for (const folder of [dataDir, runDir, binDir]) mkdirSync(folder, { recursive: true });
   // VMs' own users pass through to their files; what is private below has a mode of its own.
