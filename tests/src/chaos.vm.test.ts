@@ -1,5 +1,6 @@
 /**
- * Sixty creates, with the server, the host's daemon or a VMM killed by -9 at random. Ten seconds after the last fault
+ * Sixty creates, with the server, the host's daemon or a VMM killed by -9 at random. Within ten seconds of quiet (no fault,
+ * and no boot or delete under way that a fault had cut off and the platform took up again)
  * nothing is left that nobody owns, and every surviving sandbox answers and has what was written to it.
  *
  * DNAH_CHAOS_SEED plays a run again; DNAH_CHAOS_CREATES makes it longer.
@@ -27,6 +28,9 @@ const creates = Number(process.env.DNAH_CHAOS_CREATES ?? 60);
 const seed = Number(process.env.DNAH_CHAOS_SEED ?? Date.now() % 1_000_000);
 const clients = 3;
 const quietMs = 10_000;
+const settleLimitMs = 60_000;
+/** BOOT_FAILED is Internal, VM_DIED and a conflict are Aborted, a sandbox that failed meanwhile is a FailedPrecondition. */
+const allowedOutcomes = ["kept", "deleted", "ended by Internal", "ended by Aborted", "ended by FailedPrecondition"];
 
 /** What one client was told. */
 interface Told {
@@ -84,14 +88,19 @@ test("sixty creates under random kill -9 leak nothing, and survivors keep their 
   await killer;
 
   // Boots that were under way when the last fault struck are repeated; under emulation each takes seconds.
-  const _settledMs = await untilNothingIsUnderWay(api);
+  const settledMs = await untilNothingIsUnderWay(api);
   const problems = await untilQuiet(() => findProblems(api, platform.env, told));
   const outcomes = Object.groupBy(told, ({ outcome }) => outcome);
   const counts = Object.entries(outcomes).map(([name, list]) => `${name}: ${list?.length}`);
   console.log(
-    `chaos: seed ${seed}, ${told.length} creates, faults ${JSON.stringify(faults)}, ${counts.sort().join(", ")}`,
+    `chaos: seed ${seed}, ${told.length} creates, faults ${JSON.stringify(faults)}, ${counts.sort().join(", ")}; settled ${settledMs} ms after the last fault`,
   );
   expect(problems).toEqual([]);
+  expect(settledMs).toBeLessThan(settleLimitMs);
+  // A fault may end a create or a call, in the ways that the API tells of; enough must have come through to check.
+  expect(told.map(({ outcome }) => outcome).filter((outcome) => !allowedOutcomes.includes(outcome))).toEqual([]);
+  expect(told.filter(({ outcome }) => outcome === "kept").length).toBeGreaterThan(creates / 20);
+  expect(told.filter(({ outcome }) => outcome === "deleted").length).toBeGreaterThan(creates / 20);
   expect(faults.server + faults.hostd + faults.vmm).toBeGreaterThan(5);
 
   for await (const sandbox of allSandboxes(api)) await api.sandboxes.deleteSandbox({ sandboxId: sandbox.id });
@@ -211,7 +220,7 @@ async function untilNothingIsUnderWay(api: Api): Promise<number> {
   for (;;) {
     const count = await countUnderWay(api).catch(() => 1); // the server may be starting
     const passed = Math.round(performance.now() - began);
-    if (count === 0 || passed > 60_000) return passed;
+    if (count === 0 || passed > settleLimitMs) return passed;
     await sleep(200);
   }
 }

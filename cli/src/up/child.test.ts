@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
@@ -54,6 +54,13 @@ test("a child that ends before it is ready fails the start", async () => {
   await expect(startChild({ ...spec, readyPrefix: "never " }, () => undefined)).rejects.toThrow(
     "program ended with code 0",
   );
+});
+
+test("one that is not ready in time is ended", async () => {
+  const { spec, pids } = program("setInterval(() => {}, 1000)");
+  const late = startChild({ ...spec, readyPrefix: "never ", readyMs: 1500 }, () => undefined);
+  await expect(late).rejects.toThrow("was not ready after 1.5 s");
+  await until(() => !existsSync(`/proc/${pids()[0]}/exe`));
 });
 
 test("one that ignores SIGTERM is ended by force", async () => {

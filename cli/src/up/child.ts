@@ -75,7 +75,10 @@ export async function startChild(spec: ChildSpec, report: (line: string) => void
 
   const notReady = (what: string) => new UpError(`${spec.name} ${what}`, "its last log lines are above");
   let started = false;
-  const ready = await launch();
+  const ready = await launch().catch((error: unknown) => {
+    current.kill("SIGKILL"); // one that is late would keep its ports, and us, for ever
+    throw error;
+  });
   started = true;
 
   return {

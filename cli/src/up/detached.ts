@@ -31,7 +31,7 @@ export async function detach(layout: Layout, argv: readonly string[]): Promise<R
   if ((statSync(layout.logFile, { throwIfNoEntry: false })?.size ?? 0) > logRotateBytes) {
     renameSync(layout.logFile, `${layout.logFile}.1`);
   }
-  const log = openSync(layout.logFile, "a");
+  const log = openSync(layout.logFile, "a", 0o600);
   const logStart = fstatSync(log).size;
   const child = spawn(process.execPath, [...argv], { detached: true, stdio: ["ignore", log, log] });
   child.unref();
