@@ -1,0 +1,77 @@
+/** The command line, as a person types it, against a running platform. */
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const dnah = fileURLToPath(new URL("../../cli/bin/dnah", import.meta.url));
+const { DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE, DNAH_TEST_DATA_DIR } = process.env;
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(argv: readonly string[], input = ""): Promise<Ended> {
+  if (!DNAH_TEST_URL || !DNAH_TEST_API_KEY_FILE)
+    throw new Error("run this through `npm test -- vm`: it starts a platform");
+  const key = readFileSync(DNAH_TEST_API_KEY_FILE, "utf8").trim();
+  const child = spawn(dnah, argv, { env: { ...process.env, DNAH_URL: DNAH_TEST_URL, DNAH_API_KEY: key } });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk: Buffer) => {
+    stdout += chunk.toString();
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  child.stdin.end(input);
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  return { code, stdout, stderr };
+}
+
+test("run passes output, errors and the exit code through", async () => {
+  const ended = await run(["run", "--", "bash", "-c", "echo out; echo err >&2; exit 7"]);
+  expect(ended).toMatchObject({ code: 7, stdout: "out\n" });
+  expect(ended.stderr).toContain("err\n");
+});
+
+test("create, cp both ways, exec with input, ls and rm", async () => {
+  const id = (await run(["create"])).stdout.trim();
+  expect(id).toMatch(/^[a-z0-9]{20}$/);
+  expect((await run(["cp", "-", `${id}:/tmp/hello`], "hello\n")).code).toBe(0);
+  expect(await run(["cp", `${id}:/tmp/hello`, "-"])).toMatchObject({ code: 0, stdout: "hello\n" });
+  expect(await run(["exec", "-i", id, "--", "tr", "a-z", "A-Z"], "abc")).toMatchObject({ code: 0, stdout: "ABC" });
+  const listed = JSON.parse((await run(["--json", "ls"])).stdout) as { id: string; state: string }[];
+  expect(listed.find((sandbox) => sandbox.id === id)?.state).toBe("running");
+  expect((await run(["rm", id])).code).toBe(0);
+  const gone = await run(["exec", id, "--", "true"]);
+  expect(gone.code).toBe(125);
+  expect(gone.stderr).toMatch(/^dnah: .+\nnext: .+\n$/);
+});
+
+test("doctor says that sandboxes can run here, by which driver, and why", async () => {
+  const { code, stdout } = await run(["--json", "doctor", "--data-dir", DNAH_TEST_DATA_DIR as string]);
+  const report = JSON.parse(stdout) as {
+    usable: boolean;
+    driver: { name: string; reason: string };
+    findings: { name: string; good: string; mend?: string }[];
+  };
+  expect(code).toBe(0);
+  expect(report.usable).toBe(true);
+  expect(report.driver.name).toBe("qemu");
+  expect(report.findings.map(({ name }) => name)).toEqual(
+    expect.arrayContaining([
+      "root",
+      "kvm",
+      "qemu",
+      "vsock device",
+      "reflinks",
+      "disk space",
+      "cgroup limits",
+      "nftables",
+    ]),
+  );
+  // What lacks says how to mend it.
+  expect(report.findings.filter(({ good, mend }) => good !== "yes" && mend === undefined)).toEqual([]);
+});
