@@ -5,3 +5,13 @@ import type http2 from "node:http2";
 export type NodeRequest = http.IncomingMessage | http2.Http2ServerRequest;
 export type NodeResponse = http.ServerResponse | http2.Http2ServerResponse;
 export type NodeHandler = (request: NodeRequest, response: NodeResponse) => void;
+
+/**
+ * Whether the client has left, or was answered whole. Not `response.destroyed`: Http2ServerResponse is typed as having it
+ * and has not, so it reads as undefined there.
+ */
+export function isGone(response: NodeResponse): boolean {
+  if (!("stream" in response)) return response.destroyed;
+  const { stream } = response as { readonly stream: http2.ServerHttp2Stream | undefined };
+  return stream === undefined || stream.destroyed || stream.closed;
+}

@@ -9,7 +9,7 @@ import { Code, ConnectError, createContextValues, type HandlerContext } from "@c
 import { endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-connect";
 import { check, typedError } from "@daytonah/lib/interceptors.ts";
 import type { Logger } from "@daytonah/lib/log.ts";
-import type { NodeRequest, NodeResponse } from "@daytonah/lib/node-http.ts";
+import { isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
 import { problem, problemOf } from "@daytonah/lib/problem.ts";
 import { requestIdHeader, requestIdKey, requestIdOf } from "@daytonah/lib/request-id.ts";
 import type { Metrics } from "./metrics.ts";
@@ -96,7 +96,7 @@ async function answer(
     }
     end = endOf(undefined);
   } catch (error) {
-    if (response.destroyed || response.writableEnded) return; // the client went away
+    if (isGone(response) || response.writableEnded) return; // the client went away
     const typed = typedError(call.signal.aborted ? call.signal.reason : error, requestId);
     metrics.observe(stream.name, typed.code, began);
     if (problemOf(typed)?.code === Code.Internal) {
@@ -196,7 +196,7 @@ function drained(response: Http2ServerResponse, signal: AbortSignal): Promise<vo
     const settle = () => {
       response.off("drain", settle).off("close", settle);
       signal.removeEventListener("abort", settle);
-      if (signal.aborted || response.destroyed) reject(signal.reason ?? new Error("closed"));
+      if (signal.aborted || isGone(response)) reject(signal.reason ?? new Error("closed"));
       else resolve();
     };
     response.on("drain", settle).on("close", settle);

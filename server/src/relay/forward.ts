@@ -3,7 +3,7 @@
  * both ways. An exchange that breaks never looks as if it had ended well.
  */
 import http2 from "node:http2";
-import type { NodeRequest, NodeResponse } from "@daytonah/lib/node-http.ts";
+import { isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
 import { type Problem, problem, toConnectError } from "@daytonah/lib/problem.ts";
 import { hostUnavailable } from "../hosts/connect-host.ts";
 import { brokenEndOf, isEnveloped } from "./broken-end.ts";
@@ -115,7 +115,7 @@ function receiveAnswer(upstream: http2.ClientHttp2Stream, response: NodeResponse
   };
 
   upstream.once("response", (headers) => {
-    if (response.destroyed) return;
+    if (isGone(response)) return;
     begun = true;
     contentType = String(headers["content-type"] ?? "");
     if (isEnveloped(contentType)) tracker = createEnvelopeTracker();
@@ -125,7 +125,7 @@ function receiveAnswer(upstream: http2.ClientHttp2Stream, response: NodeResponse
     );
     // Headers without data yet: let them go, unless the end comes along with them.
     setImmediate(() => {
-      if (upstream.endAfterHeaders || response.headersSent || response.destroyed) return;
+      if (upstream.endAfterHeaders || response.headersSent || isGone(response)) return;
       (response as { flushHeaders(): void }).flushHeaders();
     });
   });
@@ -136,7 +136,7 @@ function receiveAnswer(upstream: http2.ClientHttp2Stream, response: NodeResponse
   });
   upstream.on("data", (chunk: Buffer) => {
     tracker?.push(chunk);
-    if (response.destroyed || write(chunk)) return;
+    if (isGone(response) || write(chunk)) return;
     upstream.pause();
     response.once("drain", () => upstream.resume());
   });
@@ -148,7 +148,7 @@ function receiveAnswer(upstream: http2.ClientHttp2Stream, response: NodeResponse
     end: () => endWith(trailers),
     endBroken(error, requestId) {
       const end = brokenEndOf(contentType, toConnectError(error, requestId));
-      if (response.destroyed) return;
+      if (isGone(response)) return;
       if (end.t === "trailers" && "stream" in response) endWith(end.trailers);
       else if (end.t === "message" && tracker?.atBoundary) {
         write(end.bytes);

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import http2 from "node:http2";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
@@ -206,3 +208,24 @@ function envelope(json: string): Uint8Array<ArrayBuffer> {
   prefix.writeUInt32BE(Buffer.byteLength(json), 1);
   return new Uint8Array([...prefix, ...Buffer.from(json)]);
 }
+
+test("a client that leaves before its sandbox is found opens no call at the host", async () => {
+  const { server, sandboxId } = await serve();
+  await using _server = server;
+  const holder = await server.database.pool.connect();
+  await holder.query("begin; lock table sandboxes in access exclusive mode");
+  const session = http2.connect(server.url);
+  const path = `/${ProcessService.typeName}/Exec`;
+  const stream = session.request({ ":method": "POST", ":path": path, ...headersFor(server, sandboxId) });
+  await until(async () => {
+    const waiting = "select from pg_locks where not granted and relation = 'sandboxes'::regclass";
+    return ((await holder.query(waiting)).rowCount ?? 0) > 0;
+  });
+  stream.close(http2.constants.NGHTTP2_CANCEL);
+  await once(stream, "close");
+  await new Promise((resolve) => session.ping(resolve)); // the server has seen the reset
+  await holder.query("commit");
+  holder.release();
+  await until(async () => (await (await fetch(`${server.url}/metrics`)).text()).includes('outcome="client_gone"'));
+  session.close();
+});

@@ -1,6 +1,6 @@
 /** Relays the calls of the data plane to the host that has the sandbox, unread. */
 import type { Logger } from "@daytonah/lib/log.ts";
-import type { NodeRequest, NodeResponse } from "@daytonah/lib/node-http.ts";
+import { isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
 import { requestIdHeader, requestIdOf } from "@daytonah/lib/request-id.ts";
 import { createRpcListener } from "@daytonah/lib/rpc-listener.ts";
 import { asDatabaseProblem, databaseUnavailable } from "../db/database-problem.ts";
@@ -34,7 +34,7 @@ export function createRelay(options: RelayOptions): Relay {
       onRelayed({ rpc: path.slice(1), outcome, seconds: (performance.now() - startedAt) / 1000 });
     request.headers[requestIdHeader] = requestId;
     const fail = (error: unknown) => {
-      if (!response.destroyed) refusals.fail(request, response, error);
+      if (!isGone(response)) refusals.fail(request, response, error);
     };
     let target: Target;
     try {
@@ -46,7 +46,7 @@ export function createRelay(options: RelayOptions): Relay {
       note("refused");
       return fail(asDatabaseProblem(error));
     }
-    if (response.destroyed) return note("client_gone");
+    if (isGone(response)) return note("client_gone");
     const session = sessions.get(target.hostId, lane);
     if (!session) {
       note("refused");
