@@ -12,7 +12,7 @@ import {
 import { abortable } from "@daytonah/lib/deadline.ts";
 import { fieldProblem } from "@daytonah/lib/problem.ts";
 import { requestIdKey } from "@daytonah/lib/request-id.ts";
-import { freeMemoryMib, usableDiskMib } from "../vm/capacity.ts";
+import { freeMemoryMib, overheadMibPerVm, usableDiskMib } from "../vm/capacity.ts";
 import { deleteVm } from "../vm/delete-vm.ts";
 import { startVm } from "../vm/start-vm.ts";
 import type { VmDeps } from "../vm/vm-deps.ts";
@@ -46,6 +46,7 @@ export function hostService(deps: VmDeps, facts: HostFacts): ServiceImpl<typeof 
         hardwareIsolated: vmm.capabilities.hardwareIsolated,
         vcpus: size.vcpus,
         memoryMib: BigInt(size.memoryMib),
+        vmOverheadMib: overheadMibPerVm,
         memoryFreeMib: BigInt(freeMemoryMib(size, records())),
         diskFreeMib: BigInt(usableDiskMib(await deps.store.freeDiskMib())),
         templates: templates.map(({ name, sha256, sizeBytes, description, packages }) => ({

@@ -10,7 +10,7 @@ export interface HostSize {
 }
 
 /** For the VMM itself: device emulation, page tables, the vsock process. */
-const overheadMibPerVm = 48;
+export const overheadMibPerVm = 48;
 const vcpusPerCore = 16;
 /** For the host: its kernel, the daemon, page cache. */
 const leastReserveMib = 1024;

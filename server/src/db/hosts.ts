@@ -17,6 +17,7 @@ export interface HostReport {
   readonly templates: readonly HostTemplateRow[];
   readonly version: string;
   readonly instanceId: string;
+  readonly vmOverheadMib: number;
 }
 
 /** What the host said of itself, just now. */
@@ -32,6 +33,7 @@ export async function saveHost(db: DbOrTx, report: HostReport): Promise<void> {
     templates: JSON.stringify(report.templates),
     version: report.version,
     instance_id: report.instanceId,
+    vm_overhead_mib: report.vmOverheadMib,
   };
   const seen = sql<Date>`clock_timestamp()`;
   await db
@@ -86,7 +88,8 @@ export async function lockHost(tx: DbOrTx, hostId: string): Promise<boolean> {
 }
 
 /**
- * Room of these hosts. CPU and memory: what is offered less what rows hold. Disks are thin: a new one must fit whole into
+ * Room of these hosts. CPU and memory: what is offered less what rows hold; of memory also
+ * what the VMM takes for each, and for the one to be placed. Disks are thin: a new one must fit whole into
  * what is free now, beside those that are still being made.
  */
 export async function roomsOf(db: DbOrTx, hostIds: readonly string[]): Promise<readonly HostRoom[]> {
@@ -95,7 +98,8 @@ export async function roomsOf(db: DbOrTx, hostIds: readonly string[]): Promise<r
   const { rows } = await sql<{ id: string; vcpus: number; memory: number; disk: number }>`
     select h.id,
       (h.vcpus - coalesce(sum(s.vcpus) filter (where ${holds}), 0))::int as vcpus,
-      (h.memory_mib - coalesce(sum(s.memory_mib) filter (where ${holds}), 0))::float8 as memory,
+      (h.memory_mib - h.vm_overhead_mib
+        - coalesce(sum(s.memory_mib + h.vm_overhead_mib) filter (where ${holds}), 0))::float8 as memory,
       (h.disk_free_mib - coalesce(sum(s.disk_mib) filter (where s.state = 'creating'), 0))::float8 as disk
     from hosts h left join sandboxes s on s.host_id = h.id and s.state <> 'deleted'
     where h.id = any(${hostIds as string[]})

@@ -17,6 +17,14 @@ export type IdempotencyOutcome =
 
 /** Takes the key for this result. Waits for a transaction that is just taking it. Inside a transaction. */
 export async function takeKey(tx: DbOrTx, entry: IdempotencyEntry): Promise<IdempotencyOutcome> {
+  // Again, where the key was forgotten between our insert and our look: each time another call was done, so this ends.
+  for (;;) {
+    const outcome = (await insertKey(tx, entry)) ?? (await lookUpKey(tx, entry));
+    if (outcome) return outcome;
+  }
+}
+
+async function insertKey(tx: DbOrTx, entry: IdempotencyEntry): Promise<{ readonly t: "new" } | undefined> {
   const inserted = await tx
     .insertInto("idempotency")
     .values({
@@ -29,8 +37,7 @@ export async function takeKey(tx: DbOrTx, entry: IdempotencyEntry): Promise<Idem
     .onConflict((conflict) => conflict.doNothing())
     .returning("key")
     .executeTakeFirst();
-  if (inserted) return { t: "new" };
-  return (await lookUpKey(tx, entry)) ?? { t: "reused" };
+  return inserted && { t: "new" };
 }
 
 /** What the key made before; undefined where it is free. */
@@ -47,6 +54,11 @@ export async function lookUpKey(
     .executeTakeFirst();
   if (!row) return undefined;
   return row.request_digest.equals(entry.digest) ? { t: "replay", resultId: row.result_id } : { t: "reused" };
+}
+
+/** So that the same request makes something anew. */
+export async function forgetKeysOf(tx: DbOrTx, orgId: string, resultId: string): Promise<void> {
+  await tx.deleteFrom("idempotency").where("org_id", "=", orgId).where("result_id", "=", resultId).execute();
 }
 
 /** Keys are kept for a day. */

@@ -1,9 +1,10 @@
 /** Brings the schema up to date. kysely's advisory lock lets several servers start at once. */
 import { Migrator } from "kysely/migration";
 import { init } from "./migrations/0001-init.ts";
+import { vmOverhead } from "./migrations/0002-vm-overhead.ts";
 import type { Db } from "./schema.ts";
 
-const migrations = { "0001-init": init };
+const migrations = { "0001-init": init, "0002-vm-overhead": vmOverhead };
 
 /** Throws what went wrong; then nothing was changed, since all runs in one transaction. */
 export async function migrate(db: Db): Promise<void> {

@@ -1,6 +1,7 @@
 /** Rows of sandboxes, and the one way to move them. */
 import { type Selectable, sql } from "kysely";
 import { claimedStates, type SandboxState, sourcesOf } from "../domain/sandbox-state.ts";
+import { forgetKeysOf } from "./idempotency.ts";
 import type { DbOrTx, Tables } from "./schema.ts";
 
 export type SandboxRow = Selectable<Tables["sandboxes"]>;
@@ -88,6 +89,26 @@ export async function moveSandbox(db: DbOrTx, move: Move): Promise<SandboxRow | 
     )
     select * from moved`.execute(db);
   return rows[0];
+}
+
+/**
+ * Takes back a create that its host refused, as if it had not been: the row and its keys. Inside a transaction. False
+ * where someone else was faster. Its failure may have come over the host's stream before: this one is newer.
+ */
+export async function refuseSandbox(tx: DbOrTx, row: SandboxRow, reason: string): Promise<boolean> {
+  const { rows } = await sql`
+    with refused as (
+      delete from sandboxes
+      where id = ${row.id} and epoch = ${row.epoch}
+        and (state = 'creating' or (state = 'failed' and failure_reason = ${reason} and host_id is null))
+      returning org_id, id, epoch
+    )
+    insert into events (org_id, sandbox_id, kind, epoch, data)
+    select org_id, id, 'sandbox.refused', epoch, ${JSON.stringify({ reason })}::jsonb from refused
+    returning id`.execute(tx);
+  if (rows.length === 0) return false;
+  if (row.keyed) await forgetKeysOf(tx, row.org_id, row.id);
+  return true;
 }
 
 async function insertEvent(tx: DbOrTx, row: SandboxRow, data: Record<string, string>): Promise<void> {

@@ -40,6 +40,7 @@ create table hosts (
   version text not null,
   instance_id text not null,
   seen_time timestamp(3) with time zone not null default clock_timestamp(),
+  vm_overhead_mib integer not null default 0,
   constraint hosts_pkey PRIMARY KEY (id),
   constraint hosts_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'unreachable'::text])))
 );

@@ -51,6 +51,7 @@ interface HostsTable {
   readonly version: string;
   readonly instance_id: string;
   readonly seen_time: SetTime;
+  readonly vm_overhead_mib: Generated<number>;
 }
 
 export interface HostTemplateRow {

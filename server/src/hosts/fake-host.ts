@@ -11,7 +11,7 @@ import {
   type WatchVmsResponse,
   WatchVmsResponseSchema,
 } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
-import { problem } from "@daytonah/lib/problem.ts";
+import { problem, problemOf } from "@daytonah/lib/problem.ts";
 import type { HostClient, VmId } from "./host-client.ts";
 
 export interface FakeHost extends HostClient {
@@ -107,7 +107,11 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
         await starts.get(sandboxId);
       } catch (error) {
         const vm = vms.get(sandboxId);
-        if (vm) put({ ...vm, state: VmState.FAILED, failureReason: "BOOT_FAILED", failureMessage: String(error) });
+        // A refusal leaves no record, as on a real host.
+        if (problemOf(error)?.reason === "NO_CAPACITY") vms.delete(sandboxId);
+        else if (vm) {
+          put({ ...vm, state: VmState.FAILED, failureReason: "BOOT_FAILED", failureMessage: String(error) });
+        }
         throw error;
       }
       demandReachable();

@@ -1,4 +1,5 @@
 /** Waits for what another call, or a crash repair, makes of a create. */
+import { type Problem, problem } from "@daytonah/lib/problem.ts";
 import { type SandboxRow, sandboxById } from "../db/sandboxes.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { failureOf, stateConflict } from "./sandbox-problems.ts";
@@ -10,9 +11,15 @@ export async function awaitCreated(
 ): Promise<SandboxRow> {
   for (let waitMs = 20; ; waitMs = Math.min(200, waitMs * 1.5)) {
     const row = await sandboxById(db, sandboxId);
-    if (!row || row.state === "deleting" || row.state === "deleted") throw stateConflict(row, sandboxId);
+    if (!row) throw refused(sandboxId);
+    if (row.state === "deleting" || row.state === "deleted") throw stateConflict(row, sandboxId);
     if (row.state === "failed") throw failureOf(row);
     if (row.state !== "creating") return row;
     await clock.sleep(waitMs, { signal });
   }
+}
+
+/** Only a host's refusal takes a row away, and its key: the first caller got the whole reason. */
+function refused(sandboxId: string): Problem {
+  return problem("NO_CAPACITY", `The host of sandbox ${sandboxId} had no room for it.`, { retryDelayMs: 1_000 });
 }

@@ -61,7 +61,9 @@ function sizeFor(request: PlacementRequest, template: HostTemplateRow): Size {
 
 function noCapacity(rooms: readonly HostRoom[], size: Size, hosts: readonly HostRow[]) {
   const lacks = rooms.map((room) => `${room.hostId} lacks ${lackOf(room, size).join(" and ")}`);
-  const everFits = hosts.some((host) => host.vcpus >= size.vcpus && Number(host.memory_mib) >= size.memoryMib);
+  const everFits = hosts.some(
+    (host) => host.vcpus >= size.vcpus && Number(host.memory_mib) >= size.memoryMib + host.vm_overhead_mib,
+  );
   return problem("NO_CAPACITY", `No host has room: ${lacks.join("; ")}.`, {
     metadata: {
       vcpus: String(size.vcpus),

@@ -2,6 +2,7 @@ import { ConnectError } from "@connectrpc/connect";
 import { SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { problem } from "@daytonah/lib/problem.ts";
 import { expect, test } from "vitest";
+import { createFakeHost } from "../hosts/fake-host.ts";
 import { failureOf } from "../testing/failure-of.ts";
 import { type TestServer, testServer, until } from "../testing/test-server.ts";
 
@@ -159,6 +160,38 @@ test("a VM that does not come up fails its create with the host's reason and lea
   await until(() => server.host.vms.size === 0);
   expect(await failureOf(sandboxes.createSandbox({ idempotencyKey: "k" }))).toMatchObject({ reason: "BOOT_FAILED" });
   await sandboxes.deleteSandbox({ sandboxId });
+});
+
+test("what the VMM takes for each VM is counted as the host counts it", async () => {
+  await using server = await testServer({ host: createFakeHost("h1", { memoryMib: 3_000n, vmOverheadMib: 500 }) });
+  const sandboxes = server.client(SandboxService);
+  const create = (memoryMib: number) => sandboxes.createSandbox({ resources: { memoryMib } });
+  await create(1_000);
+  expect(await failureOf(create(1_001))).toMatchObject({ reason: "NO_CAPACITY", retries: true });
+  await create(1_000);
+});
+
+test("a host that refuses for want of room leaves neither row nor key, so that a retry starts anew", async () => {
+  await using server = await testServer();
+  const sandboxes = server.client(SandboxService);
+  const gate = Promise.withResolvers<void>();
+  server.host.onStart = async () => {
+    await gate.promise;
+    throw problem("NO_CAPACITY", "The host has 12 MiB free.", { retryDelayMs: 5_000 });
+  };
+  const first = failureOf(sandboxes.createSandbox({ idempotencyKey: "k" }));
+  await until(() => server.host.vms.size === 1);
+  const second = failureOf(sandboxes.createSandbox({ idempotencyKey: "k" }));
+  gate.resolve();
+  const refused = { code: "ResourceExhausted", reason: "NO_CAPACITY", retries: true };
+  expect(await first).toMatchObject(refused);
+  expect(await second).toMatchObject(refused);
+  const { rows } = await server.database.pool.query("select id from sandboxes");
+  expect(rows).toEqual([]);
+  await until(() => server.host.vms.size === 0);
+
+  server.host.onStart = async () => undefined;
+  expect((await sandboxes.createSandbox({ idempotencyKey: "k" })).replayed).toBe(false);
 });
 
 test("creates at once don't take more room than there is", async () => {

@@ -2,8 +2,9 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { VmState } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
+import type { ReasonName } from "@daytonah/lib/problem-reasons.ts";
 import { releaseClaim } from "../db/claims.ts";
-import { type SandboxRow, sandboxById } from "../db/sandboxes.ts";
+import { refuseSandbox, type SandboxRow, sandboxById } from "../db/sandboxes.ts";
 import type { VmSpec } from "../hosts/host-client.ts";
 import { abandonCreate } from "./delete-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
@@ -79,6 +80,9 @@ async function leaveToRepair(deps: ServiceDeps, row: SandboxRow, why: Problem): 
 
 /** The host said no, or the VM did not come up. */
 async function failCreate(deps: ServiceDeps, row: SandboxRow, why: Problem): Promise<Problem> {
+  if (refusals.has(why.reason) && (await refuseCreate(deps, row, why))) {
+    return problem(why.reason, why.message, { retryDelayMs: 5_000, ...why.options, cause: why });
+  }
   const failure = { reason: why.reason, message: why.message };
   const failed = await move(deps, {
     id: row.id,
@@ -90,13 +94,33 @@ async function failCreate(deps: ServiceDeps, row: SandboxRow, why: Problem): Pro
   const now = failed ?? (await sandboxById(deps.db, row.id));
   if (now?.state !== "failed") return stateConflict(now, row.id); // deleted meanwhile: the host refused because of that
   deps.log.warn("sandbox.create_failed", { sandbox: row.id, host: row.host_id, error: why });
-  // Nothing on it was ever acknowledged; where this does not arrive, the host's next list is held against the row.
-  void deps.background
-    .run(hostOf(deps, row).deleteVm({ sandboxId: row.id, epoch: BigInt(row.epoch) }, {}))
-    .catch((error: unknown) => deps.log.warn("vm.cleanup_delayed", { sandbox: row.id, error }));
+  // Where this does not arrive, the host's next list is held against the row.
+  cleanUp(deps, row);
   return problem(why.reason, why.message, {
     ...why.options,
     metadata: { ...why.options.metadata, sandbox_id: row.id },
     cause: why,
   });
+}
+
+/** The host counts its room itself, and may have less than the rows say. Another try finds it, or another host. */
+const refusals: ReadonlySet<ReasonName> = new Set(["NO_CAPACITY", "HOST_NO_SPACE"]);
+
+/** Leaves no row and no key: with the key bound to the refusal, no retry could ever succeed. */
+async function refuseCreate(deps: ServiceDeps, row: SandboxRow, { reason, message }: Problem): Promise<boolean> {
+  try {
+    if (!(await deps.db.transaction().execute((tx) => refuseSandbox(tx, row, reason)))) return false;
+  } finally {
+    deps.onMoved(row.id);
+  }
+  deps.log.warn("sandbox.create_refused", { sandbox: row.id, host: row.host_id, reason, message });
+  cleanUp(deps, row);
+  return true;
+}
+
+/** Nothing on the host was ever acknowledged. */
+function cleanUp(deps: ServiceDeps, row: SandboxRow): void {
+  void deps.background
+    .run(hostOf(deps, row).deleteVm({ sandboxId: row.id, epoch: BigInt(row.epoch) }, {}))
+    .catch((error: unknown) => deps.log.warn("vm.cleanup_delayed", { sandbox: row.id, error }));
 }
