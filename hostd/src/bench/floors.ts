@@ -76,7 +76,8 @@ async function measureVm(withCalls: boolean): Promise<void> {
 /** Copies made beforehand: a floor knows nothing of disks. */
 async function prepare(dir: string, disks: string): Promise<VmConfig> {
   await chmod(disks, 0o711);
-  await chown(dir, benchUid, benchUid);
+  await chown(dir, 0, benchUid);
+  await chmod(dir, 0o710);
   const method = await probeCopyMethod(disks);
   const owner = { uid: benchUid, gid: benchUid };
   const copyOf = async (file: string, mode: number) => {

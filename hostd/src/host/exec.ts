@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { constants } from "node:fs";
 import { access, open } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
+import { openLog } from "./log-file.ts";
 import { type ProcessId, readProcess } from "./process-table.ts";
 
 /** Runs the host's commands: argv arrays, never a shell. */
@@ -113,7 +114,7 @@ export interface DaemonSpec {
   readonly argv: readonly string[];
   /** Who it runs as: without supplementary groups, capabilities, or ways to gain any. Absent: as we do. */
   readonly owner?: { readonly uid: number; readonly gid: number };
-  /** Takes stdout and stderr; appended to, made with mode 0600. */
+  /** Takes stdout and stderr; appended to, made with mode 0600; no link is followed. */
   readonly logFile: string;
   readonly cwd: string;
   /** Largest file it may write, in bytes: bounds the log of a program that writes nothing else. */
@@ -139,7 +140,7 @@ export async function spawnDaemon(spec: DaemonSpec): Promise<Daemon> {
   const program = await executablePath(file);
   const argv = planDaemonArgv([program, ...args], spec);
   await using stack = new AsyncDisposableStack();
-  const log = stack.use(await open(spec.logFile, "a", 0o600));
+  const log = stack.use(await openLog(spec.logFile));
   const input = spec.inputFile === undefined ? undefined : stack.use(await open(spec.inputFile, "r"));
   const child = spawn(argv[0] as string, argv.slice(1), {
     cwd: spec.cwd,

@@ -49,12 +49,13 @@ export class VmFiles {
     return join(this.#vmsRunDir, String(slot));
   }
 
+  /** Ours: a VMM that was taken over shall not be able to exchange a log or a socket for a link. It may pass through. */
   async makeRunDir(slot: number): Promise<string> {
     const dir = this.runDirOf(slot);
     await rm(dir, { recursive: true, force: true });
     await mkdir(dir, { mode: 0o700 });
-    const { uid, gid } = ownerOf(this.uidOf(slot));
-    await chown(dir, uid, gid);
+    await chown(dir, process.geteuid?.() ?? 0, ownerOf(this.uidOf(slot)).gid);
+    await chmod(dir, 0o710);
     return dir;
   }
 

@@ -28,7 +28,11 @@ export interface VmDisk {
 export interface VmConfig {
   /** Sandbox id, for process names and logs. */
   readonly id: string;
-  /** Private directory of this start of the VM: exists, belongs to `uid`, at most 80 bytes long (unix sockets). */
+  /**
+   * Private directory of this start of the VM: exists, belongs to us, and of others only `gid` may pass through it. The
+   * driver puts a directory of `uid`'s into it, for what the VM's processes make; we follow no link in that. At most 80
+   * bytes long (unix sockets).
+   */
   readonly dir: string;
   readonly uid: number;
   readonly gid: number;

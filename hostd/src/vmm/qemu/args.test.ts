@@ -57,7 +57,7 @@ test("the vsock device has the same place at boot and when it is plugged in late
     id: "vsock0",
     backend: {
       type: "socket",
-      data: { addr: { type: "unix", data: { path: "/run/dnah/7/vhost-user" } }, server: false },
+      data: { addr: { type: "unix", data: { path: "/run/dnah/7/own/vhost-user" } }, server: false },
     },
   });
 });
@@ -65,7 +65,7 @@ test("the vsock device has the same place at boot and when it is plugged in late
 test("commas in a folder's name do not split an option", () => {
   const odd = { ...config, dir: "/run/a,b=c" };
   const argv = qemuArgv({ ...args, config: odd, paths: qemuPathsOf(odd, "/dev/shm/dnah") });
-  expect(argv).toContain("socket,id=qmp,path=/run/a,,b=c/qmp,server=on,wait=off");
+  expect(argv).toContain("socket,id=qmp,path=/run/a,,b=c/own/qmp,server=on,wait=off");
 });
 
 test("one emulated CPU needs no thread for each", () => {

@@ -3,21 +3,26 @@ import type { VmConfig, VmDisk } from "../vmm.ts";
 
 export type GuestArchitecture = "x86_64" | "aarch64";
 
-/** What a VM's driver puts into `VmConfig.dir` and the memory folder. All of it is the driver's to remove. */
+/**
+ * What a VM's driver puts into `VmConfig.dir` and the memory folder. All of it is the driver's to remove. Who takes the
+ * VMM over has its uid: it can put what it likes, links too, into `own`, and nothing into the rest, which is root's.
+ */
 export interface QemuPaths {
-  /** QEMU's control socket. */
+  /** Folder of the VM's uid, for what its processes make. */
+  readonly own: string;
+  /** QEMU's control socket; in `own`. */
   readonly qmp: string;
-  /** Between QEMU and the vsock device's process. */
+  /** Between QEMU and the vsock device's process; in `own`. */
   readonly vhostUser: string;
-  /** Where the vsock device's process takes connections; for the front alone. */
+  /** Where the vsock device's process takes connections; for the front alone. In `own`. */
   readonly vsockDevice: string;
   /** The front, for everybody: `Vm.vsockPath`. */
   readonly vsock: string;
-  /** Takes the migration stream of a snapshot. */
+  /** Takes the migration stream of a snapshot; ours, and QEMU connects to it. */
   readonly migration: string;
   readonly qemuLog: string;
   readonly vsockLog: string;
-  /** Folder of the memory file, on tmpfs. */
+  /** Folder of the memory file, on tmpfs; the file alone is the VM's. */
   readonly memoryFolder: string;
   readonly memory: string;
 }
@@ -25,10 +30,12 @@ export interface QemuPaths {
 export function qemuPathsOf(config: Pick<VmConfig, "dir" | "uid">, memoryDir: string): QemuPaths {
   // By uid: whoever cleans up after a crash knows no more than that.
   const memoryFolder = join(memoryDir, String(config.uid));
+  const own = join(config.dir, "own");
   return {
-    qmp: join(config.dir, "qmp"),
-    vhostUser: join(config.dir, "vhost-user"),
-    vsockDevice: join(config.dir, "vsock-device"),
+    own,
+    qmp: join(own, "qmp"),
+    vhostUser: join(own, "vhost-user"),
+    vsockDevice: join(own, "vsock-device"),
     vsock: join(config.dir, "vsock"),
     migration: join(config.dir, "migration"),
     qemuLog: join(config.dir, "qemu.log"),

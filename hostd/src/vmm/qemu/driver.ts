@@ -1,10 +1,10 @@
-import { chown, mkdir, rm } from "node:fs/promises";
 import { applyCopy } from "../../host/disk/apply.ts";
 import { type CommandRunner, executablePath, spawnDaemon } from "../../host/exec.ts";
 import { isAlive, killAllOfUid, processesOfUid } from "../../host/process-table.ts";
 import { sleep } from "../../host/sleep.ts";
 import type { Vm, VmConfig, VmHandle, Vmm, VmmCallOptions } from "../vmm.ts";
 import { type GuestArchitecture, type QemuPaths, type QemuStart, qemuArgv, qemuPathsOf } from "./args.ts";
+import { makeFolders } from "./folders.ts";
 import { logTail, removeLeftovers } from "./leftovers.ts";
 import { hasVsock, readRunState } from "./machine.ts";
 import { QmpClient, QmpClosedError, type QmpEvent } from "./qmp.ts";
@@ -19,7 +19,7 @@ export interface QemuConfig {
   readonly vhostDeviceVsockBinary: string;
   /** The guests' and the binary's; emulation needs no host of the same. */
   readonly architecture: GuestArchitecture;
-  /** For guests' memory: a folder on tmpfs, or all they write goes to a disk. Made where it is not there. */
+  /** For guests' memory: a folder on tmpfs, or all they write goes to a disk. Made where it is not there; must be ours. */
   readonly memoryDir: string;
 }
 
@@ -94,7 +94,7 @@ async function boot(
 ): Promise<RunningVm> {
   const paths = qemuPathsOf(vmConfig, config.memoryDir);
   return cleanedOnFailure(vmConfig, paths, options, async () => {
-    await makeMemoryFolder(config, vmConfig, paths);
+    await makeFolders(config.memoryDir, vmConfig, paths);
     const vsock = await startVsockDevice(config.vhostDeviceVsockBinary, vmConfig, paths, options);
     const vm = await startQemu(config, context, vmConfig, paths, { start: { t: "boot" }, vsock }, options);
     await whileAlive(vm, vm.publishVsock(options));
@@ -112,7 +112,7 @@ async function restore(
   const paths = qemuPathsOf(vmConfig, config.memoryDir);
   return cleanedOnFailure(vmConfig, paths, options, async () => {
     const { machine } = await readDescription(snapshotDir, NAME, vmConfig);
-    await makeMemoryFolder(config, vmConfig, paths);
+    await makeFolders(config.memoryDir, vmConfig, paths);
     const snapshot = snapshotPathsOf(snapshotDir);
     const copy = { source: snapshot.memory, target: paths.memory, owner: vmConfig };
     await applyCopy(config.runner, copy, "sparse", options);
@@ -142,12 +142,12 @@ async function startQemu(
   const process = await spawnDaemon({
     argv: qemuArgv({ qemuBinary, architecture, config: vmConfig, paths, start: launch.start }),
     owner: vmConfig,
-    cwd: vmConfig.dir,
+    cwd: paths.own,
     logFile: paths.qemuLog,
     ...(launch.inputFile === undefined ? {} : { inputFile: launch.inputFile }),
     ...(vmConfig.cgroup === undefined ? {} : { cgroup: vmConfig.cgroup }),
   });
-  const { qmp, feed } = await connectQmp(process, paths, options);
+  const { qmp, feed } = await connectQmp(process, vmConfig.uid, paths, options);
   try {
     if (launch.start.t === "restore") {
       await readDeviceState(qmp, options);
@@ -162,7 +162,7 @@ async function startQemu(
 }
 
 /** Connects as soon as QEMU listens. Events that come before `feed` are kept for it. */
-async function connectQmp(process: WatchedProcess, paths: QemuPaths, options: VmmCallOptions) {
+async function connectQmp(process: WatchedProcess, uid: number, paths: QemuPaths, options: VmmCallOptions) {
   const early: QmpEvent[] = [];
   let take = (event: QmpEvent): void => {
     early.push(event);
@@ -173,7 +173,7 @@ async function connectQmp(process: WatchedProcess, paths: QemuPaths, options: Vm
   };
   for (;;) {
     try {
-      const qmp = await QmpClient.connect(paths.qmp, { ...options, onEvent: (event) => take(event) });
+      const qmp = await QmpClient.connect(paths.qmp, { ...options, uid, onEvent: (event) => take(event) });
       return { qmp, feed };
     } catch (cause) {
       options.signal.throwIfAborted();
@@ -192,7 +192,7 @@ async function adopt(context: QemuContext, handle: VmHandle, options: VmmCallOpt
   let vm: RunningVm | undefined;
   try {
     if (isAlive(handle)) {
-      const { qmp, feed } = await connectQmp(handle, paths, answered);
+      const { qmp, feed } = await connectQmp(handle, config.uid, paths, answered);
       const state = await readRunState(qmp, answered);
       const vsock = await adoptVsock(qmp, state, config, answered);
       vm = new RunningVm(context, config, handle, qmp, vsock);
@@ -262,11 +262,4 @@ async function whileAlive(vm: RunningVm, work: Promise<void>): Promise<void> {
     vm.release();
     throw error;
   }
-}
-
-async function makeMemoryFolder(config: QemuConfig, vm: VmConfig, paths: QemuPaths): Promise<void> {
-  await mkdir(config.memoryDir, { recursive: true, mode: 0o711 });
-  await rm(paths.memoryFolder, { recursive: true, force: true });
-  await mkdir(paths.memoryFolder, { mode: 0o700 });
-  await chown(paths.memoryFolder, vm.uid, vm.gid);
 }

@@ -1,4 +1,4 @@
-import { mkdir, readFile, truncate } from "node:fs/promises";
+import { mkdir, readFile, rename, symlink, truncate } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -122,6 +122,16 @@ describe("qemu", () => {
     }
     await sleep(300, options());
     await vm.resume(options());
+    await ping(vm.vsockPath, options().signal);
+  });
+
+  test("follows no link that a VMM puts in the place of its vsock", async () => {
+    const vm = await boot(await harness.makeConfig());
+    const device = join(vm.handle.config.dir, "own", "vsock-device");
+    await rename(device, `${device}.kept`);
+    await symlink(`${device}.kept`, device);
+    await expect(ping(vm.vsockPath, options().signal)).rejects.toThrow();
+    await rename(`${device}.kept`, device);
     await ping(vm.vsockPath, options().signal);
   });
 

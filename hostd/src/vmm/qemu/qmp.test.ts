@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { QmpClient, QmpClosedError, QmpError, type QmpEvent } from "./qmp.ts";
 
+const uid = process.getuid?.() ?? 0;
 const greeting = '{"QMP": {"version": {"qemu": {"major": 7}}, "capabilities": []}}\r\n';
 const options = () => ({ signal: AbortSignal.timeout(10_000) });
 
@@ -40,7 +41,7 @@ async function fakeQemu(answer: (command: Command, socket: Socket) => void, gree
 }
 
 async function connectTo(path: string, onEvent?: (event: QmpEvent) => void): Promise<QmpClient> {
-  const client = await QmpClient.connect(path, { ...options(), ...(onEvent === undefined ? {} : { onEvent }) });
+  const client = await QmpClient.connect(path, { ...options(), uid, ...(onEvent === undefined ? {} : { onEvent }) });
   onTestFinished(() => client.close());
   return client;
 }
@@ -154,11 +155,11 @@ test.each([
 
 test("a peer that never greets is given up", async () => {
   const path = await fakeQemu(() => {}, "");
-  await expect(QmpClient.connect(path, { ...options(), timeoutMs: 20 })).rejects.toThrow(/greeting/);
+  await expect(QmpClient.connect(path, { ...options(), uid, timeoutMs: 20 })).rejects.toThrow(/greeting/);
 });
 
 test("where nobody listens the connect says so, to be tried again", async () => {
-  await expect(QmpClient.connect("/nonexistent/qmp", options())).rejects.toMatchObject({ code: "ENOENT" });
+  await expect(QmpClient.connect("/nonexistent/qmp", { ...options(), uid })).rejects.toMatchObject({ code: "ENOENT" });
 });
 
 /** Seeded, so that a failure can be repeated. */
@@ -180,7 +181,7 @@ test("mutated answers never leave a command waiting", async () => {
       }
       socket.end(bytes);
     });
-    const client = await QmpClient.connect(path, options());
+    const client = await QmpClient.connect(path, { ...options(), uid });
     const outcome = await client.execute("stop", {}, options()).then(
       () => "answered",
       (error: unknown) => (error instanceof QmpError || error instanceof QmpClosedError ? "refused" : error),

@@ -1,4 +1,5 @@
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { connectOwned } from "../../host/connect-owned.ts";
 
 export interface QmpEvent {
   readonly event: string;
@@ -72,13 +73,13 @@ export class QmpClient {
     });
   }
 
-  /** Connects, waits for the greeting and enters command mode. `onEvent` gets every event from the first on. */
+  /** Connects to QEMU, which runs as `uid`, waits for its greeting and enters command mode. `onEvent` gets every event from the first on. */
   static async connect(
     path: string,
-    options: QmpCallOptions & { onEvent?: (event: QmpEvent) => void },
+    options: QmpCallOptions & { uid: number; onEvent?: (event: QmpEvent) => void },
   ): Promise<QmpClient> {
     options.signal.throwIfAborted();
-    const client = new QmpClient(connect(path));
+    const client = new QmpClient(connectOwned(path, options.uid));
     if (options.onEvent !== undefined) {
       client.#listeners.add(options.onEvent);
     }

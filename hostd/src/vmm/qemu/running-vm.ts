@@ -1,6 +1,6 @@
-import { truncate } from "node:fs/promises";
 import { applyCopy } from "../../host/disk/apply.ts";
 import type { CommandRunner } from "../../host/exec.ts";
+import { emptyLog } from "../../host/log-file.ts";
 import { isAlive, killAllOfUid, type ProcessId, processesOfUid, waitForExit } from "../../host/process-table.ts";
 import { sleep } from "../../host/sleep.ts";
 import type { Vm, VmConfig, VmExit, VmHandle, VmmCallOptions } from "../vmm.ts";
@@ -104,7 +104,10 @@ export class RunningVm implements Vm {
     await settleVsockDevice(device, options);
     // Its end may have come meanwhile.
     if (this.#vsock === device && !this.#watch.signal.aborted) {
-      this.#front ??= await VsockFront.listen(this.#paths.vsock, this.#paths.vsockDevice);
+      this.#front ??= await VsockFront.listen(this.#paths.vsock, {
+        path: this.#paths.vsockDevice,
+        uid: this.#config.uid,
+      });
       this.#front.release();
     }
   }
@@ -222,7 +225,7 @@ export class RunningVm implements Vm {
       await this.#qmp.execute("cont", {}, options);
       await unplugVsock(this.#qmp, options);
       // Of the peer it misses meanwhile; no one shall take that for the reason of a later end.
-      await truncate(this.#paths.qemuLog);
+      await emptyLog(this.#paths.qemuLog);
     }
   }
 

@@ -81,7 +81,7 @@ export async function writeDeviceState(
       server.once("error", reject);
       server.listen(socketPath, resolve);
     });
-    // The folder is the VM's alone.
+    // The folder lets no other VM pass, and belongs to us: its VM can't put a link in the place of the socket.
     await chmod(socketPath, 0o666);
     await leaveMemoryOut(qmp, options);
     const copied = connection.promise.then((socket) =>

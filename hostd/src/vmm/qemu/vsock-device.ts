@@ -23,7 +23,7 @@ export interface VsockDeviceOptions {
  */
 export async function startVsockDevice(
   binary: string,
-  config: Pick<VmConfig, "dir" | "uid" | "gid" | "cgroup">,
+  config: Pick<VmConfig, "uid" | "gid" | "cgroup">,
   paths: QemuPaths,
   options: VsockDeviceOptions,
 ): Promise<Daemon> {
@@ -34,7 +34,7 @@ export async function startVsockDevice(
   const daemon = await spawnDaemon({
     argv: [binary, `--guest-cid=${GUEST_CID}`, `--socket=${paths.vhostUser}`, `--uds-path=${paths.vsockDevice}`],
     owner: config,
-    cwd: config.dir,
+    cwd: paths.own,
     logFile: paths.vsockLog,
     maxFileBytes: MAX_LOG_BYTES,
     ...(config.cgroup === undefined ? {} : { cgroup: config.cgroup }),

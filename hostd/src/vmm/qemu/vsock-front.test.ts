@@ -48,7 +48,7 @@ async function fixture() {
   });
   await new Promise<void>((resolve) => server.listen(devicePath, resolve));
   const path = join(folder, "vsock");
-  const front = await VsockFront.listen(path, devicePath);
+  const front = await VsockFront.listen(path, { path: devicePath, uid: process.getuid?.() ?? 0 });
   const breakAll = () => {
     for (const socket of sockets) {
       socket.destroy();

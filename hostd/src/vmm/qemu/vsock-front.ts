@@ -1,9 +1,16 @@
 import { rm } from "node:fs/promises";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
+import { connectOwned } from "../../host/connect-owned.ts";
 import { readLine } from "../read-line.ts";
 
 /** A guest that runs and has the port open or shut answers at once. */
 const ANSWER_TIMEOUT_MS = 30_000;
+
+/** The socket of the device's process, in a folder where that process may put what it likes. */
+export interface DeviceSocket {
+  readonly path: string;
+  readonly uid: number;
+}
 
 interface Link {
   readonly client: Socket;
@@ -27,12 +34,12 @@ export class VsockFront {
   /** What waits until the device may be touched again; undefined while it may. */
   #waiting: (() => void)[] | undefined;
 
-  private constructor(devicePath: string) {
-    this.#server = createServer({ allowHalfOpen: true }, (client) => this.#greet(client, devicePath));
+  private constructor(target: DeviceSocket) {
+    this.#server = createServer({ allowHalfOpen: true }, (client) => this.#greet(client, target));
   }
 
-  static async listen(path: string, devicePath: string): Promise<VsockFront> {
-    const front = new VsockFront(devicePath);
+  static async listen(path: string, target: DeviceSocket): Promise<VsockFront> {
+    const front = new VsockFront(target);
     await rm(path, { force: true });
     await new Promise<void>((resolve, reject) => {
       front.#server.once("error", reject);
@@ -74,22 +81,26 @@ export class VsockFront {
     }
   }
 
-  #greet(client: Socket, devicePath: string): void {
+  #greet(client: Socket, target: DeviceSocket): void {
     this.#track(client);
     readLine(client, (line, rest) => {
       if (/^CONNECT \d{1,10}\r?$/.test(line)) {
-        this.#whenReleased(() => this.#dial(client, devicePath, line, rest));
+        this.#whenReleased(() => this.#dial(client, target, line, rest));
       } else {
         client.destroy();
       }
     });
   }
 
-  #dial(client: Socket, devicePath: string, line: string, rest: Buffer): void {
+  #dial(client: Socket, target: DeviceSocket, line: string, rest: Buffer): void {
     if (client.destroyed) {
       return;
     }
-    const device = connect({ path: devicePath, allowHalfOpen: true });
+    const device = connectDevice(target);
+    if (device === undefined) {
+      client.destroy();
+      return;
+    }
     this.#track(device);
     const end = () => this.#whenReleased(() => device.destroy());
     const timer = setTimeout(end, ANSWER_TIMEOUT_MS).unref();
@@ -132,6 +143,15 @@ export class VsockFront {
     socket.on("close", () => this.#sockets.delete(socket));
     // The other side is told by the close that follows.
     socket.on("error", () => {});
+  }
+}
+
+/** Undefined where the device is not there, or what is there is not its own. */
+function connectDevice({ path, uid }: DeviceSocket): Socket | undefined {
+  try {
+    return connectOwned(path, uid, { allowHalfOpen: true });
+  } catch {
+    return undefined;
   }
 }
 

@@ -37,7 +37,8 @@ export async function makeQemuHarness(): Promise<QemuHarness> {
       const id = `t${uid}`;
       const dir = join(root, id);
       await mkdir(dir, { mode: 0o700 });
-      await chown(dir, uid, uid);
+      await chown(dir, 0, uid);
+      await chmod(dir, 0o710);
       return { id, dir, uid, gid: uid, vcpus: 1, memoryMib: 256, kernel, initramfs, cmdline: [], disks: [] };
     },
     scratch,
