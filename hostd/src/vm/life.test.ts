@@ -196,6 +196,25 @@ describe("a daemon that starts anew", () => {
     expect(await host.filesOf("starting")).toEqual(["vm.json"]);
   });
 
+  test("comes up beside what it can't sweep, gives its slot to nobody, and deletes it later", async () => {
+    await using host = await lifeHost();
+    await startVm(host.deps, startOf("stuck"));
+    await startVm(host.deps, startOf("deleted"));
+    await host.deps.store.bury("deleted", 1);
+    await startVm(host.deps, startOf("alive"));
+    host.script.alive.add("alive");
+    host.script.sweep = () => Promise.reject(new Error("a process that can't be killed"));
+
+    const deps = await host.restart();
+    expect(await adoptVms(deps, { signal })).toMatchObject({ adopted: 1, unswept: 2 });
+    expect(deps.registry.get("stuck")?.record).toMatchObject({ state: "failed", failure: { reason: "VM_DIED" } });
+    expect([...deps.registry.withheld()].sort()).toEqual([0, 1]);
+    expect((await startVm(deps, startOf("next"))).slot).toBe(3);
+    host.script.sweep = async () => undefined;
+    await Promise.all([deleteVm(deps, "stuck", 1), deleteVm(deps, "deleted", 1)]);
+    expect((await host.left()).vms.sort()).toEqual(["alive", "next"]);
+  });
+
   test("leaves a record that it can't read alone, and says so", async () => {
     await using host = await lifeHost();
     await startVm(host.deps, startOf("one"));

@@ -30,6 +30,8 @@ export async function lifeHost() {
   const script = {
     boots: [] as VmConfig[],
     sweeps: [] as number[],
+    /** Runs with each sweep of a uid. */
+    sweep: async (_uid: number): Promise<void> => undefined,
     /** Runs before a boot succeeds. */
     boot: async (_options: VmmCallOptions): Promise<void> => undefined,
     /** VMs that an adopting daemon finds alive. */
@@ -59,7 +61,10 @@ export async function lifeHost() {
     },
     restore: () => Promise.reject(new Error("not in this test")),
     adopt: async (handle) => (script.alive.has(handle.config.id) ? vmOf(handle.config) : undefined),
-    sweep: async ({ uid }) => void script.sweeps.push(uid),
+    sweep: async ({ uid }) => {
+      script.sweeps.push(uid);
+      await script.sweep(uid);
+    },
     close: () => undefined,
   };
 
