@@ -27,6 +27,7 @@ import type { Vmm } from "./vmm/vmm.ts";
 const version = "0.1.0";
 const closeGraceMs = 3_000;
 const adoptMs = 15_000;
+const pruneEveryMs = 3_600_000;
 const mib = 1024 * 1024;
 
 async function main(): Promise<void> {
@@ -56,6 +57,7 @@ async function main(): Promise<void> {
 
   const deps = await createDeps(config, firstUid, log, stopping.signal);
   await adoptVms(deps, { signal: stopping.signal });
+  using _pruning = pruneHourly(deps);
   const pki = readPki(config.pkiDir);
   const metrics = createMetrics(deps);
   const handler = daemonHandler(deps, {
@@ -103,6 +105,15 @@ async function createDeps(config: Config, firstUid: number, log: Logger, signal:
     agentAt: (path) => createAgentClient({ path, port: agentPort }),
     limits: { bootMs: config.bootMs, adoptMs, slots: uidsPerDaemon },
   };
+}
+
+/** Tombstones would be one file for each sandbox there ever was. */
+function pruneHourly({ store, now, log }: VmDeps): Disposable {
+  const prune = () => {
+    store.pruneTombstones(now()).catch((error: unknown) => log.warn("tombstones.unpruned", { error }));
+  };
+  const timer = setInterval(prune, pruneEveryMs).unref();
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 /** The driver this host can use. */

@@ -2,13 +2,14 @@
  * The records on disk: `<data>/vms/<sandbox id>/vm.json`, and a tombstone with the last epoch for each VM that was
  * deleted. Each write is whole and survives a power cut before it is answered.
  */
+import { rmSync } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readDiskSpace } from "../host/disk/apply.ts";
 import { readRecord, type VmRecord } from "./vm-record.ts";
 
 /** A late command for a deleted VM comes within minutes; this is generous. */
-const tombstoneDays = 30;
+const tombstoneMs = 86_400_000;
 
 export interface StoredVms {
   readonly records: readonly VmRecord[];
@@ -21,7 +22,10 @@ export interface StoredVms {
 export class VmStore {
   readonly #vmsDir: string;
   readonly #tombstonesDir: string;
+  /** Those on disk. */
   readonly #tombstones = new Map<string, number>();
+  /** Those that are being written. */
+  readonly #burials = new Map<string, { readonly epoch: number; readonly written: Promise<void> }>();
 
   constructor(dataDir: string) {
     this.#vmsDir = join(dataDir, "vms");
@@ -71,19 +75,46 @@ export class VmStore {
     await rmdir(this.dirOf(sandboxId));
   }
 
-  /** Last epoch that was deleted; 0 where none was. */
+  /** Last epoch that was deleted, or is about to be: no start of it may slip in meanwhile. 0 where none was. */
   tombstone(sandboxId: string): number {
-    return this.#tombstones.get(sandboxId) ?? 0;
+    return Math.max(this.#tombstones.get(sandboxId) ?? 0, this.#burials.get(sandboxId)?.epoch ?? 0);
   }
 
+  /** Resolves when it is on disk. One that could not be written counts for nothing: a repeat writes it. */
   async bury(sandboxId: string, epoch: number): Promise<void> {
-    if (this.tombstone(sandboxId) >= epoch) return;
-    this.#tombstones.set(sandboxId, epoch);
+    if ((this.#tombstones.get(sandboxId) ?? 0) >= epoch) return;
+    const before = this.#burials.get(sandboxId);
+    if (before && before.epoch >= epoch) return before.written;
+    const burial = { epoch, written: this.#writeTombstone(sandboxId, epoch, before?.written) };
+    this.#burials.set(sandboxId, burial);
+    try {
+      await burial.written;
+    } finally {
+      if (this.#burials.get(sandboxId) === burial) this.#burials.delete(sandboxId);
+    }
+  }
+
+  async #writeTombstone(sandboxId: string, epoch: number, before: Promise<void> | undefined): Promise<void> {
+    await before?.catch(() => undefined); // both write the same file
     await writeDurably(this.#tombstonesDir, sandboxId, `${epoch}\n`);
+    this.#tombstones.set(sandboxId, epoch);
+  }
+
+  /** Removes the old ones. */
+  async pruneTombstones(now: Date): Promise<void> {
+    for (const [sandboxId, epoch] of [...this.#tombstones]) {
+      const path = join(this.#tombstonesDir, sandboxId);
+      if (now.getTime() - (await stat(path)).mtimeMs <= tombstoneMs) continue;
+      // In one go with the removal: a later epoch may be buried at any moment.
+      if (this.tombstone(sandboxId) !== epoch) continue;
+      rmSync(path, { force: true });
+      this.#tombstones.delete(sandboxId);
+    }
   }
 
   async load(now: Date): Promise<StoredVms> {
-    await this.#loadTombstones(now);
+    await this.#loadTombstones();
+    await this.pruneTombstones(now);
     const records: VmRecord[] = [];
     const strays: string[] = [];
     const unreadable: { sandboxId: string; error: unknown }[] = [];
@@ -98,13 +129,15 @@ export class VmStore {
     return { records, strays, unreadable };
   }
 
-  async #loadTombstones(now: Date): Promise<void> {
+  async #loadTombstones(): Promise<void> {
     for (const name of await readdir(this.#tombstonesDir)) {
       const path = join(this.#tombstonesDir, name);
+      if (name.endsWith(".new")) {
+        await rm(path, { force: true });
+        continue;
+      }
       const epoch = Number.parseInt(await readFile(path, "utf8"), 10);
-      const ageDays = (now.getTime() - (await stat(path)).mtimeMs) / 86_400_000;
-      if (ageDays > tombstoneDays || name.endsWith(".new")) await rm(path, { force: true });
-      else if (Number.isSafeInteger(epoch)) this.#tombstones.set(name, epoch);
+      if (Number.isSafeInteger(epoch)) this.#tombstones.set(name, epoch);
     }
   }
 }
