@@ -1,7 +1,6 @@
 /** The host daemon: settings -> driver -> images -> adoption -> one port. */
 import { mkdirSync, readFileSync } from "node:fs";
 import { chmod, stat } from "node:fs/promises";
-import net from "node:net";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { createLogger, type Logger } from "@daytonah/lib/log.ts";
@@ -13,6 +12,7 @@ import { agentPort, createAgentClient } from "./guest/agent-client.ts";
 import { probeCgroup } from "./host/cgroup/apply.ts";
 import { applyCopy, probeCopyMethod } from "./host/disk/apply.ts";
 import { type CommandRunner, createCommandRunner } from "./host/exec.ts";
+import { lockName } from "./host/lock-name.ts";
 import { ImageStore } from "./images/image-store.ts";
 import { adoptVms } from "./vm/adopt-vms.ts";
 import { hostSize } from "./vm/capacity.ts";
@@ -144,16 +144,6 @@ async function requirePassage(folder: string): Promise<void> {
     }
     if (path === dirname(path)) return;
   }
-}
-
-/** Holds a name on this machine; the kernel takes it back with the process. */
-async function lockName(name: string, taken: string): Promise<Disposable> {
-  const server = net.createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause) => reject(new Error(taken, { cause })));
-    server.listen(`\0daytonah-hostd:${name}`, resolve);
-  });
-  return { [Symbol.dispose]: () => server.close() };
 }
 
 function readPki(dir: string) {
