@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Problem } from "@daytonah/lib/problem.ts";
@@ -76,6 +76,14 @@ describe("a start", () => {
     expect(await host.left()).toEqual({ vms: [], runDirs: [] });
   });
 
+  test("that fails beside the copy of its disk leaves no disk behind", async () => {
+    await using host = await lifeHost();
+    await rm(join(host.dataDir, "../run/vm"), { recursive: true }); // no run directory can be made
+    expect((await failureOf(startVm(host.deps, startOf("one")))).reason).toBe("BOOT_FAILED");
+    await sleep(200); // as long as a copy of the disk would take
+    expect(await host.filesOf("one")).toEqual(["vm.json"]);
+  });
+
   test("that takes too long fails", async () => {
     await using host = await lifeHost();
     host.script.boot = never;
@@ -141,6 +149,20 @@ describe("a delete", () => {
 });
 
 describe("a VM that ends by itself", () => {
+  test("has the guest's words logged for debugging alone", async () => {
+    await using host = await lifeHost();
+    const lines: [string, string][] = [];
+    const logAs = (level: string) => (event: string, facts?: object) =>
+      void lines.push([level, JSON.stringify({ event, ...facts })]);
+    const levels = { error: logAs("error"), warn: logAs("warn"), info: logAs("info"), debug: logAs("debug") };
+    const log = { ...levels, child: () => log };
+    await startVm({ ...host.deps, log }, startOf("one"));
+    host.script.die("one");
+    await expect.poll(() => lines.some(([, line]) => line.includes("vm.died.detail"))).toBe(true);
+    expect(lines.filter(([, line]) => line.includes("the guest's words")).map(([level]) => level)).toEqual(["debug"]);
+    expect(lines).toContainEqual(["warn", expect.stringMatching(/"vm.died".*"kind":"died"/)]);
+  });
+
   test("is failed, is told, and keeps its disk until the delete", async () => {
     await using host = await lifeHost();
     await startVm(host.deps, startOf("one"));

@@ -131,11 +131,14 @@ async function makeDisk(deps: VmDeps, entry: VmEntry, signal: AbortSignal): Prom
   const { files, images, store } = deps;
   const { record } = entry;
   const disk = store.rootDiskOf(record.sandboxId);
-  const [dir, cgroup] = await Promise.all([
+  const steps = [
     files.makeRunDir(record.slot),
     makeVmCgroup(deps, record),
     files.makeRootDisk(images.pathOf(record.images.root), disk, record.diskMib, record.slot, signal),
-  ]);
+  ] as const;
+  // All of them, also where one fails: what is taken back then must not be made once more behind that.
+  await Promise.allSettled(steps);
+  const [dir, cgroup] = await Promise.all(steps);
   return {
     id: record.sandboxId,
     dir,

@@ -22,7 +22,10 @@ async function onExit(deps: VmDeps, entry: VmEntry, live: LiveVm, exit: VmExit):
   if (entry.deletion) return;
   try {
     await deps.registry.move(entry, { state: "failed", failure });
-    deps.log.warn("vm.died", { vm: entry.sandboxId, epoch: entry.record.epoch, exit });
+    const who = { vm: entry.sandboxId, epoch: entry.record.epoch };
+    deps.log.warn("vm.died", { ...who, kind: exit.kind });
+    // The end of the guest's console: its users' words.
+    if (exit.kind === "died") deps.log.debug("vm.died.detail", { ...who, detail: exit.detail });
     await sweepVm(deps, entry);
   } catch (error) {
     if (entry.deletion) return; // a delete came in between, and cleans

@@ -36,7 +36,7 @@ export async function lifeHost() {
     boot: async (_options: VmmCallOptions): Promise<void> => undefined,
     /** VMs that an adopting daemon finds alive. */
     alive: new Set<string>(),
-    die: (id: string) => exits.get(id)?.({ kind: "died", detail: "test" }),
+    die: (id: string) => exits.get(id)?.({ kind: "died", detail: "the guest's words" }),
   };
   const vmOf = (config: VmConfig): Vm => {
     const { promise: exited, resolve } = Promise.withResolvers<VmExit>();
