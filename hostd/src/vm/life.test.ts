@@ -78,9 +78,10 @@ describe("a start", () => {
 
   test("that fails beside the copy of its disk leaves no disk behind", async () => {
     await using host = await lifeHost();
+    host.script.copy = () => sleep(100);
     await rm(join(host.dataDir, "../run/vm"), { recursive: true }); // no run directory can be made
     expect((await failureOf(startVm(host.deps, startOf("one")))).reason).toBe("BOOT_FAILED");
-    await sleep(200); // as long as a copy of the disk would take
+    await sleep(200); // longer than the copy takes
     expect(await host.filesOf("one")).toEqual(["vm.json"]);
   });
 

@@ -8,7 +8,7 @@ import { silentLogger } from "@daytonah/lib/log.ts";
 import { agentPort, createAgentClient } from "../../guest/agent-client.ts";
 import { endFrame, responseFrame, standInAgent } from "../../guest/testing/stand-in-agent.ts";
 import { applyCopy } from "../../host/disk/apply.ts";
-import { createCommandRunner } from "../../host/exec.ts";
+import { type CommandRunner, createCommandRunner } from "../../host/exec.ts";
 import { ImageStore } from "../../images/image-store.ts";
 import type { Vm, VmConfig, VmExit, Vmm, VmmCallOptions } from "../../vmm/vmm.ts";
 import type { StartVm } from "../start-vm.ts";
@@ -30,6 +30,8 @@ export async function lifeHost() {
   const script = {
     boots: [] as VmConfig[],
     sweeps: [] as number[],
+    /** Runs before each copy of a root disk. */
+    copy: async (): Promise<void> => undefined,
     /** Runs with each sweep of a uid. */
     sweep: async (_uid: number): Promise<void> => undefined,
     /** Runs before a boot succeeds. */
@@ -78,7 +80,14 @@ export async function lifeHost() {
   });
   await mkdir(dataDir);
   await images.open(bundleDir, { signal: new AbortController().signal });
-  const files = new VmFiles({ runDir: join(dir, "run"), firstUid: 2_100_000_000, runner, copyMethod: "sparse" });
+  const scripted: CommandRunner = {
+    run: async (argv, options) => {
+      await script.copy();
+      return runner.run(argv, options);
+    },
+  };
+  const places = { runDir: join(dir, "run"), firstUid: 2_100_000_000 };
+  const files = new VmFiles({ ...places, runner: scripted, copyMethod: "sparse" });
   await files.prepare();
 
   /** As a daemon that was started anew: nothing of the former's memory. */
