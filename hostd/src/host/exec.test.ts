@@ -93,6 +93,14 @@ test("a daemon's log has a bound", async () => {
   expect((await stat(logFile)).size).toBeLessThanOrEqual(100_000);
 });
 
+test("a daemon that can't enter its cgroup is ended", async () => {
+  const cwd = await folder();
+  const mark = `9999${process.pid}`;
+  const spec = { argv: ["sleep", mark], cwd, logFile: join(cwd, "log"), cgroup: join(cwd, "absent") };
+  await expect(spawnDaemon(spec)).rejects.toThrow(/ENOENT/);
+  await expect(createCommandRunner().run(["pgrep", "-f", `sleep ${mark}`], options())).rejects.toThrow(/exited with 1/);
+});
+
 test("a daemon whose program is not there fails at once", async () => {
   const cwd = await folder();
   const spec = { argv: ["/nonexistent/vmm"], cwd, logFile: join(cwd, "log") };

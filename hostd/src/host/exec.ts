@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { access, open } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
 import { openLog } from "./log-file.ts";
-import { type ProcessId, readProcess } from "./process-table.ts";
+import { killProcess, type ProcessId, readProcess } from "./process-table.ts";
 
 /** Runs the host's commands: argv arrays, never a shell. */
 export interface CommandRunner {
@@ -159,8 +159,15 @@ export async function spawnDaemon(spec: DaemonSpec): Promise<Daemon> {
     throw new CommandError(spec.argv, await exited, "");
   }
   if (spec.cgroup !== undefined) {
-    await using procs = await open(join(spec.cgroup, "cgroup.procs"), "w");
-    await procs.write(String(process.pid));
+    try {
+      await using procs = await open(join(spec.cgroup, "cgroup.procs"), "w");
+      await procs.write(String(process.pid));
+    } catch (error) {
+      // Nobody else knows of it; it may not have become its user's yet.
+      killProcess(process, "SIGKILL");
+      await exited;
+      throw error;
+    }
   }
   return { pid: process.pid, startTime: process.startTime, exited };
 }

@@ -1,6 +1,6 @@
 import { applyCopy } from "../../host/disk/apply.ts";
 import { type CommandRunner, executablePath, spawnDaemon } from "../../host/exec.ts";
-import { isAlive, killAllOfUid, processesOfUid } from "../../host/process-table.ts";
+import { isAlive, killAllOfUid, killProcess, processesOfUid, waitForExit } from "../../host/process-table.ts";
 import { sleep } from "../../host/sleep.ts";
 import type { Vm, VmConfig, VmHandle, Vmm, VmmCallOptions } from "../vmm.ts";
 import { type GuestArchitecture, type QemuPaths, type QemuStart, qemuArgv, qemuPathsOf } from "./args.ts";
@@ -147,7 +147,12 @@ async function startQemu(
     ...(launch.inputFile === undefined ? {} : { inputFile: launch.inputFile }),
     ...(vmConfig.cgroup === undefined ? {} : { cgroup: vmConfig.cgroup }),
   });
-  const { qmp, feed } = await connectQmp(process, vmConfig.uid, paths, options);
+  const { qmp, feed } = await connectQmp(process, vmConfig.uid, paths, options).catch(async (error: unknown) => {
+    // By its id: a process that is about to become the uid's is not found by it yet.
+    killProcess(process, "SIGKILL");
+    await waitForExit(process, { signal: AbortSignal.timeout(CLEANUP_TIMEOUT_MS), intervalMs: 1 });
+    throw error;
+  });
   try {
     if (launch.start.t === "restore") {
       await readDeviceState(qmp, options);
