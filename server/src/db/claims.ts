@@ -37,11 +37,15 @@ export async function takeClaim(db: DbOrTx, id: string): Promise<SandboxRow | un
     .executeTakeFirst();
 }
 
-/** Takes what others left. `skip locked`: two servers must not wait on one another. */
+/**
+ * Takes what others left. Not what this server holds: after an outage of the database its own claims have run out as
+ * well, before they can be renewed. `skip locked`: two servers must not wait on one another.
+ */
 export async function takeAbandoned(
   db: DbOrTx,
   state: "creating" | "deleting",
   limit: number,
+  held: readonly string[],
 ): Promise<readonly SandboxRow[]> {
   return db
     .updateTable("sandboxes")
@@ -52,6 +56,7 @@ export async function takeAbandoned(
         .select("id")
         .where("state", "=", state)
         .where("claim_until", "<=", sql<Date>`clock_timestamp()`)
+        .where(sql<boolean>`id <> all(${held as string[]})`)
         .orderBy("claim_until")
         .limit(limit)
         .forUpdate()

@@ -15,7 +15,7 @@ export function createFinishDeletes(deps: ServiceDeps) {
 
 /** One turn; exported for tests. */
 export async function finishDeletes(deps: ServiceDeps): Promise<void> {
-  const rows = await takeAbandoned(deps.db, "deleting", 50);
+  const rows = await takeAbandoned(deps.db, "deleting", 50, deps.claims.ids());
   for (const row of rows) {
     void deps.background
       .run(finishDelete(deps, row))

@@ -21,7 +21,7 @@ export function createRepairCreates(deps: ServiceDeps) {
 
 /** One turn; exported for tests. */
 export async function repairCreates(deps: ServiceDeps): Promise<void> {
-  const rows = await takeAbandoned(deps.db, "creating", 50);
+  const rows = await takeAbandoned(deps.db, "creating", 50, deps.claims.ids());
   for (const row of rows) {
     void deps.background
       .run(repairCreate(deps, row))

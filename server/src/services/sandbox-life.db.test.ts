@@ -2,8 +2,10 @@ import { ConnectError } from "@connectrpc/connect";
 import { SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { problem } from "@daytonah/lib/problem.ts";
 import { expect, test } from "vitest";
+import { takeAbandoned } from "../db/claims.ts";
 import { createFakeHost } from "../hosts/fake-host.ts";
 import { failureOf } from "../testing/failure-of.ts";
+import { testDatabase } from "../testing/test-database.ts";
 import { type TestServer, testServer, until } from "../testing/test-server.ts";
 
 /** StartVm stays open until `go`. */
@@ -231,4 +233,16 @@ test("the host is down: create without a key is undone, with a key it goes on; d
     return rows.length === 1;
   });
   expect([...server.host.vms.keys()]).toEqual([again.sandbox?.id]);
+});
+
+test("what a server works on itself is not abandoned to it, though the claim has run out", async () => {
+  await using database = await testDatabase();
+  const { db, pool } = database;
+  await pool.query("insert into organizations (id, name) values ('o', 'o')");
+  await pool.query(`insert into sandboxes
+    (id, org_id, state, epoch, template, vcpus, memory_mib, disk_mib, metadata, hardware_isolated, keyed, claim_until)
+    select id, 'o', 'creating', 1, 'base', 1, 1, 1, '{}', false, false, now() - interval '1 minute'
+    from unnest(array['ours', 'theirs']) id`);
+  const taken = await takeAbandoned(db, "creating", 50, ["ours"]);
+  expect(taken.map(({ id }) => id)).toEqual(["theirs"]);
 });
