@@ -22,9 +22,11 @@ export function createMarkLost(deps: ServiceDeps, statuses: HostStatuses) {
 
 /** One turn; exported for tests. The row's seen_time is the newest of all servers, `heardAt` is this server's own. */
 export async function markLost(deps: ServiceDeps, statuses: HostStatuses): Promise<void> {
+  // Before the first query: while the database lets us wait, the watchers wait as well, and hear nobody.
+  const now = deps.clock.now();
   const silentFor = (hostId: string, ms: number) => {
     const status = statuses.get(hostId);
-    return status !== undefined && deps.clock.now() - status.heardAt > ms;
+    return status !== undefined && now - status.heardAt > ms;
   };
   for (const { hostId } of statuses.values()) {
     if (silentFor(hostId, unreachableMs)) await markUnreachable(deps.db, hostId, unreachableMs);

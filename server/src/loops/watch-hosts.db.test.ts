@@ -1,8 +1,14 @@
 import { SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { silentLogger } from "@daytonah/lib/log.ts";
 import { expect, test } from "vitest";
+import { openDatabase } from "../db/open-database.ts";
 import { createFakeHost } from "../hosts/fake-host.ts";
+import { createBackground } from "../services/background.ts";
+import { createHeldClaims } from "../services/held-claims.ts";
 import { systemClock } from "../system-clock.ts";
 import { type TestServer, testServer, until } from "../testing/test-server.ts";
+import { createHostStatuses, type HostStatus } from "./host-statuses.ts";
+import { createWatchHost } from "./watch-hosts.ts";
 
 async function newSandbox(server: TestServer): Promise<string> {
   const { sandbox } = await server.client(SandboxService).createSandbox({});
@@ -79,4 +85,28 @@ test("a host that another server still hears is not lost", async () => {
   skippedMs += 60_000; // this server hears nothing, but seen_time is fresh
   await systemClock.sleep(2_500, {}); // two turns of the loop: what must not happen can't be waited for
   expect(await stateIs(server, sandboxId, SandboxState.RUNNING)()).toBe(true);
+});
+
+test("a database that does not answer makes no host a silent one", async () => {
+  await using database = openDatabase({
+    url: "postgres://nobody@127.0.0.1:1/none",
+    maxConnections: 1,
+    onIdleError: () => undefined,
+  });
+  const host = createFakeHost("h1");
+  const deps = {
+    db: database.db,
+    hosts: new Map([["h1", host]]),
+    clock: systemClock,
+    claims: createHeldClaims(),
+    background: createBackground(),
+    log: silentLogger,
+    onMoved: () => undefined,
+  };
+  const status = createHostStatuses(["h1"], 0).get("h1") as HostStatus;
+  const abort = new AbortController();
+  const running = createWatchHost(deps, host, status).run(abort);
+  await until(() => Date.now() - status.heardAt < 5_000);
+  abort.abort();
+  await running;
 });

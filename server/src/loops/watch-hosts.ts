@@ -1,5 +1,6 @@
 /** Follows one host: what it is, which VMs it has, and each change; connects again for as long as the server lives. */
 import type { GetHostResponse, Vm } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import { isDatabaseUnavailable } from "../db/database-problem.ts";
 import { type HostReport, saveHost } from "../db/hosts.ts";
 import type { HostClient } from "../hosts/host-client.ts";
 import type { ServiceDeps } from "../services/deps.ts";
@@ -18,6 +19,8 @@ export function createWatchHost(deps: ServiceDeps, host: HostClient, status: Hos
         try {
           await follow(deps, host, status, signal);
         } catch (error) {
+          // That the database does not answer says nothing of the host: it must not be taken for a silent one.
+          if (isDatabaseUnavailable(error)) status.heardAt = deps.clock.now();
           if (!signal.aborted && failures === 0) deps.log.warn("host.unreachable", { host: host.hostId, error });
         }
         failures = status.connected ? 0 : failures + 1;
