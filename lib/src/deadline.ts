@@ -22,6 +22,7 @@ export function withDeadline(
 
 /** Settles with the promise, or rejects with the signal's reason first. The promise itself goes on. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  promise.catch(() => undefined); // where the signal is first, nobody else may look at it: an unhandled rejection ends the process
   signal.throwIfAborted();
   let onAbort: (() => void) | undefined;
   const aborted = new Promise<never>((_, reject) => {
