@@ -265,4 +265,7 @@ test("health, readiness and metrics tell the truth", async () => {
   expect(metrics).toMatch(/dnah_sandboxes\{state="running"\} \d/);
   expect(metrics).toMatch(/dnah_rpc_seconds_count\{rpc="daytonah.v1.SandboxService\/CreateSandbox",code="ok"\}/);
   expect(metrics).toMatch(/code="not_?found"/i);
+  for (const headers of [{ "x-forwarded-for": "192.0.2.1" }, { forwarded: "for=192.0.2.1" }]) {
+    expect((await fetch(`${server.url}/metrics`, { headers })).status).toBe(404);
+  }
 });

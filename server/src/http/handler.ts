@@ -25,7 +25,7 @@ export function createHandler({ relay, rpc, readiness, metrics, publicMetrics }:
       answerJson(response, answer.ready ? 200 : 503, answer);
     },
     "/metrics": async (request, response) => {
-      if (!publicMetrics && !isLoopback(request.socket.remoteAddress)) return answerUnknown(request, response);
+      if (!publicMetrics && !isLocal(request)) return answerUnknown(request, response);
       const text = await metrics.print();
       response.statusCode = 200;
       response.setHeader("content-type", metrics.contentType);
@@ -54,6 +54,9 @@ function answerJson(response: NodeResponse, status: number, body: unknown): void
   response.end(`${JSON.stringify(body)}\n`);
 }
 
-function isLoopback(address: string | undefined): boolean {
+/** A proxy on this machine calls from loopback, whoever calls the proxy. */
+function isLocal({ headers, socket }: NodeRequest): boolean {
+  if (headers["x-forwarded-for"] !== undefined || headers.forwarded !== undefined) return false;
+  const address = socket.remoteAddress;
   return address === "::1" || /^(::ffff:)?127\./.test(address ?? "");
 }
