@@ -1,5 +1,5 @@
 /** What runs and lies about on this machine, read from /proc and the file system: for asking what was left behind. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 export interface ProcessInfo {
   readonly pid: number;
@@ -52,15 +52,12 @@ export function listening(below: string): string[] {
     .filter((path) => path.startsWith(below));
 }
 
-/** Memory files of VMs of one daemon. */
+/** Folders with the memory of one daemon's VMs; each is named after its VM's uid. */
 export function guestMemories(firstUid: number): string[] {
-  const folder = "/dev/shm/daytonah";
-  return entries(folder)
-    .map((name) => `${folder}/${name}`)
-    .filter((path) => {
-      const uid = statSync(path, { throwIfNoEntry: false })?.uid ?? -1;
-      return uid >= firstUid && uid < firstUid + uidsPerDaemon;
-    });
+  return entries("/dev/shm/daytonah").filter((name) => {
+    const uid = Number(name);
+    return uid >= firstUid && uid < firstUid + uidsPerDaemon;
+  });
 }
 
 /** Names below a folder, or none where it is not there. */
