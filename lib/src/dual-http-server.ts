@@ -9,6 +9,8 @@ import net from "node:net";
 import { http2ServerSettings, http2SessionWindowBytes } from "./http2-settings.ts";
 import type { NodeHandler } from "./node-http.ts";
 
+/** For a connection to say which protocol it speaks. */
+const helloMs = 10_000;
 const preface = Buffer.from("PRI * HTTP/2.0");
 
 export interface DualHttpServer extends AsyncDisposable {
@@ -21,6 +23,8 @@ export interface DualHttpServerOptions {
   readonly host: string;
   readonly port: number;
   readonly handler: NodeHandler;
+  /** For tests. */
+  readonly helloMs?: number;
   readonly onUpgrade?: (request: http.IncomingMessage, socket: net.Socket, head: Buffer) => void;
 }
 
@@ -35,14 +39,24 @@ export async function listenDual(options: DualHttpServerOptions): Promise<DualHt
     const { onUpgrade } = options;
     http1.on("upgrade", (request, socket, head) => onUpgrade(request, socket as net.Socket, head));
   }
+  // It never listens, and this is where Node begins to watch its connections: no header time-out would work, and
+  // closeIdleConnections would find none.
+  http1.emit("listening");
+  const sessions = new Set<http2.ServerHttp2Session>();
   const h2 = http2.createServer(http2ServerSettings, (request, response) => options.handler(request, response));
-  h2.on("session", (session) => session.setLocalWindowSize(http2SessionWindowBytes));
+  h2.on("session", (session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+    session.setLocalWindowSize(http2SessionWindowBytes);
+  });
   h2.on("sessionError", () => undefined); // the socket's end is handled below
 
   const server = net.createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     socket.on("error", () => socket.destroy());
+    const hello = setTimeout(() => socket.destroy(), options.helloMs ?? helloMs);
+    socket.once("close", () => clearTimeout(hello));
     let seen = Buffer.alloc(0);
     const onReadable = () => {
       const chunk = socket.read() as Buffer | null;
@@ -51,6 +65,7 @@ export async function listenDual(options: DualHttpServerOptions): Promise<DualHt
       const comparable = Math.min(seen.length, preface.length);
       const matches = seen.subarray(0, comparable).equals(preface.subarray(0, comparable));
       if (matches && comparable < preface.length) return; // too few bytes to tell
+      clearTimeout(hello);
       socket.off("readable", onReadable);
       socket.unshift(seen);
       (matches ? h2 : http1).emit("connection", socket);
@@ -68,6 +83,7 @@ export async function listenDual(options: DualHttpServerOptions): Promise<DualHt
   const close = async (graceMs: number) => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     http1.closeIdleConnections();
+    for (const session of sessions) session.close(); // after its last stream
     const force = setTimeout(() => {
       for (const socket of sockets) socket.destroy();
     }, graceMs);
