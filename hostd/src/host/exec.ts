@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { access, open } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
 import { openLog } from "./log-file.ts";
-import { killProcess, type ProcessId, readProcess } from "./process-table.ts";
+import { killProcess, type ProcessId, readChild } from "./process-table.ts";
 
 /** Runs the host's commands: argv arrays, never a shell. */
 export interface CommandRunner {
@@ -154,7 +154,7 @@ export async function spawnDaemon(spec: DaemonSpec): Promise<Daemon> {
   });
   child.unref();
   // Read before the event loop turns: until then a process that already ended is not reaped, so its pid is still its own.
-  const process = child.pid === undefined ? undefined : readProcess(child.pid);
+  const process = child.pid === undefined ? undefined : readChild(child.pid);
   if (process === undefined) {
     throw new CommandError(spec.argv, await exited, "");
   }

@@ -28,8 +28,19 @@ export function readProcess(pid: number): ProcessInfo | undefined {
   return stat === undefined ? undefined : parseStat(stat);
 }
 
+/** A child of ours, also one that ended and is not yet reaped: its pid is its own until then. */
+export function readChild(pid: number): ProcessId | undefined {
+  const stat = readOrUndefined(`/proc/${pid}/stat`);
+  return stat === undefined ? undefined : parseAnyStat(stat);
+}
+
 /** Reads a line of /proc/<pid>/stat; undefined for a zombie. */
 export function parseStat(stat: string): ProcessInfo | undefined {
+  const parsed = parseAnyStat(stat);
+  return parsed?.ended ? undefined : parsed?.info;
+}
+
+function parseAnyStat(stat: string): (ProcessId & { readonly ended: boolean; readonly info: ProcessInfo }) | undefined {
   // The name is in parentheses and may itself have blanks and parentheses.
   const open = stat.indexOf("(");
   const close = stat.lastIndexOf(")");
@@ -41,16 +52,10 @@ export function parseStat(stat: string): ProcessInfo | undefined {
   if (open < 0 || close < open || startTime === undefined || pages === undefined) {
     return undefined;
   }
-  if (state === "Z" || state === "X") {
-    return undefined;
-  }
-  return {
-    pid: Number(stat.slice(0, open)),
-    parentPid: Number(parent),
-    startTime,
-    name: stat.slice(open + 1, close),
-    residentBytes: Number(pages) * PAGE_BYTES,
-  };
+  const id = { pid: Number(stat.slice(0, open)), startTime };
+  const name = stat.slice(open + 1, close);
+  const info = { ...id, parentPid: Number(parent), name, residentBytes: Number(pages) * PAGE_BYTES };
+  return { ...id, ended: state === "Z" || state === "X", info };
 }
 
 export function isAlive(id: ProcessId): boolean {
