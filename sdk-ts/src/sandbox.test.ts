@@ -10,16 +10,8 @@ import {
   UnavailableError,
 } from "./index.ts";
 import { fakeWithClient, ways } from "./testing/client-of.ts";
+import { failureOf } from "./testing/failure-of.ts";
 import { fakeError, unavailable } from "./testing/fake-error.ts";
-
-async function failureOf(work: PromiseLike<unknown>): Promise<unknown> {
-  try {
-    await work;
-  } catch (error) {
-    return error;
-  }
-  return expect.fail("it should have failed");
-}
 
 describe.each(ways)("$name", (way) => {
   test("a sandbox is made, described, listed and deleted", async () => {

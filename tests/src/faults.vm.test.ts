@@ -5,7 +5,7 @@ import { ErrorInfoSchema, ErrorReason } from "@daytonah/gen/daytonah/v1/error_pb
 import { SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { expect, test } from "vitest";
 import { type Api, connectApi, inSandbox, shell } from "./testing/api.ts";
-import { entries, processesOfUids, uidsPerDaemon } from "./testing/machine.ts";
+import { entries, vmProcesses as vmProcessesOf } from "./testing/machine.ts";
 
 const { DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE, DNAH_TEST_FIRST_UID, DNAH_TEST_DATA_DIR } = process.env;
 const firstUid = Number(DNAH_TEST_FIRST_UID);
@@ -16,7 +16,7 @@ function platform(): Api {
   return connectApi(DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE);
 }
 
-const vmProcesses = () => processesOfUids(firstUid, firstUid + uidsPerDaemon - 1);
+const vmProcesses = () => vmProcessesOf(firstUid);
 const vmmOf = (id: string) => vmProcesses().find(({ argv }) => argv.some((word) => word.includes(`guest=${id}`)));
 
 async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {

@@ -6,11 +6,11 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { CommandFailure, run } from "./setup/command.ts";
-import { root, setUp } from "./setup/setup.ts";
+import { asRoot, root, setUp } from "./setup/setup.ts";
 import { formatSeconds, printedSteps } from "./setup/steps.ts";
 
 const dnah = join(root, "cli/bin/dnah");
-const asRoot = process.getuid?.() === 0 ? [] : ["sudo", "--preserve-env=DNAH_CACHE_DIR,XDG_CACHE_HOME,HOME", "--"];
+
 const started = performance.now();
 
 const program = `import platform, sys, time

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { createWriteStream, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
-import { processesOfUids, uidsPerDaemon } from "../../tests/src/testing/machine.ts";
+import { vmProcesses } from "../../tests/src/testing/machine.ts";
 import { root, type Setup } from "./setup/setup.ts";
 
 export interface TestPlatform extends AsyncDisposable {
@@ -66,7 +66,7 @@ export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
 
 /** VMs outlive their platform; those of a test that failed must not outlive the tests. */
 function endVms(firstUid: number): void {
-  for (const { pid } of processesOfUids(firstUid, firstUid + uidsPerDaemon - 1)) process.kill(pid, "SIGKILL");
+  for (const { pid } of vmProcesses(firstUid)) process.kill(pid, "SIGKILL");
 }
 
 async function freePort(): Promise<number> {

@@ -2,6 +2,7 @@ import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
 import { CommandFailedError, InvalidArgumentError, NotFoundError, Sandbox, UnavailableError } from "../index.ts";
 import { fakeWithClient, ways } from "../testing/client-of.ts";
+import { failureOf } from "../testing/failure-of.ts";
 import { fakeError, unavailable } from "../testing/fake-error.ts";
 
 const letters = (count: number) =>
@@ -11,15 +12,6 @@ async function withSandbox(...args: Parameters<typeof fakeWithClient>) {
   const fake = await fakeWithClient(...args);
   const sandbox = await Sandbox.create({ client: fake.client });
   return { ...fake, sandbox, [Symbol.asyncDispose]: () => fake[Symbol.asyncDispose]() };
-}
-
-async function failureOf(work: PromiseLike<unknown>): Promise<unknown> {
-  try {
-    await work;
-  } catch (error) {
-    return error;
-  }
-  return expect.fail("it should have failed");
 }
 
 describe.each(ways)("$name", (way) => {

@@ -19,8 +19,7 @@ import {
   mounts,
   networkDevices,
   type ProcessInfo,
-  processesOfUids,
-  uidsPerDaemon,
+  vmProcesses,
 } from "./machine.ts";
 import { type Random, seeded } from "./random.ts";
 
@@ -206,7 +205,6 @@ async function findProblems(api: Api, env: Readonly<Record<string, string>>, tol
   return problems;
 }
 
-const vmProcesses = (firstUid: number) => processesOfUids(firstUid, firstUid + uidsPerDaemon - 1);
 const described = ({ pid, uid, argv }: ProcessInfo) => `${pid} of uid ${uid}: ${argv[0]}`;
 
 const underWay: readonly number[] = [SandboxState.CREATING, SandboxState.DELETING];

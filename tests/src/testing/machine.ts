@@ -1,5 +1,6 @@
 /** What runs and lies about on this machine, read from /proc and the file system: for asking what was left behind. */
 import { readdirSync, readFileSync } from "node:fs";
+import { uidsPerDaemon } from "../../../hostd/src/vm/uid-range.ts";
 
 export interface ProcessInfo {
   readonly pid: number;
@@ -27,12 +28,12 @@ function readProcess(pid: number): ProcessInfo | undefined {
   }
 }
 
-/** How many uids one host daemon has for its VMs (hostd/src/vm/uid-range.ts). */
-export const uidsPerDaemon = 4096;
+/** Whether a uid is that of a VM of the daemon whose uids begin at `firstUid`. */
+const isVmUid = (uid: number, firstUid: number) => uid >= firstUid && uid < firstUid + uidsPerDaemon;
 
-/** Processes of users in a range, such as that of VMs. */
-export function processesOfUids(first: number, last: number): ProcessInfo[] {
-  return processes().filter(({ uid }) => uid >= first && uid <= last);
+/** Processes of one daemon's VMs. */
+export function vmProcesses(firstUid: number): ProcessInfo[] {
+  return processes().filter(({ uid }) => isVmUid(uid, firstUid));
 }
 
 /** The program of the platform whose script ends in `script`, started by this `dnah up`. */
@@ -54,10 +55,7 @@ export function listening(below: string): string[] {
 
 /** Folders with the memory of one daemon's VMs; each is named after its VM's uid. */
 export function guestMemories(firstUid: number): string[] {
-  return entries("/dev/shm/daytonah").filter((name) => {
-    const uid = Number(name);
-    return uid >= firstUid && uid < firstUid + uidsPerDaemon;
-  });
+  return entries("/dev/shm/daytonah").filter((name) => isVmUid(Number(name), firstUid));
 }
 
 /** Names below a folder, or none where it is not there. */

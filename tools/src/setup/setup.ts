@@ -13,6 +13,10 @@ import type { Steps } from "./steps.ts";
 
 export const root = fileURLToPath(new URL("../../..", import.meta.url));
 
+/** Put before a command that needs root: nothing where we are root, else sudo with what says where the cache is. */
+export const asRoot: readonly string[] =
+  process.getuid?.() === 0 ? [] : ["sudo", "--preserve-env=DNAH_CACHE_DIR,XDG_CACHE_HOME,HOME", "--"];
+
 /** What `dnah up` and the tests need to know. */
 export interface Setup {
   /** Folder with bundle.json: kernel, initramfs, module disk, templates. */
@@ -49,7 +53,6 @@ export async function setUp(steps: Steps, env: NodeJS.ProcessEnv): Promise<Setup
 async function buildGuest(steps: Steps, cache: string): Promise<[invm: string, bundle: string]> {
   const invm = await steps.run("agent for the guest", (note) => buildAgent(root, cache, note));
   const bundle = await steps.run("guest kernel and base template (about 1 min the first time)", async (note) => {
-    const asRoot = process.getuid?.() === 0 ? [] : ["sudo", "--preserve-env=DNAH_CACHE_DIR,XDG_CACHE_HOME,HOME", "--"];
     const argv = [...asRoot, process.execPath, join(root, "images/src/build.ts"), "--agent", invm, "--json"];
     const onLine = (line: string) => line.startsWith("{") || note(line);
     return bundleFolder(await run(argv, { onLine, env: { DNAH_CACHE_DIR: cache } }));
