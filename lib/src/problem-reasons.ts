@@ -32,6 +32,10 @@ const rows = {
   RESOURCE_NOT_FOUND: [Code.NotFound, "List what there is."],
   UNKNOWN_CALL: [Code.Unimplemented, "Check the path of the call, or upgrade."],
   OUTPUT_LOST: [Code.ResourceExhausted, "Attach to the process again, and read faster."],
+  PORT_CLOSED: [Code.FailedPrecondition, "Start a program that listens on this port; ListPorts shows which there are."],
+  LINK_EXPIRED: [Code.PermissionDenied, "Ask whoever gave you the link for a new one."],
+  RANGE_INVALID: [Code.OutOfRange, "Ask for bytes that the file has; stat shows its size."],
+  FILE_CHANGED: [Code.Aborted, "Read the file again from its start."],
   NO_CAPACITY: [Code.ResourceExhausted, "Call again after retry_delay, or delete sandboxes you no longer need."],
   HOST_UNAVAILABLE: [Code.Unavailable, "Call again after retry_delay; where it stays so, look at the host's daemon."],
   DATABASE_UNAVAILABLE: [Code.Unavailable, "Call again after retry_delay; where it stays so, look at PostgreSQL."],
@@ -43,6 +47,7 @@ const rows = {
   AGENT_UNREACHABLE: [Code.Unavailable, "Call again; where it stays so, delete the sandbox."],
   GUEST_NO_SPACE: [Code.ResourceExhausted, "Remove files in the sandbox, or create it with a larger disk."],
   GUEST_LIMIT_EXCEEDED: [Code.ResourceExhausted, "End processes or connections of the sandbox, then call again."],
+  GUEST_OUT_OF_MEMORY: [Code.ResourceExhausted, "End processes in the sandbox, or create it with more memory."],
 } as const satisfies Record<ReasonName, readonly [Code, string]>;
 
 export const codeOfReason = column(0) as Readonly<Record<ReasonName, Code>>;

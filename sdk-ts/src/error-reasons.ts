@@ -43,6 +43,10 @@ export const classOfReason = {
   RESOURCE_NOT_FOUND: NotFoundError,
   UNKNOWN_CALL: UnsupportedError,
   OUTPUT_LOST: LimitError,
+  PORT_CLOSED: ConflictError,
+  LINK_EXPIRED: PermissionDeniedError,
+  RANGE_INVALID: InvalidArgumentError,
+  FILE_CHANGED: ConflictError,
   NO_CAPACITY: CapacityError,
   HOST_UNAVAILABLE: UnavailableError,
   DATABASE_UNAVAILABLE: UnavailableError,
@@ -54,4 +58,5 @@ export const classOfReason = {
   AGENT_UNREACHABLE: UnavailableError,
   GUEST_NO_SPACE: LimitError,
   GUEST_LIMIT_EXCEEDED: LimitError,
+  GUEST_OUT_OF_MEMORY: LimitError,
 } as const satisfies Record<ErrorReason, DaytonahErrorClass>;

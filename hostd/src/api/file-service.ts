@@ -11,7 +11,7 @@ import { writeWhole } from "./write-file.ts";
 
 const maxPieceBytes = 1024 * 1024;
 
-export function fileService(registry: VmRegistry): ServiceImpl<typeof FileService> {
+export function fileService(registry: VmRegistry) {
   const uploads = new Uploads();
   return {
     async *readFile({ path, offset, length, user }, context) {
@@ -46,7 +46,7 @@ export function fileService(registry: VmRegistry): ServiceImpl<typeof FileServic
       const info = await sandboxCall(registry, context).unary({ case: "statFile", value: { path, user } }, "fileInfo");
       return { info: toFileInfo(info) };
     },
-  };
+  } satisfies Partial<ServiceImpl<typeof FileService>>;
 }
 
 function toFileInfo(info: guest.FileInfo) {

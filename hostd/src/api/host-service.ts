@@ -33,7 +33,7 @@ export interface HostFacts {
   readonly version: string;
 }
 
-export function hostService(deps: VmDeps, facts: HostFacts): ServiceImpl<typeof HostDaemonService> {
+export function hostService(deps: VmDeps, facts: HostFacts): Partial<ServiceImpl<typeof HostDaemonService>> {
   const instanceId = randomUUID();
   const { registry, images, size, vmm } = deps;
   const records = () => registry.entries().map(({ record }) => record);

@@ -12,7 +12,7 @@ import type { VmRegistry } from "../vm/vm-registry.ts";
 import { startProcessCall, toProcess, toProcessEvent, toSelector } from "./process-convert.ts";
 import { meaningOf, type SandboxCall, sandboxCall } from "./sandbox-call.ts";
 
-export function processService(registry: VmRegistry): ServiceImpl<typeof ProcessService> {
+export function processService(registry: VmRegistry) {
   return {
     async *exec(request, context) {
       const call = sandboxCall(registry, context);
@@ -54,7 +54,7 @@ export function processService(registry: VmRegistry): ServiceImpl<typeof Process
       const list = await call.unary({ case: "listProcesses", value: { includeExited } }, "processList");
       return { processes: list.processes.map(toProcess) };
     },
-  };
+  } satisfies Partial<ServiceImpl<typeof ProcessService>>;
 }
 
 async function* eventsOf(call: SandboxCall, first: Parameters<typeof followProcess>[1]): AsyncGenerator<ProcessEvent> {

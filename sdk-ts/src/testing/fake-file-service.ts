@@ -7,7 +7,7 @@ import type { FakeFile, FakeSandbox, FakeState } from "./fake-state.ts";
 
 const chunkBytes = 256 * 1024;
 
-export function fakeFileService(platform: FakeState): ServiceImpl<typeof FileService> {
+export function fakeFileService(platform: FakeState): Partial<ServiceImpl<typeof FileService>> {
   const { faults } = platform;
   return {
     readFile: faults.stream(async function* (request, context) {

@@ -14,7 +14,7 @@ import { FakeProcess } from "./fake-process.ts";
 import { fakePrograms } from "./fake-programs.ts";
 import type { FakeSandbox, FakeState } from "./fake-state.ts";
 
-export function fakeProcessService(platform: FakeState): ServiceImpl<typeof ProcessService> {
+export function fakeProcessService(platform: FakeState): Partial<ServiceImpl<typeof ProcessService>> {
   const { faults } = platform;
   const find = (context: HandlerContext, selector: ProcessSelector | undefined) => {
     const sandbox = platform.dataPlane(context);

@@ -6,7 +6,7 @@ import { SandboxSchema, type SandboxService, SandboxState } from "@daytonah/gen/
 import { fakeError } from "./fake-error.ts";
 import { type FakeState, page } from "./fake-state.ts";
 
-export function fakeSandboxService(platform: FakeState): ServiceImpl<typeof SandboxService> {
+export function fakeSandboxService(platform: FakeState): Partial<ServiceImpl<typeof SandboxService>> {
   const { faults, sandboxes } = platform;
   const byKey = new Map<string, string>();
   return {

@@ -11,7 +11,7 @@ import { callerOf, callOf } from "./interceptors.ts";
 import { pageOf, sizeOfPage, timePositionOf } from "./paging.ts";
 import { createInputOf, sandboxFromRow, stageToProto, statesFromProto } from "./sandbox-convert.ts";
 
-export function createSandboxService(deps: ServiceDeps, tokenKey: string): ServiceImpl<typeof SandboxService> {
+export function createSandboxService(deps: ServiceDeps, tokenKey: string): Partial<ServiceImpl<typeof SandboxService>> {
   return {
     async createSandbox(request, context) {
       const input = createInputOf(callerOf(context).orgId, request);

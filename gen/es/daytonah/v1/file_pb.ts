@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file daytonah/v1/file.proto.
  */
 export const file_daytonah_v1_file: GenFile = /*@__PURE__*/
-  fileDesc("ChZkYXl0b25haC92MS9maWxlLnByb3RvEgtkYXl0b25haC52MSLOAQoIRmlsZUluZm8SDAoEcGF0aBgBIAEoCRIMCgRuYW1lGAIgASgJEiMKBHR5cGUYAyABKA4yFS5kYXl0b25haC52MS5GaWxlVHlwZRIMCgRzaXplGAQgASgEEgwKBG1vZGUYBSABKA0SDQoFb3duZXIYBiABKAkSDQoFZ3JvdXAYByABKAkSLwoLbW9kaWZ5X3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDnN5bWxpbmtfdGFyZ2V0GAkgASgJInwKD1JlYWRGaWxlUmVxdWVzdBIkCgRwYXRoGAEgASgJQha6SBNyERABKIAgMgpeW15ceDAwXSokEg4KBm9mZnNldBgCIAEoBBIOCgZsZW5ndGgYAyABKAQSIwoEdXNlchgEIAEoCUIVukgSchAoQDIMXlteXHgwMDovXSokIlEKEFJlYWRGaWxlUmVzcG9uc2USJQoEaW5mbxgBIAEoCzIVLmRheXRvbmFoLnYxLkZpbGVJbmZvSAASDgoEZGF0YRgCIAEoDEgAQgYKBHBhcnQitwEKEFdyaXRlRmlsZVJlcXVlc3QSJAoEcGF0aBgBIAEoCUIWukgTchEQASiAIDIKXlteXHgwMF0qJBIXCgRkYXRhGAIgASgMQgm6SAZ6BBiAgEASFgoEbW9kZRgDIAEoDUIIukgFKgMY/x8SIwoEdXNlchgEIAEoCUIVukgSchAoQDIMXlteXHgwMDovXSokEicKBXBpZWNlGAUgASgLMhguZGF5dG9uYWgudjEuVXBsb2FkUGllY2UiVwoLVXBsb2FkUGllY2USKgoJdXBsb2FkX2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjR9JBIOCgZvZmZzZXQYAiABKAQSDAoEbGFzdBgDIAEoCCI4ChFXcml0ZUZpbGVSZXNwb25zZRIjCgRpbmZvGAEgASgLMhUuZGF5dG9uYWgudjEuRmlsZUluZm8iXAoPU3RhdEZpbGVSZXF1ZXN0EiQKBHBhdGgYASABKAlCFrpIE3IREAEogCAyCl5bXlx4MDBdKiQSIwoEdXNlchgCIAEoCUIVukgSchAoQDIMXlteXHgwMDovXSokIjcKEFN0YXRGaWxlUmVzcG9uc2USIwoEaW5mbxgBIAEoCzIVLmRheXRvbmFoLnYxLkZpbGVJbmZvKn4KCEZpbGVUeXBlEhkKFUZJTEVfVFlQRV9VTlNQRUNJRklFRBAAEhIKDkZJTEVfVFlQRV9GSUxFEAESFwoTRklMRV9UWVBFX0RJUkVDVE9SWRACEhUKEUZJTEVfVFlQRV9TWU1MSU5LEAMSEwoPRklMRV9UWVBFX09USEVSEAQy7QEKC0ZpbGVTZXJ2aWNlEkkKCFJlYWRGaWxlEhwuZGF5dG9uYWgudjEuUmVhZEZpbGVSZXF1ZXN0Gh0uZGF5dG9uYWgudjEuUmVhZEZpbGVSZXNwb25zZTABEkoKCVdyaXRlRmlsZRIdLmRheXRvbmFoLnYxLldyaXRlRmlsZVJlcXVlc3QaHi5kYXl0b25haC52MS5Xcml0ZUZpbGVSZXNwb25zZRJHCghTdGF0RmlsZRIcLmRheXRvbmFoLnYxLlN0YXRGaWxlUmVxdWVzdBodLmRheXRvbmFoLnYxLlN0YXRGaWxlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChZkYXl0b25haC92MS9maWxlLnByb3RvEgtkYXl0b25haC52MSL2AgoIRmlsZUluZm8SDAoEcGF0aBgBIAEoCRIMCgRuYW1lGAIgASgJEiMKBHR5cGUYAyABKA4yFS5kYXl0b25haC52MS5GaWxlVHlwZRIMCgRzaXplGAQgASgEEgwKBG1vZGUYBSABKA0SDQoFb3duZXIYBiABKAkSDQoFZ3JvdXAYByABKAkSLwoLbW9kaWZ5X3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDnN5bWxpbmtfdGFyZ2V0GAkgASgJEioKC3RhcmdldF90eXBlGAogASgOMhUuZGF5dG9uYWgudjEuRmlsZVR5cGUSMQoGeGF0dHJzGAsgAygLMiEuZGF5dG9uYWgudjEuRmlsZUluZm8uWGF0dHJzRW50cnkSCwoDdWlkGAwgASgNEgsKA2dpZBgNIAEoDRotCgtYYXR0cnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAw6AjgBInwKD1JlYWRGaWxlUmVxdWVzdBIkCgRwYXRoGAEgASgJQha6SBNyERABKIAgMgpeW15ceDAwXSokEg4KBm9mZnNldBgCIAEoBBIOCgZsZW5ndGgYAyABKAQSIwoEdXNlchgEIAEoCUIVukgSchAoQDIMXlteXHgwMDovXSokIlEKEFJlYWRGaWxlUmVzcG9uc2USJQoEaW5mbxgBIAEoCzIVLmRheXRvbmFoLnYxLkZpbGVJbmZvSAASDgoEZGF0YRgCIAEoDEgAQgYKBHBhcnQitwEKEFdyaXRlRmlsZVJlcXVlc3QSJAoEcGF0aBgBIAEoCUIWukgTchEQASiAIDIKXlteXHgwMF0qJBIXCgRkYXRhGAIgASgMQgm6SAZ6BBiAgEASFgoEbW9kZRgDIAEoDUIIukgFKgMY/x8SIwoEdXNlchgEIAEoCUIVukgSchAoQDIMXlteXHgwMDovXSokEicKBXBpZWNlGAUgASgLMhguZGF5dG9uYWgudjEuVXBsb2FkUGllY2UiVwoLVXBsb2FkUGllY2USKgoJdXBsb2FkX2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjR9JBIOCgZvZmZzZXQYAiABKAQSDAoEbGFzdBgDIAEoCCI4ChFXcml0ZUZpbGVSZXNwb25zZRIjCgRpbmZvGAEgASgLMhUuZGF5dG9uYWgudjEuRmlsZUluZm8iXAoPU3RhdEZpbGVSZXF1ZXN0EiQKBHBhdGgYASABKAlCFrpIE3IREAEogCAyCl5bXlx4MDBdKiQSIwoEdXNlchgCIAEoCUIVukgSchAoQDIMXlteXHgwMDovXSokIjcKEFN0YXRGaWxlUmVzcG9uc2USIwoEaW5mbxgBIAEoCzIVLmRheXRvbmFoLnYxLkZpbGVJbmZvIpEBChRMaXN0RGlyZWN0b3J5UmVxdWVzdBIkCgRwYXRoGAEgASgJQha6SBNyERABKIAgMgpeW15ceDAwXSokEhYKBWRlcHRoGAIgASgNQge6SAQqAhhAEiMKBHVzZXIYAyABKAlCFbpIEnIQKEAyDF5bXlx4MDA6L10qJBIWCg5pbmNsdWRlX3hhdHRycxgEIAEoCCI9ChVMaXN0RGlyZWN0b3J5UmVzcG9uc2USJAoFZmlsZXMYASADKAsyFS5kYXl0b25haC52MS5GaWxlSW5mbyKOAQoUTWFrZURpcmVjdG9yeVJlcXVlc3QSJAoEcGF0aBgBIAEoCUIWukgTchEQASiAIDIKXlteXHgwMF0qJBIWCgRtb2RlGAIgASgNQgi6SAUqAxj/HxIjCgR1c2VyGAMgASgJQhW6SBJyEChAMgxeW15ceDAwOi9dKiQSEwoLbXVzdF9iZV9uZXcYBCABKAgiPAoVTWFrZURpcmVjdG9yeVJlc3BvbnNlEiMKBGluZm8YASABKAsyFS5kYXl0b25haC52MS5GaWxlSW5mbyKfAQoPTW92ZUZpbGVSZXF1ZXN0EiYKBnNvdXJjZRgBIAEoCUIWukgTchEQASiAIDIKXlteXHgwMF0qJBIrCgtkZXN0aW5hdGlvbhgCIAEoCUIWukgTchEQASiAIDIKXlteXHgwMF0qJBIjCgR1c2VyGAMgASgJQhW6SBJyEChAMgxeW15ceDAwOi9dKiQSEgoKbm9fcmVwbGFjZRgEIAEoCCI3ChBNb3ZlRmlsZVJlc3BvbnNlEiMKBGluZm8YASABKAsyFS5kYXl0b25haC52MS5GaWxlSW5mbyKFAQoRUmVtb3ZlRmlsZVJlcXVlc3QSJAoEcGF0aBgBIAEoCUIWukgTchEQASiAIDIKXlteXHgwMF0qJBIRCglyZWN1cnNpdmUYAiABKAgSIwoEdXNlchgDIAEoCUIVukgSchAoQDIMXlteXHgwMDovXSokEhIKCm1pc3Npbmdfb2sYBCABKAgiFAoSUmVtb3ZlRmlsZVJlc3BvbnNlIsgDChRTZXRBdHRyaWJ1dGVzUmVxdWVzdBIkCgRwYXRoGAEgASgJQha6SBNyERABKIAgMgpeW15ceDAwXSokEhsKBG1vZGUYAiABKA1CCLpIBSoDGP8fSACIAQESKQoFb3duZXIYAyABKAlCFbpIEnIQKEAyDF5bXlx4MDA6L10qJEgBiAEBEikKBWdyb3VwGAQgASgJQhW6SBJyEChAMgxeW15ceDAwOi9dKiRIAogBARJiCgZ4YXR0cnMYBSADKAsyLS5kYXl0b25haC52MS5TZXRBdHRyaWJ1dGVzUmVxdWVzdC5YYXR0cnNFbnRyeUIjukggmgEdEEAiEXIPKPoBMgpeW15ceDAwXSskKgZ6BBiAgAQSEQoJcmVjdXJzaXZlGAYgASgIEiMKBHVzZXIYByABKAlCFbpIEnIQKEAyDF5bXlx4MDA6L10qJBIvCgttb2RpZnlfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLWGF0dHJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMOgI4AUIHCgVfbW9kZUIICgZfb3duZXJCCAoGX2dyb3VwIjwKFVNldEF0dHJpYnV0ZXNSZXNwb25zZRIjCgRpbmZvGAEgASgLMhUuZGF5dG9uYWgudjEuRmlsZUluZm8iagoKRmlsZUNoYW5nZRIpCgRraW5kGAEgASgOMhsuZGF5dG9uYWgudjEuRmlsZUNoYW5nZUtpbmQSDAoEcGF0aBgCIAEoCRIjCgRpbmZvGAMgASgLMhUuZGF5dG9uYWgudjEuRmlsZUluZm8ihwEKEVdhdGNoRmlsZXNSZXF1ZXN0EiQKBHBhdGgYASABKAlCFrpIE3IREAEogCAyCl5bXlx4MDBdKiQSEQoJcmVjdXJzaXZlGAIgASgIEiMKBHVzZXIYAyABKAlCFbpIEnIQKEAyDF5bXlx4MDA6L10qJBIUCgxpbmNsdWRlX2luZm8YBCABKAgieQoSV2F0Y2hGaWxlc1Jlc3BvbnNlEikKBmNoYW5nZRgBIAEoCzIXLmRheXRvbmFoLnYxLkZpbGVDaGFuZ2VIABIvCgloZWFydGJlYXQYAiABKAsyGi5kYXl0b25haC52MS5GaWxlSGVhcnRiZWF0SABCBwoFZXZlbnQiDwoNRmlsZUhlYXJ0YmVhdCKMAQoWQ3JlYXRlRmlsZVdhdGNoUmVxdWVzdBIkCgRwYXRoGAEgASgJQha6SBNyERABKIAgMgpeW15ceDAwXSokEhEKCXJlY3Vyc2l2ZRgCIAEoCBIjCgR1c2VyGAMgASgJQhW6SBJyEChAMgxeW15ceDAwOi9dKiQSFAoMaW5jbHVkZV9pbmZvGAQgASgIIisKF0NyZWF0ZUZpbGVXYXRjaFJlc3BvbnNlEhAKCHdhdGNoX2lkGAEgASgJIlEKFFJlYWRGaWxlV2F0Y2hSZXF1ZXN0EikKCHdhdGNoX2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjR9JBIOCgZjdXJzb3IYAiABKAQiVgoVUmVhZEZpbGVXYXRjaFJlc3BvbnNlEigKB2NoYW5nZXMYASADKAsyFy5kYXl0b25haC52MS5GaWxlQ2hhbmdlEhMKC25leHRfY3Vyc29yGAIgASgEIkMKFkRlbGV0ZUZpbGVXYXRjaFJlcXVlc3QSKQoId2F0Y2hfaWQYASABKAlCF7pIFHISMhBeW2EtejAtOV17MSw2NH0kIhkKF0RlbGV0ZUZpbGVXYXRjaFJlc3BvbnNlIpcCChJTZWFyY2hGaWxlc1JlcXVlc3QSJAoEcGF0aBgBIAEoCUIWukgTchEQASiAIDIKXlteXHgwMF0qJBInCgluYW1lX2dsb2IYAiABKAlCFLpIEXIPKIAgMgpeW15ceDAwXSokEiUKB2NvbnRlbnQYAyABKAlCFLpIEXIPKIAgMgpeW15ceDAwXSokEg0KBXJlZ2V4GAQgASgIEhgKBWxpbWl0GAUgASgNQgm6SAYqBBigjQYSIwoEdXNlchgGIAEoCUIVukgSchAoQDIMXlteXHgwMDovXSokEhMKC2lnbm9yZV9jYXNlGAcgASgIEigKDWV4Y2x1ZGVfZ2xvYnMYCCADKAlCEbpIDpIBCxBAIgdyBRABKP8BImQKE1NlYXJjaEZpbGVzUmVzcG9uc2USJAoFZmlsZXMYASADKAsyFS5kYXl0b25haC52MS5GaWxlSW5mbxInCgdtYXRjaGVzGAIgAygLMhYuZGF5dG9uYWgudjEuVGV4dE1hdGNoIkUKCVRleHRNYXRjaBIMCgRwYXRoGAEgASgJEgwKBGxpbmUYAiABKAQSDgoGY29sdW1uGAMgASgEEgwKBHRleHQYBCABKAkixgEKFVJlcGxhY2VJbkZpbGVzUmVxdWVzdBIvCgVwYXRocxgBIAMoCUIgukgdkgEaCAEQ6AciE3IREAEogCAyCl5bXlx4MDBdKiQSKAoHcGF0dGVybhgCIAEoCUIXukgUchIQASiAgAQyCl5bXlx4MDBdKiQSHgoLcmVwbGFjZW1lbnQYAyABKAlCCbpIBnIEKICAQBINCgVyZWdleBgEIAEoCBIjCgR1c2VyGAUgASgJQhW6SBJyEChAMgxeW15ceDAwOi9dKiQiRQoWUmVwbGFjZUluRmlsZXNSZXNwb25zZRIrCgVmaWxlcxgBIAMoCzIcLmRheXRvbmFoLnYxLkZpbGVSZXBsYWNlbWVudCJmCg9GaWxlUmVwbGFjZW1lbnQSDAoEcGF0aBgBIAEoCRIUCgxyZXBsYWNlbWVudHMYAiABKAQSFgoOZmFpbHVyZV9yZWFzb24YAyABKAkSFwoPZmFpbHVyZV9tZXNzYWdlGAQgASgJKn4KCEZpbGVUeXBlEhkKFUZJTEVfVFlQRV9VTlNQRUNJRklFRBAAEhIKDkZJTEVfVFlQRV9GSUxFEAESFwoTRklMRV9UWVBFX0RJUkVDVE9SWRACEhUKEUZJTEVfVFlQRV9TWU1MSU5LEAMSEwoPRklMRV9UWVBFX09USEVSEAQqhgIKDkZpbGVDaGFuZ2VLaW5kEiAKHEZJTEVfQ0hBTkdFX0tJTkRfVU5TUEVDSUZJRUQQABIaChZGSUxFX0NIQU5HRV9LSU5EX1JFQURZEAESHAoYRklMRV9DSEFOR0VfS0lORF9DUkVBVEVEEAISHAoYRklMRV9DSEFOR0VfS0lORF9XUklUVEVOEAMSHAoYRklMRV9DSEFOR0VfS0lORF9SRU1PVkVEEAQSHAoYRklMRV9DSEFOR0VfS0lORF9SRU5BTUVEEAUSHwobRklMRV9DSEFOR0VfS0lORF9BVFRSSUJVVEVTEAYSHQoZRklMRV9DSEFOR0VfS0lORF9PVkVSRkxPVxAHMqMJCgtGaWxlU2VydmljZRJJCghSZWFkRmlsZRIcLmRheXRvbmFoLnYxLlJlYWRGaWxlUmVxdWVzdBodLmRheXRvbmFoLnYxLlJlYWRGaWxlUmVzcG9uc2UwARJKCglXcml0ZUZpbGUSHS5kYXl0b25haC52MS5Xcml0ZUZpbGVSZXF1ZXN0Gh4uZGF5dG9uYWgudjEuV3JpdGVGaWxlUmVzcG9uc2USRwoIU3RhdEZpbGUSHC5kYXl0b25haC52MS5TdGF0RmlsZVJlcXVlc3QaHS5kYXl0b25haC52MS5TdGF0RmlsZVJlc3BvbnNlElgKDUxpc3REaXJlY3RvcnkSIS5kYXl0b25haC52MS5MaXN0RGlyZWN0b3J5UmVxdWVzdBoiLmRheXRvbmFoLnYxLkxpc3REaXJlY3RvcnlSZXNwb25zZTABElYKDU1ha2VEaXJlY3RvcnkSIS5kYXl0b25haC52MS5NYWtlRGlyZWN0b3J5UmVxdWVzdBoiLmRheXRvbmFoLnYxLk1ha2VEaXJlY3RvcnlSZXNwb25zZRJHCghNb3ZlRmlsZRIcLmRheXRvbmFoLnYxLk1vdmVGaWxlUmVxdWVzdBodLmRheXRvbmFoLnYxLk1vdmVGaWxlUmVzcG9uc2USTQoKUmVtb3ZlRmlsZRIeLmRheXRvbmFoLnYxLlJlbW92ZUZpbGVSZXF1ZXN0Gh8uZGF5dG9uYWgudjEuUmVtb3ZlRmlsZVJlc3BvbnNlElYKDVNldEF0dHJpYnV0ZXMSIS5kYXl0b25haC52MS5TZXRBdHRyaWJ1dGVzUmVxdWVzdBoiLmRheXRvbmFoLnYxLlNldEF0dHJpYnV0ZXNSZXNwb25zZRJPCgpXYXRjaEZpbGVzEh4uZGF5dG9uYWgudjEuV2F0Y2hGaWxlc1JlcXVlc3QaHy5kYXl0b25haC52MS5XYXRjaEZpbGVzUmVzcG9uc2UwARJcCg9DcmVhdGVGaWxlV2F0Y2gSIy5kYXl0b25haC52MS5DcmVhdGVGaWxlV2F0Y2hSZXF1ZXN0GiQuZGF5dG9uYWgudjEuQ3JlYXRlRmlsZVdhdGNoUmVzcG9uc2USVgoNUmVhZEZpbGVXYXRjaBIhLmRheXRvbmFoLnYxLlJlYWRGaWxlV2F0Y2hSZXF1ZXN0GiIuZGF5dG9uYWgudjEuUmVhZEZpbGVXYXRjaFJlc3BvbnNlElwKD0RlbGV0ZUZpbGVXYXRjaBIjLmRheXRvbmFoLnYxLkRlbGV0ZUZpbGVXYXRjaFJlcXVlc3QaJC5kYXl0b25haC52MS5EZWxldGVGaWxlV2F0Y2hSZXNwb25zZRJSCgtTZWFyY2hGaWxlcxIfLmRheXRvbmFoLnYxLlNlYXJjaEZpbGVzUmVxdWVzdBogLmRheXRvbmFoLnYxLlNlYXJjaEZpbGVzUmVzcG9uc2UwARJZCg5SZXBsYWNlSW5GaWxlcxIiLmRheXRvbmFoLnYxLlJlcGxhY2VJbkZpbGVzUmVxdWVzdBojLmRheXRvbmFoLnYxLlJlcGxhY2VJbkZpbGVzUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * What a path is.
@@ -85,6 +85,34 @@ export type FileInfo = Message<"daytonah.v1.FileInfo"> & {
    * @generated from field: string symlink_target = 9;
    */
   symlinkTarget: string;
+
+  /**
+   * Kind of what a link points to.
+   *
+   * @generated from field: daytonah.v1.FileType target_type = 10;
+   */
+  targetType: FileType;
+
+  /**
+   * Extended attributes of the `user.` namespace, without the prefix; only where asked for.
+   *
+   * @generated from field: map<string, bytes> xattrs = 11;
+   */
+  xattrs: { [key: string]: Uint8Array };
+
+  /**
+   * Numeric owner.
+   *
+   * @generated from field: uint32 uid = 12;
+   */
+  uid: number;
+
+  /**
+   * Numeric group.
+   *
+   * @generated from field: uint32 gid = 13;
+   */
+  gid: number;
 };
 
 /**
@@ -328,6 +356,879 @@ export const StatFileResponseSchema: GenMessage<StatFileResponse> = /*@__PURE__*
   messageDesc(file_daytonah_v1_file, 7);
 
 /**
+ * Which directory.
+ *
+ * @generated from message daytonah.v1.ListDirectoryRequest
+ */
+export type ListDirectoryRequest = Message<"daytonah.v1.ListDirectoryRequest"> & {
+  /**
+   * "~" and relative paths count from the user's home.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Levels below it, 1 to 64; 1 where 0.
+   *
+   * @generated from field: uint32 depth = 2;
+   */
+  depth: number;
+
+  /**
+   * As which of the sandbox's users; the default user where empty.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * Also reads extended attributes.
+   *
+   * @generated from field: bool include_xattrs = 4;
+   */
+  includeXattrs: boolean;
+};
+
+/**
+ * Describes the message daytonah.v1.ListDirectoryRequest.
+ * Use `create(ListDirectoryRequestSchema)` to create a new message.
+ */
+export const ListDirectoryRequestSchema: GenMessage<ListDirectoryRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 8);
+
+/**
+ * A page of entries.
+ *
+ * @generated from message daytonah.v1.ListDirectoryResponse
+ */
+export type ListDirectoryResponse = Message<"daytonah.v1.ListDirectoryResponse"> & {
+  /**
+   * At most 1,000. No page comes for an empty directory.
+   *
+   * @generated from field: repeated daytonah.v1.FileInfo files = 1;
+   */
+  files: FileInfo[];
+};
+
+/**
+ * Describes the message daytonah.v1.ListDirectoryResponse.
+ * Use `create(ListDirectoryResponseSchema)` to create a new message.
+ */
+export const ListDirectoryResponseSchema: GenMessage<ListDirectoryResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 9);
+
+/**
+ * Which directory to make.
+ *
+ * @generated from message daytonah.v1.MakeDirectoryRequest
+ */
+export type MakeDirectoryRequest = Message<"daytonah.v1.MakeDirectoryRequest"> & {
+  /**
+   * "~" and relative paths count from the user's home.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Permission bits; 0755 where 0.
+   *
+   * @generated from field: uint32 mode = 2;
+   */
+  mode: number;
+
+  /**
+   * As which of the sandbox's users; the default user where empty.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * FILE_EXISTS where the directory is there; otherwise that is well.
+   *
+   * @generated from field: bool must_be_new = 4;
+   */
+  mustBeNew: boolean;
+};
+
+/**
+ * Describes the message daytonah.v1.MakeDirectoryRequest.
+ * Use `create(MakeDirectoryRequestSchema)` to create a new message.
+ */
+export const MakeDirectoryRequestSchema: GenMessage<MakeDirectoryRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 10);
+
+/**
+ * It is there.
+ *
+ * @generated from message daytonah.v1.MakeDirectoryResponse
+ */
+export type MakeDirectoryResponse = Message<"daytonah.v1.MakeDirectoryResponse"> & {
+  /**
+   * The directory.
+   *
+   * @generated from field: daytonah.v1.FileInfo info = 1;
+   */
+  info?: FileInfo | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.MakeDirectoryResponse.
+ * Use `create(MakeDirectoryResponseSchema)` to create a new message.
+ */
+export const MakeDirectoryResponseSchema: GenMessage<MakeDirectoryResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 11);
+
+/**
+ * What to move.
+ *
+ * @generated from message daytonah.v1.MoveFileRequest
+ */
+export type MoveFileRequest = Message<"daytonah.v1.MoveFileRequest"> & {
+  /**
+   * What to move. "~" and relative paths count from the user's home.
+   *
+   * @generated from field: string source = 1;
+   */
+  source: string;
+
+  /**
+   * Its new path, not the directory to move it into.
+   *
+   * @generated from field: string destination = 2;
+   */
+  destination: string;
+
+  /**
+   * As which of the sandbox's users; the default user where empty.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * FILE_EXISTS where the destination is there; otherwise a file there is replaced.
+   *
+   * @generated from field: bool no_replace = 4;
+   */
+  noReplace: boolean;
+};
+
+/**
+ * Describes the message daytonah.v1.MoveFileRequest.
+ * Use `create(MoveFileRequestSchema)` to create a new message.
+ */
+export const MoveFileRequestSchema: GenMessage<MoveFileRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 12);
+
+/**
+ * It has moved.
+ *
+ * @generated from message daytonah.v1.MoveFileResponse
+ */
+export type MoveFileResponse = Message<"daytonah.v1.MoveFileResponse"> & {
+  /**
+   * The file at its new path.
+   *
+   * @generated from field: daytonah.v1.FileInfo info = 1;
+   */
+  info?: FileInfo | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.MoveFileResponse.
+ * Use `create(MoveFileResponseSchema)` to create a new message.
+ */
+export const MoveFileResponseSchema: GenMessage<MoveFileResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 13);
+
+/**
+ * What to remove.
+ *
+ * @generated from message daytonah.v1.RemoveFileRequest
+ */
+export type RemoveFileRequest = Message<"daytonah.v1.RemoveFileRequest"> & {
+  /**
+   * "~" and relative paths count from the user's home.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * A directory with all below it; otherwise only an empty one.
+   *
+   * @generated from field: bool recursive = 2;
+   */
+  recursive: boolean;
+
+  /**
+   * As which of the sandbox's users; the default user where empty.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * No error where nothing is there.
+   *
+   * @generated from field: bool missing_ok = 4;
+   */
+  missingOk: boolean;
+};
+
+/**
+ * Describes the message daytonah.v1.RemoveFileRequest.
+ * Use `create(RemoveFileRequestSchema)` to create a new message.
+ */
+export const RemoveFileRequestSchema: GenMessage<RemoveFileRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 14);
+
+/**
+ * It is gone.
+ *
+ * @generated from message daytonah.v1.RemoveFileResponse
+ */
+export type RemoveFileResponse = Message<"daytonah.v1.RemoveFileResponse"> & {
+};
+
+/**
+ * Describes the message daytonah.v1.RemoveFileResponse.
+ * Use `create(RemoveFileResponseSchema)` to create a new message.
+ */
+export const RemoveFileResponseSchema: GenMessage<RemoveFileResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 15);
+
+/**
+ * What to change.
+ *
+ * @generated from message daytonah.v1.SetAttributesRequest
+ */
+export type SetAttributesRequest = Message<"daytonah.v1.SetAttributesRequest"> & {
+  /**
+   * "~" and relative paths count from the user's home.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Permission bits, 0 to 07777 (octal).
+   *
+   * @generated from field: optional uint32 mode = 2;
+   */
+  mode?: number | undefined;
+
+  /**
+   * Name or number of the owner.
+   *
+   * @generated from field: optional string owner = 3;
+   */
+  owner?: string | undefined;
+
+  /**
+   * Name or number of the group.
+   *
+   * @generated from field: optional string group = 4;
+   */
+  group?: string | undefined;
+
+  /**
+   * Extended attributes of the `user.` namespace, without the prefix; an empty value removes one.
+   *
+   * @generated from field: map<string, bytes> xattrs = 5;
+   */
+  xattrs: { [key: string]: Uint8Array };
+
+  /**
+   * Everything below too; links are not followed.
+   *
+   * @generated from field: bool recursive = 6;
+   */
+  recursive: boolean;
+
+  /**
+   * As which of the sandbox's users; the default user where empty.
+   *
+   * @generated from field: string user = 7;
+   */
+  user: string;
+
+  /**
+   * When the content last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp modify_time = 8;
+   */
+  modifyTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.SetAttributesRequest.
+ * Use `create(SetAttributesRequestSchema)` to create a new message.
+ */
+export const SetAttributesRequestSchema: GenMessage<SetAttributesRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 16);
+
+/**
+ * It is changed.
+ *
+ * @generated from message daytonah.v1.SetAttributesResponse
+ */
+export type SetAttributesResponse = Message<"daytonah.v1.SetAttributesResponse"> & {
+  /**
+   * The path now.
+   *
+   * @generated from field: daytonah.v1.FileInfo info = 1;
+   */
+  info?: FileInfo | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.SetAttributesResponse.
+ * Use `create(SetAttributesResponseSchema)` to create a new message.
+ */
+export const SetAttributesResponseSchema: GenMessage<SetAttributesResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 17);
+
+/**
+ * One change.
+ *
+ * @generated from message daytonah.v1.FileChange
+ */
+export type FileChange = Message<"daytonah.v1.FileChange"> & {
+  /**
+   * What.
+   *
+   * @generated from field: daytonah.v1.FileChangeKind kind = 1;
+   */
+  kind: FileChangeKind;
+
+  /**
+   * Relative to the watched directory; empty for READY and OVERFLOW.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * The file now, where asked for and still there.
+   *
+   * @generated from field: daytonah.v1.FileInfo info = 3;
+   */
+  info?: FileInfo | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.FileChange.
+ * Use `create(FileChangeSchema)` to create a new message.
+ */
+export const FileChangeSchema: GenMessage<FileChange> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 18);
+
+/**
+ * What to watch.
+ *
+ * @generated from message daytonah.v1.WatchFilesRequest
+ */
+export type WatchFilesRequest = Message<"daytonah.v1.WatchFilesRequest"> & {
+  /**
+   * A directory.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * All directories below too, also those made later.
+   *
+   * @generated from field: bool recursive = 2;
+   */
+  recursive: boolean;
+
+  /**
+   * As which of the sandbox's users; the default user where empty.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * Adds the file's description to each change.
+   *
+   * @generated from field: bool include_info = 4;
+   */
+  includeInfo: boolean;
+};
+
+/**
+ * Describes the message daytonah.v1.WatchFilesRequest.
+ * Use `create(WatchFilesRequestSchema)` to create a new message.
+ */
+export const WatchFilesRequestSchema: GenMessage<WatchFilesRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 19);
+
+/**
+ * Something happened.
+ *
+ * @generated from message daytonah.v1.WatchFilesResponse
+ */
+export type WatchFilesResponse = Message<"daytonah.v1.WatchFilesResponse"> & {
+  /**
+   * What.
+   *
+   * @generated from oneof daytonah.v1.WatchFilesResponse.event
+   */
+  event: {
+    /**
+     * A change.
+     *
+     * @generated from field: daytonah.v1.FileChange change = 1;
+     */
+    value: FileChange;
+    case: "change";
+  } | {
+    /**
+     * Nothing happened for a while; the stream lives.
+     *
+     * @generated from field: daytonah.v1.FileHeartbeat heartbeat = 2;
+     */
+    value: FileHeartbeat;
+    case: "heartbeat";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message daytonah.v1.WatchFilesResponse.
+ * Use `create(WatchFilesResponseSchema)` to create a new message.
+ */
+export const WatchFilesResponseSchema: GenMessage<WatchFilesResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 20);
+
+/**
+ * The stream lives.
+ *
+ * @generated from message daytonah.v1.FileHeartbeat
+ */
+export type FileHeartbeat = Message<"daytonah.v1.FileHeartbeat"> & {
+};
+
+/**
+ * Describes the message daytonah.v1.FileHeartbeat.
+ * Use `create(FileHeartbeatSchema)` to create a new message.
+ */
+export const FileHeartbeatSchema: GenMessage<FileHeartbeat> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 21);
+
+/**
+ * What to watch.
+ *
+ * @generated from message daytonah.v1.CreateFileWatchRequest
+ */
+export type CreateFileWatchRequest = Message<"daytonah.v1.CreateFileWatchRequest"> & {
+  /**
+   * A directory.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * All directories below too, also those made later.
+   *
+   * @generated from field: bool recursive = 2;
+   */
+  recursive: boolean;
+
+  /**
+   * As which of the sandbox's users; the default user where empty.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * Adds the file's description to each change.
+   *
+   * @generated from field: bool include_info = 4;
+   */
+  includeInfo: boolean;
+};
+
+/**
+ * Describes the message daytonah.v1.CreateFileWatchRequest.
+ * Use `create(CreateFileWatchRequestSchema)` to create a new message.
+ */
+export const CreateFileWatchRequestSchema: GenMessage<CreateFileWatchRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 22);
+
+/**
+ * The watch is set.
+ *
+ * @generated from message daytonah.v1.CreateFileWatchResponse
+ */
+export type CreateFileWatchResponse = Message<"daytonah.v1.CreateFileWatchResponse"> & {
+  /**
+   * Its id, for ReadFileWatch and DeleteFileWatch.
+   *
+   * @generated from field: string watch_id = 1;
+   */
+  watchId: string;
+};
+
+/**
+ * Describes the message daytonah.v1.CreateFileWatchResponse.
+ * Use `create(CreateFileWatchResponseSchema)` to create a new message.
+ */
+export const CreateFileWatchResponseSchema: GenMessage<CreateFileWatchResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 23);
+
+/**
+ * Which watch.
+ *
+ * @generated from message daytonah.v1.ReadFileWatchRequest
+ */
+export type ReadFileWatchRequest = Message<"daytonah.v1.ReadFileWatchRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string watch_id = 1;
+   */
+  watchId: string;
+
+  /**
+   * next_cursor of the answer before, 0 at first: the changes before it are forgotten. A repeat answers the same again.
+   *
+   * @generated from field: uint64 cursor = 2;
+   */
+  cursor: bigint;
+};
+
+/**
+ * Describes the message daytonah.v1.ReadFileWatchRequest.
+ * Use `create(ReadFileWatchRequestSchema)` to create a new message.
+ */
+export const ReadFileWatchRequestSchema: GenMessage<ReadFileWatchRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 24);
+
+/**
+ * What happened since.
+ *
+ * @generated from message daytonah.v1.ReadFileWatchResponse
+ */
+export type ReadFileWatchResponse = Message<"daytonah.v1.ReadFileWatchResponse"> & {
+  /**
+   * At most 1,000, oldest first. More than 10,000 unread ones become one OVERFLOW.
+   *
+   * @generated from field: repeated daytonah.v1.FileChange changes = 1;
+   */
+  changes: FileChange[];
+
+  /**
+   * For the next call.
+   *
+   * @generated from field: uint64 next_cursor = 2;
+   */
+  nextCursor: bigint;
+};
+
+/**
+ * Describes the message daytonah.v1.ReadFileWatchResponse.
+ * Use `create(ReadFileWatchResponseSchema)` to create a new message.
+ */
+export const ReadFileWatchResponseSchema: GenMessage<ReadFileWatchResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 25);
+
+/**
+ * Which watch.
+ *
+ * @generated from message daytonah.v1.DeleteFileWatchRequest
+ */
+export type DeleteFileWatchRequest = Message<"daytonah.v1.DeleteFileWatchRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string watch_id = 1;
+   */
+  watchId: string;
+};
+
+/**
+ * Describes the message daytonah.v1.DeleteFileWatchRequest.
+ * Use `create(DeleteFileWatchRequestSchema)` to create a new message.
+ */
+export const DeleteFileWatchRequestSchema: GenMessage<DeleteFileWatchRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 26);
+
+/**
+ * It is over.
+ *
+ * @generated from message daytonah.v1.DeleteFileWatchResponse
+ */
+export type DeleteFileWatchResponse = Message<"daytonah.v1.DeleteFileWatchResponse"> & {
+};
+
+/**
+ * Describes the message daytonah.v1.DeleteFileWatchResponse.
+ * Use `create(DeleteFileWatchResponseSchema)` to create a new message.
+ */
+export const DeleteFileWatchResponseSchema: GenMessage<DeleteFileWatchResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 27);
+
+/**
+ * What to look for. Links are not followed.
+ *
+ * @generated from message daytonah.v1.SearchFilesRequest
+ */
+export type SearchFilesRequest = Message<"daytonah.v1.SearchFilesRequest"> & {
+  /**
+   * The directory to search, with all below it; or one file.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Only files and directories whose name matches, such as "*.py"; every one where empty.
+   *
+   * @generated from field: string name_glob = 2;
+   */
+  nameGlob: string;
+
+  /**
+   * Text (or a regular expression) to find in files; names only where empty. Binary files are passed over.
+   *
+   * @generated from field: string content = 3;
+   */
+  content: string;
+
+  /**
+   * `content` is a regular expression (RE2 syntax).
+   *
+   * @generated from field: bool regex = 4;
+   */
+  regex: boolean;
+
+  /**
+   * Ends after this many results; 1,000 where 0, 100,000 at most.
+   *
+   * @generated from field: uint32 limit = 5;
+   */
+  limit: number;
+
+  /**
+   * As which of the sandbox's users; the default user where empty.
+   *
+   * @generated from field: string user = 6;
+   */
+  user: string;
+
+  /**
+   * Letters match in either case, in names and content.
+   *
+   * @generated from field: bool ignore_case = 7;
+   */
+  ignoreCase: boolean;
+
+  /**
+   * Names, such as "node_modules" or ".*", that are passed over with all below them.
+   *
+   * @generated from field: repeated string exclude_globs = 8;
+   */
+  excludeGlobs: string[];
+};
+
+/**
+ * Describes the message daytonah.v1.SearchFilesRequest.
+ * Use `create(SearchFilesRequestSchema)` to create a new message.
+ */
+export const SearchFilesRequestSchema: GenMessage<SearchFilesRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 28);
+
+/**
+ * Something was found.
+ *
+ * @generated from message daytonah.v1.SearchFilesResponse
+ */
+export type SearchFilesResponse = Message<"daytonah.v1.SearchFilesResponse"> & {
+  /**
+   * Files whose names matched, where no content was asked for; at most 1,000 at once.
+   *
+   * @generated from field: repeated daytonah.v1.FileInfo files = 1;
+   */
+  files: FileInfo[];
+
+  /**
+   * Lines that matched; at most 1,000 at once.
+   *
+   * @generated from field: repeated daytonah.v1.TextMatch matches = 2;
+   */
+  matches: TextMatch[];
+};
+
+/**
+ * Describes the message daytonah.v1.SearchFilesResponse.
+ * Use `create(SearchFilesResponseSchema)` to create a new message.
+ */
+export const SearchFilesResponseSchema: GenMessage<SearchFilesResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 29);
+
+/**
+ * A line that matches.
+ *
+ * @generated from message daytonah.v1.TextMatch
+ */
+export type TextMatch = Message<"daytonah.v1.TextMatch"> & {
+  /**
+   * Absolute path of the file.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Line number, from 1.
+   *
+   * @generated from field: uint64 line = 2;
+   */
+  line: bigint;
+
+  /**
+   * Position of the match in the line, in bytes from 1.
+   *
+   * @generated from field: uint64 column = 3;
+   */
+  column: bigint;
+
+  /**
+   * The line, 4 KiB at most.
+   *
+   * @generated from field: string text = 4;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message daytonah.v1.TextMatch.
+ * Use `create(TextMatchSchema)` to create a new message.
+ */
+export const TextMatchSchema: GenMessage<TextMatch> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 30);
+
+/**
+ * What to replace.
+ *
+ * @generated from message daytonah.v1.ReplaceInFilesRequest
+ */
+export type ReplaceInFilesRequest = Message<"daytonah.v1.ReplaceInFilesRequest"> & {
+  /**
+   * The files.
+   *
+   * @generated from field: repeated string paths = 1;
+   */
+  paths: string[];
+
+  /**
+   * Text or, with `regex`, a regular expression (RE2 syntax).
+   *
+   * @generated from field: string pattern = 2;
+   */
+  pattern: string;
+
+  /**
+   * What to put there; with `regex`, $1 or ${name} stand for groups.
+   *
+   * @generated from field: string replacement = 3;
+   */
+  replacement: string;
+
+  /**
+   * `pattern` is a regular expression.
+   *
+   * @generated from field: bool regex = 4;
+   */
+  regex: boolean;
+
+  /**
+   * As which of the sandbox's users; the default user where empty.
+   *
+   * @generated from field: string user = 5;
+   */
+  user: string;
+};
+
+/**
+ * Describes the message daytonah.v1.ReplaceInFilesRequest.
+ * Use `create(ReplaceInFilesRequestSchema)` to create a new message.
+ */
+export const ReplaceInFilesRequestSchema: GenMessage<ReplaceInFilesRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 31);
+
+/**
+ * What became of the files.
+ *
+ * @generated from message daytonah.v1.ReplaceInFilesResponse
+ */
+export type ReplaceInFilesResponse = Message<"daytonah.v1.ReplaceInFilesResponse"> & {
+  /**
+   * One for each path, in their order.
+   *
+   * @generated from field: repeated daytonah.v1.FileReplacement files = 1;
+   */
+  files: FileReplacement[];
+};
+
+/**
+ * Describes the message daytonah.v1.ReplaceInFilesResponse.
+ * Use `create(ReplaceInFilesResponseSchema)` to create a new message.
+ */
+export const ReplaceInFilesResponseSchema: GenMessage<ReplaceInFilesResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 32);
+
+/**
+ * What became of one file.
+ *
+ * @generated from message daytonah.v1.FileReplacement
+ */
+export type FileReplacement = Message<"daytonah.v1.FileReplacement"> & {
+  /**
+   * The path, as asked for.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Number of places that were replaced; where it is 0 the file was not written.
+   *
+   * @generated from field: uint64 replacements = 2;
+   */
+  replacements: bigint;
+
+  /**
+   * Name of the ErrorReason where this file failed, such as "FILE_NOT_FOUND"; else empty.
+   *
+   * @generated from field: string failure_reason = 3;
+   */
+  failureReason: string;
+
+  /**
+   * One sentence on it.
+   *
+   * @generated from field: string failure_message = 4;
+   */
+  failureMessage: string;
+};
+
+/**
+ * Describes the message daytonah.v1.FileReplacement.
+ * Use `create(FileReplacementSchema)` to create a new message.
+ */
+export const FileReplacementSchema: GenMessage<FileReplacement> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_file, 33);
+
+/**
  * Kinds of file.
  *
  * @generated from enum daytonah.v1.FileType
@@ -383,7 +1284,85 @@ export const FileTypeSchema: GenEnum<FileType> = /*@__PURE__*/
   enumDesc(file_daytonah_v1_file, 0);
 
 /**
+ * Kinds of change.
+ *
+ * @generated from enum daytonah.v1.FileChangeKind
+ */
+export const FileChangeKind = {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: FILE_CHANGE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The watch is set: what happens from here on is told.
+   *
+   * @generated from enum value: FILE_CHANGE_KIND_READY = 1;
+   */
+  READY: 1,
+
+  /**
+   * A new path.
+   *
+   * @generated from enum value: FILE_CHANGE_KIND_CREATED = 2;
+   */
+  CREATED: 2,
+
+  /**
+   * Its content changed.
+   *
+   * @generated from enum value: FILE_CHANGE_KIND_WRITTEN = 3;
+   */
+  WRITTEN: 3,
+
+  /**
+   * The path is gone.
+   *
+   * @generated from enum value: FILE_CHANGE_KIND_REMOVED = 4;
+   */
+  REMOVED: 4,
+
+  /**
+   * The path was renamed away; its new name comes as CREATED.
+   *
+   * @generated from enum value: FILE_CHANGE_KIND_RENAMED = 5;
+   */
+  RENAMED: 5,
+
+  /**
+   * Its mode, owner or time changed.
+   *
+   * @generated from enum value: FILE_CHANGE_KIND_ATTRIBUTES = 6;
+   */
+  ATTRIBUTES: 6,
+
+  /**
+   * Changes were lost: list the directory again.
+   *
+   * @generated from enum value: FILE_CHANGE_KIND_OVERFLOW = 7;
+   */
+  OVERFLOW: 7,
+} as const;
+
+/**
+ * Kinds of change.
+ *
+ * @generated from enum daytonah.v1.FileChangeKind
+ */
+export type FileChangeKind = (typeof FileChangeKind)[keyof typeof FileChangeKind] | UnknownEnum;
+
+/**
+ * Describes the enum daytonah.v1.FileChangeKind.
+ */
+export const FileChangeKindSchema: GenEnum<FileChangeKind> = /*@__PURE__*/
+  enumDesc(file_daytonah_v1_file, 1);
+
+/**
  * Reads and writes files of the sandbox named by the header `sandbox-id`.
+ *
+ * Whole files of any size and tar archives also travel as plain HTTP: docs/http-files.md.
  *
  * @generated from service daytonah.v1.FileService
  */
@@ -417,6 +1396,117 @@ export const FileService: GenService<{
     methodKind: "unary";
     input: typeof StatFileRequestSchema;
     output: typeof StatFileResponseSchema;
+  },
+  /**
+   * Lists a directory: pages of entries, sorted by path, each directory before what is in it.
+   *
+   * @generated from rpc daytonah.v1.FileService.ListDirectory
+   */
+  listDirectory: {
+    methodKind: "server_streaming";
+    input: typeof ListDirectoryRequestSchema;
+    output: typeof ListDirectoryResponseSchema;
+  },
+  /**
+   * Makes a directory and those above it that are missing.
+   *
+   * @generated from rpc daytonah.v1.FileService.MakeDirectory
+   */
+  makeDirectory: {
+    methodKind: "unary";
+    input: typeof MakeDirectoryRequestSchema;
+    output: typeof MakeDirectoryResponseSchema;
+  },
+  /**
+   * Moves or renames a path. Missing parents of the destination are made.
+   *
+   * @generated from rpc daytonah.v1.FileService.MoveFile
+   */
+  moveFile: {
+    methodKind: "unary";
+    input: typeof MoveFileRequestSchema;
+    output: typeof MoveFileResponseSchema;
+  },
+  /**
+   * Removes a file, a link or a directory.
+   *
+   * @generated from rpc daytonah.v1.FileService.RemoveFile
+   */
+  removeFile: {
+    methodKind: "unary";
+    input: typeof RemoveFileRequestSchema;
+    output: typeof RemoveFileResponseSchema;
+  },
+  /**
+   * Changes permission bits, owner, time or extended attributes; what is not named stays.
+   *
+   * @generated from rpc daytonah.v1.FileService.SetAttributes
+   */
+  setAttributes: {
+    methodKind: "unary";
+    input: typeof SetAttributesRequestSchema;
+    output: typeof SetAttributesResponseSchema;
+  },
+  /**
+   * Streams the changes below a directory as they happen. First event: READY; nothing after it is missed silently.
+   *
+   * @generated from rpc daytonah.v1.FileService.WatchFiles
+   */
+  watchFiles: {
+    methodKind: "server_streaming";
+    input: typeof WatchFilesRequestSchema;
+    output: typeof WatchFilesResponseSchema;
+  },
+  /**
+   * Starts a watch to be asked for its changes from time to time, for clients that can't keep a stream open.
+   * It ends by DeleteFileWatch, or when nobody asked for 10 minutes. At most 64 for a sandbox.
+   *
+   * @generated from rpc daytonah.v1.FileService.CreateFileWatch
+   */
+  createFileWatch: {
+    methodKind: "unary";
+    input: typeof CreateFileWatchRequestSchema;
+    output: typeof CreateFileWatchResponseSchema;
+  },
+  /**
+   * The changes since the last ones. RESOURCE_NOT_FOUND where the watch is over: create another and list the directory.
+   *
+   * @generated from rpc daytonah.v1.FileService.ReadFileWatch
+   */
+  readFileWatch: {
+    methodKind: "unary";
+    input: typeof ReadFileWatchRequestSchema;
+    output: typeof ReadFileWatchResponseSchema;
+  },
+  /**
+   * Ends a watch. No error where it is over.
+   *
+   * @generated from rpc daytonah.v1.FileService.DeleteFileWatch
+   */
+  deleteFileWatch: {
+    methodKind: "unary";
+    input: typeof DeleteFileWatchRequestSchema;
+    output: typeof DeleteFileWatchResponseSchema;
+  },
+  /**
+   * Finds files by name, or lines by content.
+   *
+   * @generated from rpc daytonah.v1.FileService.SearchFiles
+   */
+  searchFiles: {
+    methodKind: "server_streaming";
+    input: typeof SearchFilesRequestSchema;
+    output: typeof SearchFilesResponseSchema;
+  },
+  /**
+   * Replaces text in files; each file changes at once and whole.
+   *
+   * @generated from rpc daytonah.v1.FileService.ReplaceInFiles
+   */
+  replaceInFiles: {
+    methodKind: "unary";
+    input: typeof ReplaceInFilesRequestSchema;
+    output: typeof ReplaceInFilesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_daytonah_v1_file, 0);

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file daytonah/v1/host.proto.
  */
 export const file_daytonah_v1_host: GenFile = /*@__PURE__*/
-  fileDesc("ChZkYXl0b25haC92MS9ob3N0LnByb3RvEgtkYXl0b25haC52MSKHAgoESG9zdBIKCgJpZBgBIAEoCRIlCgVzdGF0ZRgCIAEoDjIWLmRheXRvbmFoLnYxLkhvc3RTdGF0ZRIUCgxhcmNoaXRlY3R1cmUYAyABKAkSDgoGZHJpdmVyGAQgASgJEhkKEWhhcmR3YXJlX2lzb2xhdGVkGAUgASgIEg0KBXZjcHVzGAYgASgNEhIKCm1lbW9yeV9taWIYByABKAQSFQoNZGlza19mcmVlX21pYhgIIAEoBBIRCglzYW5kYm94ZXMYCSABKA0SLQoJc2Vlbl90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAsgASgJIk0KEExpc3RIb3N0c1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxjoBxIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABCJOChFMaXN0SG9zdHNSZXNwb25zZRIgCgVob3N0cxgBIAMoCzIRLmRheXRvbmFoLnYxLkhvc3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKlkKCUhvc3RTdGF0ZRIaChZIT1NUX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQSE9TVF9TVEFURV9SRUFEWRABEhoKFkhPU1RfU1RBVEVfVU5SRUFDSEFCTEUQAjJeCgtIb3N0U2VydmljZRJPCglMaXN0SG9zdHMSHS5kYXl0b25haC52MS5MaXN0SG9zdHNSZXF1ZXN0Gh4uZGF5dG9uYWgudjEuTGlzdEhvc3RzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChZkYXl0b25haC92MS9ob3N0LnByb3RvEgtkYXl0b25haC52MSKZAgoESG9zdBIKCgJpZBgBIAEoCRIlCgVzdGF0ZRgCIAEoDjIWLmRheXRvbmFoLnYxLkhvc3RTdGF0ZRIUCgxhcmNoaXRlY3R1cmUYAyABKAkSDgoGZHJpdmVyGAQgASgJEhkKEWhhcmR3YXJlX2lzb2xhdGVkGAUgASgIEg0KBXZjcHVzGAYgASgNEhIKCm1lbW9yeV9taWIYByABKAQSFQoNZGlza19mcmVlX21pYhgIIAEoBBIRCglzYW5kYm94ZXMYCSABKA0SLQoJc2Vlbl90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAsgASgJEhAKCGVkZ2VfdXJsGAwgASgJIk0KEExpc3RIb3N0c1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxjoBxIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABCJOChFMaXN0SG9zdHNSZXNwb25zZRIgCgVob3N0cxgBIAMoCzIRLmRheXRvbmFoLnYxLkhvc3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKlkKCUhvc3RTdGF0ZRIaChZIT1NUX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQSE9TVF9TVEFURV9SRUFEWRABEhoKFkhPU1RfU1RBVEVfVU5SRUFDSEFCTEUQAjJeCgtIb3N0U2VydmljZRJPCglMaXN0SG9zdHMSHS5kYXl0b25haC52MS5MaXN0SG9zdHNSZXF1ZXN0Gh4uZGF5dG9uYWgudjEuTGlzdEhvc3RzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * A host.
@@ -99,6 +99,13 @@ export type Host = Message<"daytonah.v1.Host"> & {
    * @generated from field: string version = 11;
    */
   version: string;
+
+  /**
+   * Origin of its edge, such as "http://10.0.0.5:18049"; empty where it has none.
+   *
+   * @generated from field: string edge_url = 12;
+   */
+  edgeUrl: string;
 };
 
 /**

@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file daytonah/v1/process.proto.
  */
 export const file_daytonah_v1_process: GenFile = /*@__PURE__*/
-  fileDesc("ChlkYXl0b25haC92MS9wcm9jZXNzLnByb3RvEgtkYXl0b25haC52MSLtAwoLRXhlY1JlcXVlc3QSKwoEYXJndhgBIAEoCzIbLmRheXRvbmFoLnYxLkFyZ3VtZW50VmVjdG9ySAASJwoFc2hlbGwYAiABKAsyFi5kYXl0b25haC52MS5TaGVsbExpbmVIABIwCgpwcm9jZXNzX2lkGAMgASgJQhy6SBlyFzIVXltBLVphLXowLTlfLV17MCw2NH0kEmQKA2VudhgEIAMoCzIhLmRheXRvbmFoLnYxLkV4ZWNSZXF1ZXN0LkVudkVudHJ5QjS6SDGaAS4QgAgiFXITMhFeW149XHgwMF17MSwyNTZ9JCoSchAogIAIMgpeW15ceDAwXSokEiEKA2N3ZBgFIAEoCUIUukgRcg8ogCAyCl5bXlx4MDBdKiQSIwoEdXNlchgGIAEoCUIVukgSchAoQDIMXlteXHgwMDovXSokEiEKA3RhZxgHIAEoCUIUukgRcg8ogAEyCl5bXlx4MDBdKiQSDQoFc3RkaW4YCCABKAgSOAoHdGltZW91dBgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGMgQQwIQ9GioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCEAoHY29tbWFuZBIFukgCCAEiPwoOQXJndW1lbnRWZWN0b3ISLQoEYXJncxgBIAMoCUIfukgckgEZCAEQgCAiEnIQKICACDIKXlteXHgwMF0qJCJBCglTaGVsbExpbmUSJQoEbGluZRgBIAEoCUIXukgUchIQASiAgEAyCl5bXlx4MDBdKiQSDQoFbG9naW4YAiABKAgi0AEKDEV4ZWNSZXNwb25zZRIuCgdzdGFydGVkGAEgASgLMhsuZGF5dG9uYWgudjEuUHJvY2Vzc1N0YXJ0ZWRIABIsCgZvdXRwdXQYAiABKAsyGi5kYXl0b25haC52MS5Qcm9jZXNzT3V0cHV0SAASLAoGZXhpdGVkGAMgASgLMhouZGF5dG9uYWgudjEuUHJvY2Vzc0V4aXRlZEgAEisKCWhlYXJ0YmVhdBgEIAEoCzIWLmRheXRvbmFoLnYxLkhlYXJ0YmVhdEgAQgcKBWV2ZW50ItkBChVBdHRhY2hQcm9jZXNzUmVzcG9uc2USLgoHc3RhcnRlZBgBIAEoCzIbLmRheXRvbmFoLnYxLlByb2Nlc3NTdGFydGVkSAASLAoGb3V0cHV0GAIgASgLMhouZGF5dG9uYWgudjEuUHJvY2Vzc091dHB1dEgAEiwKBmV4aXRlZBgDIAEoCzIaLmRheXRvbmFoLnYxLlByb2Nlc3NFeGl0ZWRIABIrCgloZWFydGJlYXQYBCABKAsyFi5kYXl0b25haC52MS5IZWFydGJlYXRIAEIHCgVldmVudCJYCg5Qcm9jZXNzU3RhcnRlZBISCgpwcm9jZXNzX2lkGAEgASgJEgsKA3BpZBgCIAEoDRIUCgxmaXJzdF9vZmZzZXQYAyABKAQSDwoHZXhpc3RlZBgEIAEoCCJYCg1Qcm9jZXNzT3V0cHV0Eg4KBm9mZnNldBgBIAEoBBIpCgZzdHJlYW0YAiABKA4yGS5kYXl0b25haC52MS5PdXRwdXRTdHJlYW0SDAoEZGF0YRgDIAEoDCKYAQoNUHJvY2Vzc0V4aXRlZBIjCgRraW5kGAEgASgOMhUuZGF5dG9uYWgudjEuRXhpdEtpbmQSEQoJZXhpdF9jb2RlGAIgASgFEg4KBnNpZ25hbBgDIAEoDRIrCghydW5fdGltZRgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhISCgplbmRfb2Zmc2V0GAUgASgEIgsKCUhlYXJ0YmVhdCKIAQoPUHJvY2Vzc1NlbGVjdG9yEjIKCnByb2Nlc3NfaWQYASABKAlCHLpIGXIXMhVeW0EtWmEtejAtOV8tXXsxLDY0fSRIABIWCgNwaWQYAiABKA1CB7pIBCoCKAFIABIWCgN0YWcYAyABKAlCB7pIBHICEAFIAEIRCghzZWxlY3RvchIFukgCCAEidAoUQXR0YWNoUHJvY2Vzc1JlcXVlc3QSNQoHcHJvY2VzcxgBIAEoCzIcLmRheXRvbmFoLnYxLlByb2Nlc3NTZWxlY3RvckIGukgDyAEBEhMKC2Zyb21fb2Zmc2V0GAIgASgEEhAKCGZyb21fZW5kGAMgASgIIoEBChBTZW5kSW5wdXRSZXF1ZXN0EjUKB3Byb2Nlc3MYASABKAsyHC5kYXl0b25haC52MS5Qcm9jZXNzU2VsZWN0b3JCBrpIA8gBARIOCgZvZmZzZXQYAiABKAQSFwoEZGF0YRgDIAEoDEIJukgGegQYgIBAEg0KBWNsb3NlGAQgASgIIigKEVNlbmRJbnB1dFJlc3BvbnNlEhMKC25leHRfb2Zmc2V0GAEgASgEIn4KFFNpZ25hbFByb2Nlc3NSZXF1ZXN0EjUKB3Byb2Nlc3MYASABKAsyHC5kYXl0b25haC52MS5Qcm9jZXNzU2VsZWN0b3JCBrpIA8gBARIZCgZzaWduYWwYAiABKA1CCbpIBioEGEAoARIUCgxvbmx5X3Byb2Nlc3MYAyABKAgiFwoVU2lnbmFsUHJvY2Vzc1Jlc3BvbnNlIi4KFExpc3RQcm9jZXNzZXNSZXF1ZXN0EhYKDmluY2x1ZGVfZXhpdGVkGAEgASgIIkAKFUxpc3RQcm9jZXNzZXNSZXNwb25zZRInCglwcm9jZXNzZXMYASADKAsyFC5kYXl0b25haC52MS5Qcm9jZXNzItABCgdQcm9jZXNzEhIKCnByb2Nlc3NfaWQYASABKAkSCwoDcGlkGAIgASgNEgwKBGFyZ3MYAyADKAkSCwoDY3dkGAQgASgJEgwKBHVzZXIYBSABKAkSCwoDdGFnGAYgASgJEi4KCnN0YXJ0X3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBmV4aXRlZBgIIAEoCzIaLmRheXRvbmFoLnYxLlByb2Nlc3NFeGl0ZWQSEgoKZW5kX29mZnNldBgJIAEoBCp4CgxPdXRwdXRTdHJlYW0SHQoZT1VUUFVUX1NUUkVBTV9VTlNQRUNJRklFRBAAEhgKFE9VVFBVVF9TVFJFQU1fU1RET1VUEAESGAoUT1VUUFVUX1NUUkVBTV9TVERFUlIQAhIVChFPVVRQVVRfU1RSRUFNX1BUWRADKokBCghFeGl0S2luZBIZChVFWElUX0tJTkRfVU5TUEVDSUZJRUQQABIUChBFWElUX0tJTkRfRVhJVEVEEAESFgoSRVhJVF9LSU5EX1NJR05BTEVEEAISFwoTRVhJVF9LSU5EX1RJTUVEX09VVBADEhsKF0VYSVRfS0lORF9PVVRfT0ZfTUVNT1JZEAQypQMKDlByb2Nlc3NTZXJ2aWNlEj0KBEV4ZWMSGC5kYXl0b25haC52MS5FeGVjUmVxdWVzdBoZLmRheXRvbmFoLnYxLkV4ZWNSZXNwb25zZTABElgKDUF0dGFjaFByb2Nlc3MSIS5kYXl0b25haC52MS5BdHRhY2hQcm9jZXNzUmVxdWVzdBoiLmRheXRvbmFoLnYxLkF0dGFjaFByb2Nlc3NSZXNwb25zZTABEkoKCVNlbmRJbnB1dBIdLmRheXRvbmFoLnYxLlNlbmRJbnB1dFJlcXVlc3QaHi5kYXl0b25haC52MS5TZW5kSW5wdXRSZXNwb25zZRJWCg1TaWduYWxQcm9jZXNzEiEuZGF5dG9uYWgudjEuU2lnbmFsUHJvY2Vzc1JlcXVlc3QaIi5kYXl0b25haC52MS5TaWduYWxQcm9jZXNzUmVzcG9uc2USVgoNTGlzdFByb2Nlc3NlcxIhLmRheXRvbmFoLnYxLkxpc3RQcm9jZXNzZXNSZXF1ZXN0GiIuZGF5dG9uYWgudjEuTGlzdFByb2Nlc3Nlc1Jlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChlkYXl0b25haC92MS9wcm9jZXNzLnByb3RvEgtkYXl0b25haC52MSLJBAoLRXhlY1JlcXVlc3QSKwoEYXJndhgBIAEoCzIbLmRheXRvbmFoLnYxLkFyZ3VtZW50VmVjdG9ySAASJwoFc2hlbGwYAiABKAsyFi5kYXl0b25haC52MS5TaGVsbExpbmVIABIwCgpwcm9jZXNzX2lkGAMgASgJQhy6SBlyFzIVXltBLVphLXowLTlfLV17MCw2NH0kEmQKA2VudhgEIAMoCzIhLmRheXRvbmFoLnYxLkV4ZWNSZXF1ZXN0LkVudkVudHJ5QjS6SDGaAS4QgAgiFXITMhFeW149XHgwMF17MSwyNTZ9JCoSchAogIAIMgpeW15ceDAwXSokEiEKA2N3ZBgFIAEoCUIUukgRcg8ogCAyCl5bXlx4MDBdKiQSIwoEdXNlchgGIAEoCUIVukgSchAoQDIMXlteXHgwMDovXSokEiEKA3RhZxgHIAEoCUIUukgRcg8ogAEyCl5bXlx4MDBdKiQSDQoFc3RkaW4YCCABKAgSOAoHdGltZW91dBgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGMgQQwIQ9EiEKA3B0eRgKIAEoCzIULmRheXRvbmFoLnYxLlB0eVNpemUSJwoMcmVwbGF5X2J5dGVzGAsgASgEQhG6SA7YAQEyCRiAgIAIKICABBIOCgZkZXRhY2gYDCABKAgaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIQCgdjb21tYW5kEgW6SAIIASI8CgdQdHlTaXplEhkKB2NvbHVtbnMYASABKA1CCLpIBSoDGOgHEhYKBHJvd3MYAiABKA1CCLpIBSoDGOgHIj8KDkFyZ3VtZW50VmVjdG9yEi0KBGFyZ3MYASADKAlCH7pIHJIBGQgBEIAgIhJyECiAgAgyCl5bXlx4MDBdKiQiQQoJU2hlbGxMaW5lEiUKBGxpbmUYASABKAlCF7pIFHISEAEogIBAMgpeW15ceDAwXSokEg0KBWxvZ2luGAIgASgIItABCgxFeGVjUmVzcG9uc2USLgoHc3RhcnRlZBgBIAEoCzIbLmRheXRvbmFoLnYxLlByb2Nlc3NTdGFydGVkSAASLAoGb3V0cHV0GAIgASgLMhouZGF5dG9uYWgudjEuUHJvY2Vzc091dHB1dEgAEiwKBmV4aXRlZBgDIAEoCzIaLmRheXRvbmFoLnYxLlByb2Nlc3NFeGl0ZWRIABIrCgloZWFydGJlYXQYBCABKAsyFi5kYXl0b25haC52MS5IZWFydGJlYXRIAEIHCgVldmVudCLZAQoVQXR0YWNoUHJvY2Vzc1Jlc3BvbnNlEi4KB3N0YXJ0ZWQYASABKAsyGy5kYXl0b25haC52MS5Qcm9jZXNzU3RhcnRlZEgAEiwKBm91dHB1dBgCIAEoCzIaLmRheXRvbmFoLnYxLlByb2Nlc3NPdXRwdXRIABIsCgZleGl0ZWQYAyABKAsyGi5kYXl0b25haC52MS5Qcm9jZXNzRXhpdGVkSAASKwoJaGVhcnRiZWF0GAQgASgLMhYuZGF5dG9uYWgudjEuSGVhcnRiZWF0SABCBwoFZXZlbnQiWAoOUHJvY2Vzc1N0YXJ0ZWQSEgoKcHJvY2Vzc19pZBgBIAEoCRILCgNwaWQYAiABKA0SFAoMZmlyc3Rfb2Zmc2V0GAMgASgEEg8KB2V4aXN0ZWQYBCABKAgiWAoNUHJvY2Vzc091dHB1dBIOCgZvZmZzZXQYASABKAQSKQoGc3RyZWFtGAIgASgOMhkuZGF5dG9uYWgudjEuT3V0cHV0U3RyZWFtEgwKBGRhdGEYAyABKAwimAEKDVByb2Nlc3NFeGl0ZWQSIwoEa2luZBgBIAEoDjIVLmRheXRvbmFoLnYxLkV4aXRLaW5kEhEKCWV4aXRfY29kZRgCIAEoBRIOCgZzaWduYWwYAyABKA0SKwoIcnVuX3RpbWUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEgoKZW5kX29mZnNldBgFIAEoBCILCglIZWFydGJlYXQiiAEKD1Byb2Nlc3NTZWxlY3RvchIyCgpwcm9jZXNzX2lkGAEgASgJQhy6SBlyFzIVXltBLVphLXowLTlfLV17MSw2NH0kSAASFgoDcGlkGAIgASgNQge6SAQqAigBSAASFgoDdGFnGAMgASgJQge6SARyAhABSABCEQoIc2VsZWN0b3ISBbpIAggBInQKFEF0dGFjaFByb2Nlc3NSZXF1ZXN0EjUKB3Byb2Nlc3MYASABKAsyHC5kYXl0b25haC52MS5Qcm9jZXNzU2VsZWN0b3JCBrpIA8gBARITCgtmcm9tX29mZnNldBgCIAEoBBIQCghmcm9tX2VuZBgDIAEoCCKBAQoQU2VuZElucHV0UmVxdWVzdBI1Cgdwcm9jZXNzGAEgASgLMhwuZGF5dG9uYWgudjEuUHJvY2Vzc1NlbGVjdG9yQga6SAPIAQESDgoGb2Zmc2V0GAIgASgEEhcKBGRhdGEYAyABKAxCCbpIBnoEGICAQBINCgVjbG9zZRgEIAEoCCIoChFTZW5kSW5wdXRSZXNwb25zZRITCgtuZXh0X29mZnNldBgBIAEoBCJ+ChRTaWduYWxQcm9jZXNzUmVxdWVzdBI1Cgdwcm9jZXNzGAEgASgLMhwuZGF5dG9uYWgudjEuUHJvY2Vzc1NlbGVjdG9yQga6SAPIAQESGQoGc2lnbmFsGAIgASgNQgm6SAYqBBhAKAESFAoMb25seV9wcm9jZXNzGAMgASgIIhcKFVNpZ25hbFByb2Nlc3NSZXNwb25zZSIuChRMaXN0UHJvY2Vzc2VzUmVxdWVzdBIWCg5pbmNsdWRlX2V4aXRlZBgBIAEoCCJAChVMaXN0UHJvY2Vzc2VzUmVzcG9uc2USJwoJcHJvY2Vzc2VzGAEgAygLMhQuZGF5dG9uYWgudjEuUHJvY2VzcyLLAgoHUHJvY2VzcxISCgpwcm9jZXNzX2lkGAEgASgJEgsKA3BpZBgCIAEoDRIMCgRhcmdzGAMgAygJEgsKA2N3ZBgEIAEoCRIMCgR1c2VyGAUgASgJEgsKA3RhZxgGIAEoCRIuCgpzdGFydF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZleGl0ZWQYCCABKAsyGi5kYXl0b25haC52MS5Qcm9jZXNzRXhpdGVkEhIKCmVuZF9vZmZzZXQYCSABKAQSKgoDZW52GAogAygLMh0uZGF5dG9uYWgudjEuUHJvY2Vzcy5FbnZFbnRyeRIhCgNwdHkYCyABKAsyFC5kYXl0b25haC52MS5QdHlTaXplGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEidQoQUmVzaXplUHR5UmVxdWVzdBI1Cgdwcm9jZXNzGAEgASgLMhwuZGF5dG9uYWgudjEuUHJvY2Vzc1NlbGVjdG9yQga6SAPIAQESKgoEc2l6ZRgCIAEoCzIULmRheXRvbmFoLnYxLlB0eVNpemVCBrpIA8gBASITChFSZXNpemVQdHlSZXNwb25zZSIXChVHZXRFbnZpcm9ubWVudFJlcXVlc3QifwoWR2V0RW52aXJvbm1lbnRSZXNwb25zZRI5CgNlbnYYASADKAsyLC5kYXl0b25haC52MS5HZXRFbnZpcm9ubWVudFJlc3BvbnNlLkVudkVudHJ5GioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi8QEKFVNldEVudmlyb25tZW50UmVxdWVzdBJ4CgNzZXQYASADKAsyKy5kYXl0b25haC52MS5TZXRFbnZpcm9ubWVudFJlcXVlc3QuU2V0RW50cnlCPrpIO5oBOBCAAiIfch0YgAEyGF5bQS1aYS16X11bQS1aYS16MC05X10qJCoSchAogIACMgpeW15ceDAwXSokEiEKBXVuc2V0GAIgAygJQhK6SA+SAQwQgAIiB3IFEAEYgAISDwoHcmVwbGFjZRgDIAEoCBoqCghTZXRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIn8KFlNldEVudmlyb25tZW50UmVzcG9uc2USOQoDZW52GAEgAygLMiwuZGF5dG9uYWgudjEuU2V0RW52aXJvbm1lbnRSZXNwb25zZS5FbnZFbnRyeRoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBKngKDE91dHB1dFN0cmVhbRIdChlPVVRQVVRfU1RSRUFNX1VOU1BFQ0lGSUVEEAASGAoUT1VUUFVUX1NUUkVBTV9TVERPVVQQARIYChRPVVRQVVRfU1RSRUFNX1NUREVSUhACEhUKEU9VVFBVVF9TVFJFQU1fUFRZEAMqiQEKCEV4aXRLaW5kEhkKFUVYSVRfS0lORF9VTlNQRUNJRklFRBAAEhQKEEVYSVRfS0lORF9FWElURUQQARIWChJFWElUX0tJTkRfU0lHTkFMRUQQAhIXChNFWElUX0tJTkRfVElNRURfT1VUEAMSGwoXRVhJVF9LSU5EX09VVF9PRl9NRU1PUlkQBDKnBQoOUHJvY2Vzc1NlcnZpY2USPQoERXhlYxIYLmRheXRvbmFoLnYxLkV4ZWNSZXF1ZXN0GhkuZGF5dG9uYWgudjEuRXhlY1Jlc3BvbnNlMAESWAoNQXR0YWNoUHJvY2VzcxIhLmRheXRvbmFoLnYxLkF0dGFjaFByb2Nlc3NSZXF1ZXN0GiIuZGF5dG9uYWgudjEuQXR0YWNoUHJvY2Vzc1Jlc3BvbnNlMAESSgoJU2VuZElucHV0Eh0uZGF5dG9uYWgudjEuU2VuZElucHV0UmVxdWVzdBoeLmRheXRvbmFoLnYxLlNlbmRJbnB1dFJlc3BvbnNlElYKDVNpZ25hbFByb2Nlc3MSIS5kYXl0b25haC52MS5TaWduYWxQcm9jZXNzUmVxdWVzdBoiLmRheXRvbmFoLnYxLlNpZ25hbFByb2Nlc3NSZXNwb25zZRJWCg1MaXN0UHJvY2Vzc2VzEiEuZGF5dG9uYWgudjEuTGlzdFByb2Nlc3Nlc1JlcXVlc3QaIi5kYXl0b25haC52MS5MaXN0UHJvY2Vzc2VzUmVzcG9uc2USSgoJUmVzaXplUHR5Eh0uZGF5dG9uYWgudjEuUmVzaXplUHR5UmVxdWVzdBoeLmRheXRvbmFoLnYxLlJlc2l6ZVB0eVJlc3BvbnNlElkKDkdldEVudmlyb25tZW50EiIuZGF5dG9uYWgudjEuR2V0RW52aXJvbm1lbnRSZXF1ZXN0GiMuZGF5dG9uYWgudjEuR2V0RW52aXJvbm1lbnRSZXNwb25zZRJZCg5TZXRFbnZpcm9ubWVudBIiLmRheXRvbmFoLnYxLlNldEVudmlyb25tZW50UmVxdWVzdBojLmRheXRvbmFoLnYxLlNldEVudmlyb25tZW50UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * What to run.
@@ -97,6 +97,27 @@ export type ExecRequest = Message<"daytonah.v1.ExecRequest"> & {
    * @generated from field: google.protobuf.Duration timeout = 9;
    */
   timeout?: Duration | undefined;
+
+  /**
+   * Runs it on a terminal of this size: its output then comes as OUTPUT_STREAM_PTY, SendInput is the keyboard.
+   *
+   * @generated from field: daytonah.v1.PtySize pty = 10;
+   */
+  pty?: PtySize | undefined;
+
+  /**
+   * How much of its output is kept for who attaches later, in bytes: 64 KiB to 16 MiB; 1 MiB where 0.
+   *
+   * @generated from field: uint64 replay_bytes = 11;
+   */
+  replayBytes: bigint;
+
+  /**
+   * The stream ends after `started`; the program runs on, for AttachProcess.
+   *
+   * @generated from field: bool detach = 12;
+   */
+  detach: boolean;
 };
 
 /**
@@ -105,6 +126,34 @@ export type ExecRequest = Message<"daytonah.v1.ExecRequest"> & {
  */
 export const ExecRequestSchema: GenMessage<ExecRequest> = /*@__PURE__*/
   messageDesc(file_daytonah_v1_process, 0);
+
+/**
+ * Size of a terminal's window.
+ *
+ * @generated from message daytonah.v1.PtySize
+ */
+export type PtySize = Message<"daytonah.v1.PtySize"> & {
+  /**
+   * 1 to 1000; 80 where 0.
+   *
+   * @generated from field: uint32 columns = 1;
+   */
+  columns: number;
+
+  /**
+   * 1 to 1000; 24 where 0.
+   *
+   * @generated from field: uint32 rows = 2;
+   */
+  rows: number;
+};
+
+/**
+ * Describes the message daytonah.v1.PtySize.
+ * Use `create(PtySizeSchema)` to create a new message.
+ */
+export const PtySizeSchema: GenMessage<PtySize> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_process, 1);
 
 /**
  * Program and arguments.
@@ -125,7 +174,7 @@ export type ArgumentVector = Message<"daytonah.v1.ArgumentVector"> & {
  * Use `create(ArgumentVectorSchema)` to create a new message.
  */
 export const ArgumentVectorSchema: GenMessage<ArgumentVector> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 1);
+  messageDesc(file_daytonah_v1_process, 2);
 
 /**
  * A line for the shell.
@@ -153,7 +202,7 @@ export type ShellLine = Message<"daytonah.v1.ShellLine"> & {
  * Use `create(ShellLineSchema)` to create a new message.
  */
 export const ShellLineSchema: GenMessage<ShellLine> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 2);
+  messageDesc(file_daytonah_v1_process, 3);
 
 /**
  * Something happened.
@@ -206,7 +255,7 @@ export type ExecResponse = Message<"daytonah.v1.ExecResponse"> & {
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema: GenMessage<ExecResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 3);
+  messageDesc(file_daytonah_v1_process, 4);
 
 /**
  * Something happened.
@@ -259,7 +308,7 @@ export type AttachProcessResponse = Message<"daytonah.v1.AttachProcessResponse">
  * Use `create(AttachProcessResponseSchema)` to create a new message.
  */
 export const AttachProcessResponseSchema: GenMessage<AttachProcessResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 4);
+  messageDesc(file_daytonah_v1_process, 5);
 
 /**
  * The program runs.
@@ -301,7 +350,7 @@ export type ProcessStarted = Message<"daytonah.v1.ProcessStarted"> & {
  * Use `create(ProcessStartedSchema)` to create a new message.
  */
 export const ProcessStartedSchema: GenMessage<ProcessStarted> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 5);
+  messageDesc(file_daytonah_v1_process, 6);
 
 /**
  * A piece of output.
@@ -336,7 +385,7 @@ export type ProcessOutput = Message<"daytonah.v1.ProcessOutput"> & {
  * Use `create(ProcessOutputSchema)` to create a new message.
  */
 export const ProcessOutputSchema: GenMessage<ProcessOutput> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 6);
+  messageDesc(file_daytonah_v1_process, 7);
 
 /**
  * The process ended.
@@ -385,7 +434,7 @@ export type ProcessExited = Message<"daytonah.v1.ProcessExited"> & {
  * Use `create(ProcessExitedSchema)` to create a new message.
  */
 export const ProcessExitedSchema: GenMessage<ProcessExited> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 7);
+  messageDesc(file_daytonah_v1_process, 8);
 
 /**
  * The stream lives.
@@ -400,7 +449,7 @@ export type Heartbeat = Message<"daytonah.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 8);
+  messageDesc(file_daytonah_v1_process, 9);
 
 /**
  * Names one process.
@@ -445,7 +494,7 @@ export type ProcessSelector = Message<"daytonah.v1.ProcessSelector"> & {
  * Use `create(ProcessSelectorSchema)` to create a new message.
  */
 export const ProcessSelectorSchema: GenMessage<ProcessSelector> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 9);
+  messageDesc(file_daytonah_v1_process, 10);
 
 /**
  * Which process, and from where.
@@ -480,7 +529,7 @@ export type AttachProcessRequest = Message<"daytonah.v1.AttachProcessRequest"> &
  * Use `create(AttachProcessRequestSchema)` to create a new message.
  */
 export const AttachProcessRequestSchema: GenMessage<AttachProcessRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 10);
+  messageDesc(file_daytonah_v1_process, 11);
 
 /**
  * A piece of standard input.
@@ -522,7 +571,7 @@ export type SendInputRequest = Message<"daytonah.v1.SendInputRequest"> & {
  * Use `create(SendInputRequestSchema)` to create a new message.
  */
 export const SendInputRequestSchema: GenMessage<SendInputRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 11);
+  messageDesc(file_daytonah_v1_process, 12);
 
 /**
  * How far the input has come.
@@ -543,7 +592,7 @@ export type SendInputResponse = Message<"daytonah.v1.SendInputResponse"> & {
  * Use `create(SendInputResponseSchema)` to create a new message.
  */
 export const SendInputResponseSchema: GenMessage<SendInputResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 12);
+  messageDesc(file_daytonah_v1_process, 13);
 
 /**
  * A signal for a process.
@@ -578,7 +627,7 @@ export type SignalProcessRequest = Message<"daytonah.v1.SignalProcessRequest"> &
  * Use `create(SignalProcessRequestSchema)` to create a new message.
  */
 export const SignalProcessRequestSchema: GenMessage<SignalProcessRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 13);
+  messageDesc(file_daytonah_v1_process, 14);
 
 /**
  * It was sent.
@@ -593,7 +642,7 @@ export type SignalProcessResponse = Message<"daytonah.v1.SignalProcessResponse">
  * Use `create(SignalProcessResponseSchema)` to create a new message.
  */
 export const SignalProcessResponseSchema: GenMessage<SignalProcessResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 14);
+  messageDesc(file_daytonah_v1_process, 15);
 
 /**
  * Asks for the processes.
@@ -614,7 +663,7 @@ export type ListProcessesRequest = Message<"daytonah.v1.ListProcessesRequest"> &
  * Use `create(ListProcessesRequestSchema)` to create a new message.
  */
 export const ListProcessesRequestSchema: GenMessage<ListProcessesRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 15);
+  messageDesc(file_daytonah_v1_process, 16);
 
 /**
  * The processes.
@@ -635,7 +684,7 @@ export type ListProcessesResponse = Message<"daytonah.v1.ListProcessesResponse">
  * Use `create(ListProcessesResponseSchema)` to create a new message.
  */
 export const ListProcessesResponseSchema: GenMessage<ListProcessesResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 16);
+  messageDesc(file_daytonah_v1_process, 17);
 
 /**
  * A process.
@@ -705,6 +754,20 @@ export type Process = Message<"daytonah.v1.Process"> & {
    * @generated from field: uint64 end_offset = 9;
    */
   endOffset: bigint;
+
+  /**
+   * What was added to the sandbox's environment for it.
+   *
+   * @generated from field: map<string, string> env = 10;
+   */
+  env: { [key: string]: string };
+
+  /**
+   * Size of its terminal; absent where it has none.
+   *
+   * @generated from field: daytonah.v1.PtySize pty = 11;
+   */
+  pty?: PtySize | undefined;
 };
 
 /**
@@ -712,7 +775,142 @@ export type Process = Message<"daytonah.v1.Process"> & {
  * Use `create(ProcessSchema)` to create a new message.
  */
 export const ProcessSchema: GenMessage<Process> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_process, 17);
+  messageDesc(file_daytonah_v1_process, 18);
+
+/**
+ * A window's new size.
+ *
+ * @generated from message daytonah.v1.ResizePtyRequest
+ */
+export type ResizePtyRequest = Message<"daytonah.v1.ResizePtyRequest"> & {
+  /**
+   * Which process.
+   *
+   * @generated from field: daytonah.v1.ProcessSelector process = 1;
+   */
+  process?: ProcessSelector | undefined;
+
+  /**
+   * The size.
+   *
+   * @generated from field: daytonah.v1.PtySize size = 2;
+   */
+  size?: PtySize | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.ResizePtyRequest.
+ * Use `create(ResizePtyRequestSchema)` to create a new message.
+ */
+export const ResizePtyRequestSchema: GenMessage<ResizePtyRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_process, 19);
+
+/**
+ * It has it.
+ *
+ * @generated from message daytonah.v1.ResizePtyResponse
+ */
+export type ResizePtyResponse = Message<"daytonah.v1.ResizePtyResponse"> & {
+};
+
+/**
+ * Describes the message daytonah.v1.ResizePtyResponse.
+ * Use `create(ResizePtyResponseSchema)` to create a new message.
+ */
+export const ResizePtyResponseSchema: GenMessage<ResizePtyResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_process, 20);
+
+/**
+ * Asks for the environment.
+ *
+ * @generated from message daytonah.v1.GetEnvironmentRequest
+ */
+export type GetEnvironmentRequest = Message<"daytonah.v1.GetEnvironmentRequest"> & {
+};
+
+/**
+ * Describes the message daytonah.v1.GetEnvironmentRequest.
+ * Use `create(GetEnvironmentRequestSchema)` to create a new message.
+ */
+export const GetEnvironmentRequestSchema: GenMessage<GetEnvironmentRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_process, 21);
+
+/**
+ * The environment.
+ *
+ * @generated from message daytonah.v1.GetEnvironmentResponse
+ */
+export type GetEnvironmentResponse = Message<"daytonah.v1.GetEnvironmentResponse"> & {
+  /**
+   * Names and values.
+   *
+   * @generated from field: map<string, string> env = 1;
+   */
+  env: { [key: string]: string };
+};
+
+/**
+ * Describes the message daytonah.v1.GetEnvironmentResponse.
+ * Use `create(GetEnvironmentResponseSchema)` to create a new message.
+ */
+export const GetEnvironmentResponseSchema: GenMessage<GetEnvironmentResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_process, 22);
+
+/**
+ * What to change.
+ *
+ * @generated from message daytonah.v1.SetEnvironmentRequest
+ */
+export type SetEnvironmentRequest = Message<"daytonah.v1.SetEnvironmentRequest"> & {
+  /**
+   * Added; the last wins. Names match [A-Za-z_][A-Za-z0-9_]*; values without NUL, 32 KiB at most.
+   *
+   * @generated from field: map<string, string> set = 1;
+   */
+  set: { [key: string]: string };
+
+  /**
+   * Names to take out, before `set` is added.
+   *
+   * @generated from field: repeated string unset = 2;
+   */
+  unset: string[];
+
+  /**
+   * Takes out all there is first.
+   *
+   * @generated from field: bool replace = 3;
+   */
+  replace: boolean;
+};
+
+/**
+ * Describes the message daytonah.v1.SetEnvironmentRequest.
+ * Use `create(SetEnvironmentRequestSchema)` to create a new message.
+ */
+export const SetEnvironmentRequestSchema: GenMessage<SetEnvironmentRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_process, 23);
+
+/**
+ * How it is now.
+ *
+ * @generated from message daytonah.v1.SetEnvironmentResponse
+ */
+export type SetEnvironmentResponse = Message<"daytonah.v1.SetEnvironmentResponse"> & {
+  /**
+   * Names and values.
+   *
+   * @generated from field: map<string, string> env = 1;
+   */
+  env: { [key: string]: string };
+};
+
+/**
+ * Describes the message daytonah.v1.SetEnvironmentResponse.
+ * Use `create(SetEnvironmentResponseSchema)` to create a new message.
+ */
+export const SetEnvironmentResponseSchema: GenMessage<SetEnvironmentResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_process, 24);
 
 /**
  * Which stream a piece of output came from.
@@ -873,6 +1071,36 @@ export const ProcessService: GenService<{
     methodKind: "unary";
     input: typeof ListProcessesRequestSchema;
     output: typeof ListProcessesResponseSchema;
+  },
+  /**
+   * Tells a process on a terminal its window's new size.
+   *
+   * @generated from rpc daytonah.v1.ProcessService.ResizePty
+   */
+  resizePty: {
+    methodKind: "unary";
+    input: typeof ResizePtyRequestSchema;
+    output: typeof ResizePtyResponseSchema;
+  },
+  /**
+   * The environment that processes get before their own additions.
+   *
+   * @generated from rpc daytonah.v1.ProcessService.GetEnvironment
+   */
+  getEnvironment: {
+    methodKind: "unary";
+    input: typeof GetEnvironmentRequestSchema;
+    output: typeof GetEnvironmentResponseSchema;
+  },
+  /**
+   * Changes the environment of processes started later; those that run keep theirs.
+   *
+   * @generated from rpc daytonah.v1.ProcessService.SetEnvironment
+   */
+  setEnvironment: {
+    methodKind: "unary";
+    input: typeof SetEnvironmentRequestSchema;
+    output: typeof SetEnvironmentResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_daytonah_v1_process, 0);

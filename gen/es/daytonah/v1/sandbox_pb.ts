@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file daytonah/v1/sandbox.proto.
  */
 export const file_daytonah_v1_sandbox: GenFile = /*@__PURE__*/
-  fileDesc("ChlkYXl0b25haC92MS9zYW5kYm94LnByb3RvEgtkYXl0b25haC52MSKtAwoHU2FuZGJveBIKCgJpZBgBIAEoCRIoCgVzdGF0ZRgCIAEoDjIZLmRheXRvbmFoLnYxLlNhbmRib3hTdGF0ZRIQCgh0ZW1wbGF0ZRgDIAEoCRIpCglyZXNvdXJjZXMYBCABKAsyFi5kYXl0b25haC52MS5SZXNvdXJjZXMSNAoIbWV0YWRhdGEYBSADKAsyIi5kYXl0b25haC52MS5TYW5kYm94Lk1ldGFkYXRhRW50cnkSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWVwb2NoGAggASgEEiwKB2ZhaWx1cmUYCSABKAsyGy5kYXl0b25haC52MS5TYW5kYm94RmFpbHVyZRIPCgdob3N0X2lkGAogASgJEhkKEWhhcmR3YXJlX2lzb2xhdGVkGAsgASgIGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIxCg5TYW5kYm94RmFpbHVyZRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCSJlCglSZXNvdXJjZXMSFgoFdmNwdXMYASABKA1CB7pIBCoCGEASIwoKbWVtb3J5X21pYhgCIAEoDUIPukgM2AEBKgcYgIAQKIABEhsKCGRpc2tfbWliGAMgASgNQgm6SAYqBBiAgEAiigQKFENyZWF0ZVNhbmRib3hSZXF1ZXN0EjcKCHRlbXBsYXRlGAEgASgJQiW6SCLYAQFyHTIbXlthLXowLTldW2EtejAtOS5fLV17MCw2Mn0kEikKCXJlc291cmNlcxgCIAEoCzIWLmRheXRvbmFoLnYxLlJlc291cmNlcxJ3CgNlbnYYAyADKAsyKi5kYXl0b25haC52MS5DcmVhdGVTYW5kYm94UmVxdWVzdC5FbnZFbnRyeUI+ukg7mgE4EIACIh9yHRiAATIYXltBLVphLXpfXVtBLVphLXowLTlfXSokKhJyECiAgAIyCl5bXlx4MDBdKiQShAEKCG1ldGFkYXRhGAQgAygLMi8uZGF5dG9uYWgudjEuQ3JlYXRlU2FuZGJveFJlcXVlc3QuTWV0YWRhdGFFbnRyeUJBukg+mgE7EEAiJHIiGIABMh1eW0EtWmEtejAtOV1bQS1aYS16MC05Ll8vLV0qJCoRcg8ogAgyCl5bXlx4MDBdKiQSMQoPaWRlbXBvdGVuY3lfa2V5GAUgASgJQhi6SBVyExiAATIOXltceDIxLVx4N2VdKiQaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEijgEKFUNyZWF0ZVNhbmRib3hSZXNwb25zZRIlCgdzYW5kYm94GAEgASgLMhQuZGF5dG9uYWgudjEuU2FuZGJveBIUCgxhY2Nlc3NfdG9rZW4YAiABKAkSJgoGc3RhZ2VzGAMgAygLMhYuZGF5dG9uYWgudjEuU3RhZ2VUaW1lEhAKCHJlcGxheWVkGAQgASgIIkcKCVN0YWdlVGltZRINCgVzdGFnZRgBIAEoCRIrCghkdXJhdGlvbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJAChFHZXRTYW5kYm94UmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JCI7ChJHZXRTYW5kYm94UmVzcG9uc2USJQoHc2FuZGJveBgBIAEoCzIULmRheXRvbmFoLnYxLlNhbmRib3gijQIKFExpc3RTYW5kYm94ZXNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY6AcSHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSPAoGc3RhdGVzGAMgAygOMhkuZGF5dG9uYWgudjEuU2FuZGJveFN0YXRlQhG6SA6SAQsQECIHggEEEAEgABJLCghtZXRhZGF0YRgEIAMoCzIvLmRheXRvbmFoLnYxLkxpc3RTYW5kYm94ZXNSZXF1ZXN0Lk1ldGFkYXRhRW50cnlCCLpIBZoBAhAQGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJZChVMaXN0U2FuZGJveGVzUmVzcG9uc2USJwoJc2FuZGJveGVzGAEgAygLMhQuZGF5dG9uYWgudjEuU2FuZGJveBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkidgoURGVsZXRlU2FuZGJveFJlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSMQoPaWRlbXBvdGVuY3lfa2V5GAIgASgJQhi6SBVyExiAATIOXltceDIxLVx4N2VdKiQiFwoVRGVsZXRlU2FuZGJveFJlc3BvbnNlKtcCCgxTYW5kYm94U3RhdGUSHQoZU0FOREJPWF9TVEFURV9VTlNQRUNJRklFRBAAEhoKFlNBTkRCT1hfU1RBVEVfQ1JFQVRJTkcQARIZChVTQU5EQk9YX1NUQVRFX1JVTk5JTkcQAhIZChVTQU5EQk9YX1NUQVRFX1BBVVNJTkcQAxIYChRTQU5EQk9YX1NUQVRFX1BBVVNFRBAEEhsKF1NBTkRCT1hfU1RBVEVfQVJDSElWSU5HEAUSGgoWU0FOREJPWF9TVEFURV9BUkNISVZFRBAGEhoKFlNBTkRCT1hfU1RBVEVfUkVTVU1JTkcQBxIWChJTQU5EQk9YX1NUQVRFX0xPU1QQCBIYChRTQU5EQk9YX1NUQVRFX0ZBSUxFRBAJEhoKFlNBTkRCT1hfU1RBVEVfREVMRVRJTkcQChIZChVTQU5EQk9YX1NUQVRFX0RFTEVURUQQCzLxAgoOU2FuZGJveFNlcnZpY2USVgoNQ3JlYXRlU2FuZGJveBIhLmRheXRvbmFoLnYxLkNyZWF0ZVNhbmRib3hSZXF1ZXN0GiIuZGF5dG9uYWgudjEuQ3JlYXRlU2FuZGJveFJlc3BvbnNlElIKCkdldFNhbmRib3gSHi5kYXl0b25haC52MS5HZXRTYW5kYm94UmVxdWVzdBofLmRheXRvbmFoLnYxLkdldFNhbmRib3hSZXNwb25zZSIDkAIBElsKDUxpc3RTYW5kYm94ZXMSIS5kYXl0b25haC52MS5MaXN0U2FuZGJveGVzUmVxdWVzdBoiLmRheXRvbmFoLnYxLkxpc3RTYW5kYm94ZXNSZXNwb25zZSIDkAIBElYKDURlbGV0ZVNhbmRib3gSIS5kYXl0b25haC52MS5EZWxldGVTYW5kYm94UmVxdWVzdBoiLmRheXRvbmFoLnYxLkRlbGV0ZVNhbmRib3hSZXNwb25zZWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChlkYXl0b25haC92MS9zYW5kYm94LnByb3RvEgtkYXl0b25haC52MSLXAwoHU2FuZGJveBIKCgJpZBgBIAEoCRIoCgVzdGF0ZRgCIAEoDjIZLmRheXRvbmFoLnYxLlNhbmRib3hTdGF0ZRIQCgh0ZW1wbGF0ZRgDIAEoCRIpCglyZXNvdXJjZXMYBCABKAsyFi5kYXl0b25haC52MS5SZXNvdXJjZXMSNAoIbWV0YWRhdGEYBSADKAsyIi5kYXl0b25haC52MS5TYW5kYm94Lk1ldGFkYXRhRW50cnkSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWVwb2NoGAggASgEEiwKB2ZhaWx1cmUYCSABKAsyGy5kYXl0b25haC52MS5TYW5kYm94RmFpbHVyZRIPCgdob3N0X2lkGAogASgJEhkKEWhhcmR3YXJlX2lzb2xhdGVkGAsgASgIEhIKCmRpcmVjdF91cmwYDCABKAkSFAoMcHVibGljX3BvcnRzGA0gAygNGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIxCg5TYW5kYm94RmFpbHVyZRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCSJlCglSZXNvdXJjZXMSFgoFdmNwdXMYASABKA1CB7pIBCoCGEASIwoKbWVtb3J5X21pYhgCIAEoDUIPukgM2AEBKgcYgIAQKIABEhsKCGRpc2tfbWliGAMgASgNQgm6SAYqBBiAgEAiigQKFENyZWF0ZVNhbmRib3hSZXF1ZXN0EjcKCHRlbXBsYXRlGAEgASgJQiW6SCLYAQFyHTIbXlthLXowLTldW2EtejAtOS5fLV17MCw2Mn0kEikKCXJlc291cmNlcxgCIAEoCzIWLmRheXRvbmFoLnYxLlJlc291cmNlcxJ3CgNlbnYYAyADKAsyKi5kYXl0b25haC52MS5DcmVhdGVTYW5kYm94UmVxdWVzdC5FbnZFbnRyeUI+ukg7mgE4EIACIh9yHRiAATIYXltBLVphLXpfXVtBLVphLXowLTlfXSokKhJyECiAgAIyCl5bXlx4MDBdKiQShAEKCG1ldGFkYXRhGAQgAygLMi8uZGF5dG9uYWgudjEuQ3JlYXRlU2FuZGJveFJlcXVlc3QuTWV0YWRhdGFFbnRyeUJBukg+mgE7EEAiJHIiGIABMh1eW0EtWmEtejAtOV1bQS1aYS16MC05Ll8vLV0qJCoRcg8ogAgyCl5bXlx4MDBdKiQSMQoPaWRlbXBvdGVuY3lfa2V5GAUgASgJQhi6SBVyExiAATIOXltceDIxLVx4N2VdKiQaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEijgEKFUNyZWF0ZVNhbmRib3hSZXNwb25zZRIlCgdzYW5kYm94GAEgASgLMhQuZGF5dG9uYWgudjEuU2FuZGJveBIUCgxhY2Nlc3NfdG9rZW4YAiABKAkSJgoGc3RhZ2VzGAMgAygLMhYuZGF5dG9uYWgudjEuU3RhZ2VUaW1lEhAKCHJlcGxheWVkGAQgASgIIkcKCVN0YWdlVGltZRINCgVzdGFnZRgBIAEoCRIrCghkdXJhdGlvbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJAChFHZXRTYW5kYm94UmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JCI7ChJHZXRTYW5kYm94UmVzcG9uc2USJQoHc2FuZGJveBgBIAEoCzIULmRheXRvbmFoLnYxLlNhbmRib3gijQIKFExpc3RTYW5kYm94ZXNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY6AcSHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSPAoGc3RhdGVzGAMgAygOMhkuZGF5dG9uYWgudjEuU2FuZGJveFN0YXRlQhG6SA6SAQsQECIHggEEEAEgABJLCghtZXRhZGF0YRgEIAMoCzIvLmRheXRvbmFoLnYxLkxpc3RTYW5kYm94ZXNSZXF1ZXN0Lk1ldGFkYXRhRW50cnlCCLpIBZoBAhAQGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJZChVMaXN0U2FuZGJveGVzUmVzcG9uc2USJwoJc2FuZGJveGVzGAEgAygLMhQuZGF5dG9uYWgudjEuU2FuZGJveBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkidgoURGVsZXRlU2FuZGJveFJlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSMQoPaWRlbXBvdGVuY3lfa2V5GAIgASgJQhi6SBVyExiAATIOXltceDIxLVx4N2VdKiQiFwoVRGVsZXRlU2FuZGJveFJlc3BvbnNlItsCChRVcGRhdGVTYW5kYm94UmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBKLAQoMc2V0X21ldGFkYXRhGAIgAygLMjIuZGF5dG9uYWgudjEuVXBkYXRlU2FuZGJveFJlcXVlc3QuU2V0TWV0YWRhdGFFbnRyeUJBukg+mgE7EEAiJHIiGIABMh1eW0EtWmEtejAtOV1bQS1aYS16MC05Ll8vLV0qJCoRcg8ogAgyCl5bXlx4MDBdKiQSIQoPcmVtb3ZlX21ldGFkYXRhGAMgAygJQgi6SAWSAQIQQBIxCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCGLpIFXITGIABMg5eW1x4MjEtXHg3ZV0qJBoyChBTZXRNZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiPgoVVXBkYXRlU2FuZGJveFJlc3BvbnNlEiUKB3NhbmRib3gYASABKAsyFC5kYXl0b25haC52MS5TYW5kYm94IpgBChRDcmVhdGVQb3J0VXJsUmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBIZCgRwb3J0GAIgASgNQgu6SAgqBhj//wMoARI4CgN0dGwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIECID1JDICCAEieAoVQ3JlYXRlUG9ydFVybFJlc3BvbnNlEgsKA3VybBgBIAEoCRISCgpkaXJlY3RfdXJsGAIgASgJEg0KBXRva2VuGAMgASgJEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKlAQoYU2V0UG9ydFZpc2liaWxpdHlSZXF1ZXN0EisKCnNhbmRib3hfaWQYASABKAlCF7pIFHISMhBeW2EtejAtOV17MSw2M30kEhkKBHBvcnQYAiABKA1CC7pICCoGGP//AygBEg4KBnB1YmxpYxgDIAEoCBIxCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCGLpIFXITGIABMg5eW1x4MjEtXHg3ZV0qJCJCChlTZXRQb3J0VmlzaWJpbGl0eVJlc3BvbnNlEiUKB3NhbmRib3gYASABKAsyFC5kYXl0b25haC52MS5TYW5kYm94IoYCChRDcmVhdGVGaWxlVXJsUmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBIkCgRwYXRoGAIgASgJQha6SBNyERABKIAgMgpeW15ceDAwXSokEjwKCW9wZXJhdGlvbhgDIAEoDjIdLmRheXRvbmFoLnYxLkZpbGVVcmxPcGVyYXRpb25CCrpIB4IBBBABIAASIwoEdXNlchgEIAEoCUIVukgSchAoQDIMXlteXHgwMDovXSokEjgKA3R0bBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgPUkMgIIASJpChVDcmVhdGVGaWxlVXJsUmVzcG9uc2USCwoDdXJsGAEgASgJEhIKCmRpcmVjdF91cmwYAiABKAkSLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInoKGFJvdGF0ZUFjY2Vzc1Rva2VuUmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBIxCg9pZGVtcG90ZW5jeV9rZXkYAiABKAlCGLpIFXITGIABMg5eW1x4MjEtXHg3ZV0qJCIxChlSb3RhdGVBY2Nlc3NUb2tlblJlc3BvbnNlEhQKDGFjY2Vzc190b2tlbhgBIAEoCSrXAgoMU2FuZGJveFN0YXRlEh0KGVNBTkRCT1hfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZTQU5EQk9YX1NUQVRFX0NSRUFUSU5HEAESGQoVU0FOREJPWF9TVEFURV9SVU5OSU5HEAISGQoVU0FOREJPWF9TVEFURV9QQVVTSU5HEAMSGAoUU0FOREJPWF9TVEFURV9QQVVTRUQQBBIbChdTQU5EQk9YX1NUQVRFX0FSQ0hJVklORxAFEhoKFlNBTkRCT1hfU1RBVEVfQVJDSElWRUQQBhIaChZTQU5EQk9YX1NUQVRFX1JFU1VNSU5HEAcSFgoSU0FOREJPWF9TVEFURV9MT1NUEAgSGAoUU0FOREJPWF9TVEFURV9GQUlMRUQQCRIaChZTQU5EQk9YX1NUQVRFX0RFTEVUSU5HEAoSGQoVU0FOREJPWF9TVEFURV9ERUxFVEVEEAsqcQoQRmlsZVVybE9wZXJhdGlvbhIiCh5GSUxFX1VSTF9PUEVSQVRJT05fVU5TUEVDSUZJRUQQABIbChdGSUxFX1VSTF9PUEVSQVRJT05fUkVBRBABEhwKGEZJTEVfVVJMX09QRVJBVElPTl9XUklURRACMsEGCg5TYW5kYm94U2VydmljZRJWCg1DcmVhdGVTYW5kYm94EiEuZGF5dG9uYWgudjEuQ3JlYXRlU2FuZGJveFJlcXVlc3QaIi5kYXl0b25haC52MS5DcmVhdGVTYW5kYm94UmVzcG9uc2USUgoKR2V0U2FuZGJveBIeLmRheXRvbmFoLnYxLkdldFNhbmRib3hSZXF1ZXN0Gh8uZGF5dG9uYWgudjEuR2V0U2FuZGJveFJlc3BvbnNlIgOQAgESWwoNTGlzdFNhbmRib3hlcxIhLmRheXRvbmFoLnYxLkxpc3RTYW5kYm94ZXNSZXF1ZXN0GiIuZGF5dG9uYWgudjEuTGlzdFNhbmRib3hlc1Jlc3BvbnNlIgOQAgESVgoNRGVsZXRlU2FuZGJveBIhLmRheXRvbmFoLnYxLkRlbGV0ZVNhbmRib3hSZXF1ZXN0GiIuZGF5dG9uYWgudjEuRGVsZXRlU2FuZGJveFJlc3BvbnNlElYKDVVwZGF0ZVNhbmRib3gSIS5kYXl0b25haC52MS5VcGRhdGVTYW5kYm94UmVxdWVzdBoiLmRheXRvbmFoLnYxLlVwZGF0ZVNhbmRib3hSZXNwb25zZRJWCg1DcmVhdGVQb3J0VXJsEiEuZGF5dG9uYWgudjEuQ3JlYXRlUG9ydFVybFJlcXVlc3QaIi5kYXl0b25haC52MS5DcmVhdGVQb3J0VXJsUmVzcG9uc2USYgoRU2V0UG9ydFZpc2liaWxpdHkSJS5kYXl0b25haC52MS5TZXRQb3J0VmlzaWJpbGl0eVJlcXVlc3QaJi5kYXl0b25haC52MS5TZXRQb3J0VmlzaWJpbGl0eVJlc3BvbnNlElYKDUNyZWF0ZUZpbGVVcmwSIS5kYXl0b25haC52MS5DcmVhdGVGaWxlVXJsUmVxdWVzdBoiLmRheXRvbmFoLnYxLkNyZWF0ZUZpbGVVcmxSZXNwb25zZRJiChFSb3RhdGVBY2Nlc3NUb2tlbhIlLmRheXRvbmFoLnYxLlJvdGF0ZUFjY2Vzc1Rva2VuUmVxdWVzdBomLmRheXRvbmFoLnYxLlJvdGF0ZUFjY2Vzc1Rva2VuUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A sandbox.
@@ -99,6 +99,21 @@ export type Sandbox = Message<"daytonah.v1.Sandbox"> & {
    * @generated from field: bool hardware_isolated = 11;
    */
   hardwareIsolated: boolean;
+
+  /**
+   * Origin of its host's edge, such as "http://10.0.0.5:18049", which answers data-plane calls with the access token without
+   * a way through the control plane. Empty where the host has none or the sandbox is on none. It may be out of your reach.
+   *
+   * @generated from field: string direct_url = 12;
+   */
+  directUrl: string;
+
+  /**
+   * Ports whose addresses are open to everyone.
+   *
+   * @generated from field: repeated uint32 public_ports = 13;
+   */
+  publicPorts: number[];
 };
 
 /**
@@ -446,6 +461,342 @@ export const DeleteSandboxResponseSchema: GenMessage<DeleteSandboxResponse> = /*
   messageDesc(file_daytonah_v1_sandbox, 11);
 
 /**
+ * What to change.
+ *
+ * @generated from message daytonah.v1.UpdateSandboxRequest
+ */
+export type UpdateSandboxRequest = Message<"daytonah.v1.UpdateSandboxRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * Labels to set; the others stay. All together at most 64.
+   *
+   * @generated from field: map<string, string> set_metadata = 2;
+   */
+  setMetadata: { [key: string]: string };
+
+  /**
+   * Labels to take away, before `set_metadata` is set.
+   *
+   * @generated from field: repeated string remove_metadata = 3;
+   */
+  removeMetadata: string[];
+
+  /**
+   * The same key again changes nothing and answers with the sandbox as it is then.
+   *
+   * @generated from field: string idempotency_key = 4;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message daytonah.v1.UpdateSandboxRequest.
+ * Use `create(UpdateSandboxRequestSchema)` to create a new message.
+ */
+export const UpdateSandboxRequestSchema: GenMessage<UpdateSandboxRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 12);
+
+/**
+ * It is changed.
+ *
+ * @generated from message daytonah.v1.UpdateSandboxResponse
+ */
+export type UpdateSandboxResponse = Message<"daytonah.v1.UpdateSandboxResponse"> & {
+  /**
+   * The sandbox now.
+   *
+   * @generated from field: daytonah.v1.Sandbox sandbox = 1;
+   */
+  sandbox?: Sandbox | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.UpdateSandboxResponse.
+ * Use `create(UpdateSandboxResponseSchema)` to create a new message.
+ */
+export const UpdateSandboxResponseSchema: GenMessage<UpdateSandboxResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 13);
+
+/**
+ * To which port.
+ *
+ * @generated from message daytonah.v1.CreatePortUrlRequest
+ */
+export type CreatePortUrlRequest = Message<"daytonah.v1.CreatePortUrlRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * The port.
+   *
+   * @generated from field: uint32 port = 2;
+   */
+  port: number;
+
+  /**
+   * How long the token lets in, 1 s to 7 days; 1 hour where absent.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 3;
+   */
+  ttl?: Duration | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.CreatePortUrlRequest.
+ * Use `create(CreatePortUrlRequestSchema)` to create a new message.
+ */
+export const CreatePortUrlRequestSchema: GenMessage<CreatePortUrlRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 14);
+
+/**
+ * The addresses.
+ *
+ * @generated from message daytonah.v1.CreatePortUrlResponse
+ */
+export type CreatePortUrlResponse = Message<"daytonah.v1.CreatePortUrlResponse"> & {
+  /**
+   * By the platform's domain: survives a move to another host. The token is in it.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * Straight to the host; empty where it has no edge. The token is in it.
+   *
+   * @generated from field: string direct_url = 2;
+   */
+  directUrl: string;
+
+  /**
+   * The token alone, for the header `dnah-port-token`.
+   *
+   * @generated from field: string token = 3;
+   */
+  token: string;
+
+  /**
+   * When it ends.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.CreatePortUrlResponse.
+ * Use `create(CreatePortUrlResponseSchema)` to create a new message.
+ */
+export const CreatePortUrlResponseSchema: GenMessage<CreatePortUrlResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 15);
+
+/**
+ * Which port, and for whom.
+ *
+ * @generated from message daytonah.v1.SetPortVisibilityRequest
+ */
+export type SetPortVisibilityRequest = Message<"daytonah.v1.SetPortVisibilityRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * The port.
+   *
+   * @generated from field: uint32 port = 2;
+   */
+  port: number;
+
+  /**
+   * True: everyone may come in without a token.
+   *
+   * @generated from field: bool public = 3;
+   */
+  public: boolean;
+
+  /**
+   * The same key again changes nothing.
+   *
+   * @generated from field: string idempotency_key = 4;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message daytonah.v1.SetPortVisibilityRequest.
+ * Use `create(SetPortVisibilityRequestSchema)` to create a new message.
+ */
+export const SetPortVisibilityRequestSchema: GenMessage<SetPortVisibilityRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 16);
+
+/**
+ * It is so.
+ *
+ * @generated from message daytonah.v1.SetPortVisibilityResponse
+ */
+export type SetPortVisibilityResponse = Message<"daytonah.v1.SetPortVisibilityResponse"> & {
+  /**
+   * The sandbox now.
+   *
+   * @generated from field: daytonah.v1.Sandbox sandbox = 1;
+   */
+  sandbox?: Sandbox | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.SetPortVisibilityResponse.
+ * Use `create(SetPortVisibilityResponseSchema)` to create a new message.
+ */
+export const SetPortVisibilityResponseSchema: GenMessage<SetPortVisibilityResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 17);
+
+/**
+ * To which file.
+ *
+ * @generated from message daytonah.v1.CreateFileUrlRequest
+ */
+export type CreateFileUrlRequest = Message<"daytonah.v1.CreateFileUrlRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * "~" and relative paths count from the user's home.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * What it allows.
+   *
+   * @generated from field: daytonah.v1.FileUrlOperation operation = 3;
+   */
+  operation: FileUrlOperation;
+
+  /**
+   * As which of the sandbox's users; the default user where empty.
+   *
+   * @generated from field: string user = 4;
+   */
+  user: string;
+
+  /**
+   * How long it works, 1 s to 7 days; 1 hour where absent.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 5;
+   */
+  ttl?: Duration | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.CreateFileUrlRequest.
+ * Use `create(CreateFileUrlRequestSchema)` to create a new message.
+ */
+export const CreateFileUrlRequestSchema: GenMessage<CreateFileUrlRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 18);
+
+/**
+ * The addresses.
+ *
+ * @generated from message daytonah.v1.CreateFileUrlResponse
+ */
+export type CreateFileUrlResponse = Message<"daytonah.v1.CreateFileUrlResponse"> & {
+  /**
+   * Through the control plane.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * Straight to the host; empty where it has no edge.
+   *
+   * @generated from field: string direct_url = 2;
+   */
+  directUrl: string;
+
+  /**
+   * When they end.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 3;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.CreateFileUrlResponse.
+ * Use `create(CreateFileUrlResponseSchema)` to create a new message.
+ */
+export const CreateFileUrlResponseSchema: GenMessage<CreateFileUrlResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 19);
+
+/**
+ * Whose token.
+ *
+ * @generated from message daytonah.v1.RotateAccessTokenRequest
+ */
+export type RotateAccessTokenRequest = Message<"daytonah.v1.RotateAccessTokenRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * The same key again answers with the token it made.
+   *
+   * @generated from field: string idempotency_key = 2;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message daytonah.v1.RotateAccessTokenRequest.
+ * Use `create(RotateAccessTokenRequestSchema)` to create a new message.
+ */
+export const RotateAccessTokenRequestSchema: GenMessage<RotateAccessTokenRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 20);
+
+/**
+ * The new token.
+ *
+ * @generated from message daytonah.v1.RotateAccessTokenResponse
+ */
+export type RotateAccessTokenResponse = Message<"daytonah.v1.RotateAccessTokenResponse"> & {
+  /**
+   * It.
+   *
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+};
+
+/**
+ * Describes the message daytonah.v1.RotateAccessTokenResponse.
+ * Use `create(RotateAccessTokenResponseSchema)` to create a new message.
+ */
+export const RotateAccessTokenResponseSchema: GenMessage<RotateAccessTokenResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 21);
+
+/**
  * Where a sandbox is in its life.
  *
  * @generated from enum daytonah.v1.SandboxState
@@ -550,6 +901,47 @@ export const SandboxStateSchema: GenEnum<SandboxState> = /*@__PURE__*/
   enumDesc(file_daytonah_v1_sandbox, 0);
 
 /**
+ * What a signed file address allows.
+ *
+ * @generated from enum daytonah.v1.FileUrlOperation
+ */
+export const FileUrlOperation = {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: FILE_URL_OPERATION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * GET and HEAD.
+   *
+   * @generated from enum value: FILE_URL_OPERATION_READ = 1;
+   */
+  READ: 1,
+
+  /**
+   * PUT and POST.
+   *
+   * @generated from enum value: FILE_URL_OPERATION_WRITE = 2;
+   */
+  WRITE: 2,
+} as const;
+
+/**
+ * What a signed file address allows.
+ *
+ * @generated from enum daytonah.v1.FileUrlOperation
+ */
+export type FileUrlOperation = (typeof FileUrlOperation)[keyof typeof FileUrlOperation] | UnknownEnum;
+
+/**
+ * Describes the enum daytonah.v1.FileUrlOperation.
+ */
+export const FileUrlOperationSchema: GenEnum<FileUrlOperation> = /*@__PURE__*/
+  enumDesc(file_daytonah_v1_sandbox, 1);
+
+/**
  * Creates, finds and deletes sandboxes. Needs an API key with scope "sandboxes:read" or "sandboxes:write".
  *
  * @generated from service daytonah.v1.SandboxService
@@ -594,6 +986,56 @@ export const SandboxService: GenService<{
     methodKind: "unary";
     input: typeof DeleteSandboxRequestSchema;
     output: typeof DeleteSandboxResponseSchema;
+  },
+  /**
+   * Changes the labels of a sandbox.
+   *
+   * @generated from rpc daytonah.v1.SandboxService.UpdateSandbox
+   */
+  updateSandbox: {
+    methodKind: "unary";
+    input: typeof UpdateSandboxRequestSchema;
+    output: typeof UpdateSandboxResponseSchema;
+  },
+  /**
+   * The address of a port of the sandbox, with a token that lets in for a time. Whoever has it can hand it on.
+   *
+   * @generated from rpc daytonah.v1.SandboxService.CreatePortUrl
+   */
+  createPortUrl: {
+    methodKind: "unary";
+    input: typeof CreatePortUrlRequestSchema;
+    output: typeof CreatePortUrlResponseSchema;
+  },
+  /**
+   * Opens a port's address to everyone, or closes it again. Every port is private at first.
+   *
+   * @generated from rpc daytonah.v1.SandboxService.SetPortVisibility
+   */
+  setPortVisibility: {
+    methodKind: "unary";
+    input: typeof SetPortVisibilityRequestSchema;
+    output: typeof SetPortVisibilityResponseSchema;
+  },
+  /**
+   * A signed address under which one file can be read, or written, for a time.
+   *
+   * @generated from rpc daytonah.v1.SandboxService.CreateFileUrl
+   */
+  createFileUrl: {
+    methodKind: "unary";
+    input: typeof CreateFileUrlRequestSchema;
+    output: typeof CreateFileUrlResponseSchema;
+  },
+  /**
+   * Ends the sandbox's access token, and with it every port and file URL made so far, and answers with a new one.
+   *
+   * @generated from rpc daytonah.v1.SandboxService.RotateAccessToken
+   */
+  rotateAccessToken: {
+    methodKind: "unary";
+    input: typeof RotateAccessTokenRequestSchema;
+    output: typeof RotateAccessTokenResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_daytonah_v1_sandbox, 0);
