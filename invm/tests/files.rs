@@ -199,6 +199,7 @@ fn a_directory_is_made_listed_moved_and_removed() {
                 path: text(&path),
                 mode: 0o770,
                 user: String::new(),
+                must_be_new: false,
             }))
             .and_then(info)
     };
