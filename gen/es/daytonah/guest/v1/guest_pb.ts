@@ -2844,7 +2844,10 @@ export const PortSchema: GenMessage<Port> = /*@__PURE__*/
   messageDesc(file_daytonah_guest_v1_guest, 63);
 
 /**
- * Connects to a port of the guest: 127.0.0.1 first, then ::1.
+ * Connects to a port of the guest: 127.0.0.1 first, then ::1. As soon as it is connected the agent says so by a response
+ * with its hello and no event; where nothing listens it answers with End.error PORT_CLOSED. Input.close ends the direction to
+ * the program, Response.close says that the program ended its own; each leaves the other open. End without error comes when
+ * both are closed; End before that means that the connection broke.
  *
  * @generated from message daytonah.guest.v1.ForwardPortRequest
  */
