@@ -37,6 +37,8 @@ pub struct Conn {
     fd: OwnedFd,
     input: FrameBuffer,
     output: Vec<u8>,
+    /// How much of `output` is sent.
+    sent: usize,
     hello: Option<Hello>,
     last_sent: Instant,
 }
@@ -49,6 +51,7 @@ impl Conn {
             fd,
             input: FrameBuffer::default(),
             output: Vec::new(),
+            sent: 0,
             hello: Some(hello),
             last_sent: Instant::now(),
         })
@@ -77,6 +80,11 @@ impl Conn {
         frame::append(&mut self.output, &Response { hello: self.hello.take(), event: Some(event) });
     }
 
+    /// Says who answers, and that the call is under way, where there is no event yet.
+    pub fn queue_hello(&mut self) {
+        frame::append(&mut self.output, &Response { hello: self.hello.take(), event: None });
+    }
+
     pub fn queue_end(&mut self, result: Result<(), Fault>) {
         self.queue(Event::End(End { error: result.err().map(Fault::into_proto) }));
     }
@@ -88,28 +96,34 @@ impl Conn {
 
     /// As `flush`, but a host that has not taken all by the deadline is gone.
     pub fn flush_until(&mut self, deadline: Option<Instant>) -> Result<(), Stop> {
-        let mut sent = 0;
-        while sent < self.output.len() {
-            match nix::unistd::write(&self.fd, &self.output[sent..]) {
-                Ok(count) => sent += count,
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => {
-                    let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLOUT)];
-                    if poll_until(&mut fds, deadline)? == 0 {
-                        return Err(Stop::Gone);
-                    }
+        while !self.send_some()? {
+            let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLOUT)];
+            if poll_until(&mut fds, deadline)? == 0 {
+                return Err(Stop::Gone);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what the host takes at once; true where nothing is left.
+    pub fn send_some(&mut self) -> Result<bool, Stop> {
+        while self.queued() > 0 {
+            match nix::unistd::write(&self.fd, &self.output[self.sent..]) {
+                Ok(count) => {
+                    self.sent += count;
+                    self.last_sent = Instant::now();
                 }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(false),
                 Err(_) => return Err(Stop::Gone),
             }
         }
-        if sent > 0 {
-            self.last_sent = Instant::now();
-        }
         self.output.clear();
+        self.sent = 0;
         if self.output.capacity() > KEEP {
             self.output = Vec::new();
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Flushes, then waits for input, for `other`, or for the time-out. Sends heartbeats meanwhile; a host
@@ -122,13 +136,10 @@ impl Conn {
         self.flush()?;
         let end = limit.map(|limit| Instant::now() + limit);
         loop {
-            if let Some(bytes) = self.input.next_frame()? {
-                match frame::decode::<Input>(bytes)?.input {
-                    Some(input) => return Ok(Wake::Input(input)),
-                    None => continue, // a kind this agent does not know
-                }
+            if let Some(input) = self.next_input()? {
+                return Ok(Wake::Input(input));
             }
-            let heartbeat = self.last_sent + HEARTBEAT;
+            let heartbeat = self.heartbeat_at();
             let deadline = end.map_or(heartbeat, |end| end.min(heartbeat));
             let (of_socket, of_other, count) = {
                 let socket = PollFd::new(self.fd.as_fd(), PollFlags::POLLIN);
@@ -147,10 +158,35 @@ impl Conn {
                 if end.is_some_and(|end| Instant::now() >= end) {
                     return Ok(Wake::Idle);
                 }
-                self.queue(Event::Heartbeat(Heartbeat {}));
+                self.beat();
                 self.flush()?;
             }
         }
+    }
+
+    /// The next input that has arrived whole.
+    pub fn next_input(&mut self) -> Result<Option<InputKind>, Stop> {
+        while let Some(bytes) = self.input.next_frame()? {
+            // One of a kind this agent does not know is passed over.
+            if let Some(input) = frame::decode::<Input>(bytes)?.input {
+                return Ok(Some(input));
+            }
+        }
+        Ok(None)
+    }
+
+    /// For calls that poll by themselves.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// When the host has to hear that the stream lives.
+    pub fn heartbeat_at(&self) -> Instant {
+        self.last_sent + HEARTBEAT
+    }
+
+    pub fn beat(&mut self) {
+        self.queue(Event::Heartbeat(Heartbeat {}));
     }
 
     /// As `wait`, for calls that understand no input but the cancel.
@@ -167,14 +203,14 @@ impl Conn {
 
     /// Bytes that are queued and not sent.
     pub fn queued(&self) -> usize {
-        self.output.len()
+        self.output.len() - self.sent
     }
 
     /// Looks for a cancel without waiting and without sending.
     pub fn check_cancel(&mut self) -> Result<(), Stop> {
         self.read_some()?;
-        while let Some(bytes) = self.input.next_frame()? {
-            if let Some(InputKind::Cancel(_)) = frame::decode::<Input>(bytes)?.input {
+        while let Some(input) = self.next_input()? {
+            if let InputKind::Cancel(_) = input {
                 return Err(canceled().into());
             }
         }
@@ -192,7 +228,7 @@ impl Conn {
     }
 
     /// True where something was read, false where nothing is there yet.
-    fn read_some(&mut self) -> Result<bool, Stop> {
+    pub fn read_some(&mut self) -> Result<bool, Stop> {
         match self.input.fill(self.fd.as_fd()) {
             Ok(0) if self.input.is_torn() => Err(Fault::new(ErrorReason::BadFrame, "frame is torn").into()),
             Ok(0) => Err(Stop::Gone),
@@ -207,12 +243,12 @@ pub fn canceled() -> Fault {
     Fault::new(ErrorReason::Canceled, "the host canceled the call")
 }
 
-fn is_set(fd: &PollFd) -> bool {
+pub fn is_set(fd: &PollFd) -> bool {
     fd.revents().is_some_and(|flags| !flags.is_empty())
 }
 
 /// Polls; `EINTR` counts as "nothing yet" for callers that loop.
-fn poll_until(fds: &mut [PollFd], deadline: Option<Instant>) -> Result<i32, Stop> {
+pub fn poll_until(fds: &mut [PollFd], deadline: Option<Instant>) -> Result<i32, Stop> {
     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     match poll(fds, timeout_of(left)) {
         Ok(count) => Ok(count),

@@ -7,7 +7,7 @@ use crate::{
     conn::Conn,
     console,
     error::{Fault, Stop},
-    files, identity, metrics, process,
+    files, identity, metrics, ports, process,
     proto::{ErrorReason, PingRequest, Pong, Request, ShutdownRequest, request::Call, response::Event},
     shutdown,
     sync::lock,
@@ -42,6 +42,8 @@ pub fn dispatch(agent: &'static Agent, conn: &mut Conn, request: Request) -> Res
         Call::ListProcesses(request) => {
             answer(conn, Event::ProcessList(process::list::list_processes(agent, &request)))
         }
+
+        Call::ForwardPort(request) => ports::forward::forward_port(conn, &request),
         call => files::dispatch(agent, conn, call).unwrap_or_else(|| Err(unknown(request.protocol).into())),
     }
 }

@@ -13,6 +13,7 @@ pub mod files;
 pub mod frame;
 pub mod identity;
 pub mod metrics;
+pub mod ports;
 pub mod process;
 pub mod proto;
 pub mod reap;

@@ -217,6 +217,12 @@ pub fn named(id: &str) -> Option<ProcessSelector> {
     Some(ProcessSelector { selector: Some(Selector::ProcessId(id.into())) })
 }
 
+pub fn resident_kib(agent: &TestAgent) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
 /// Says why and gives false where the test can't take on other users.
 pub fn needs_root() -> bool {
     let root =

@@ -2847,7 +2847,8 @@ export const PortSchema: GenMessage<Port> = /*@__PURE__*/
  * Connects to a port of the guest: 127.0.0.1 first, then ::1. As soon as it is connected the agent says so by a response
  * with its hello and no event; where nothing listens it answers with End.error PORT_CLOSED. Input.close ends the direction to
  * the program, Response.close says that the program ended its own; each leaves the other open. End without error comes when
- * both are closed; End before that means that the connection broke.
+ * both are closed; End before that means that the connection broke: PORT_CLOSED where the program reset it, errno says how.
+ * A host that cancels or leaves before its own close resets the connection.
  *
  * @generated from message daytonah.guest.v1.ForwardPortRequest
  */

@@ -1,0 +1,3 @@
+//! TCP ports of the guest: who listens, and connections to them.
+
+pub mod forward;
