@@ -1,8 +1,9 @@
-/** All that the daemon's port answers: the three services, /healthz and /metrics. */
+/** All that the daemon's port answers: the services, /healthz and /metrics. */
 
 import type http from "node:http";
 import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { PortService } from "@daytonah/gen/daytonah/v1/port_pb.ts";
 import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { typedErrors, validateRequests } from "@daytonah/lib/interceptors.ts";
 import type { Logger } from "@daytonah/lib/log.ts";
@@ -13,6 +14,7 @@ import type { VmDeps } from "../vm/vm-deps.ts";
 import { fileService } from "./file-service.ts";
 import { type HostFacts, hostService } from "./host-service.ts";
 import type { Metrics } from "./metrics.ts";
+import { portService } from "./port-service.ts";
 import { processService } from "./process-service.ts";
 import { createQuickStreams, quickStream } from "./quick-streams.ts";
 
@@ -35,6 +37,7 @@ export function daemonHandler(deps: VmDeps, options: DaemonHandlerOptions): Node
       router.service(HostDaemonService, hostService(deps, facts));
       router.service(ProcessService, processes);
       router.service(FileService, files);
+      router.service(PortService, portService(deps.registry));
     },
     maxBodyBytes,
     log,
@@ -47,6 +50,8 @@ export function daemonHandler(deps: VmDeps, options: DaemonHandlerOptions): Node
       quickStream(ProcessService.method.exec, processes.exec),
       quickStream(ProcessService.method.attachProcess, processes.attachProcess),
       quickStream(FileService.method.readFile, files.readFile),
+      quickStream(FileService.method.listDirectory, files.listDirectory),
+      quickStream(FileService.method.searchFiles, files.searchFiles),
     ],
     { metrics, log, maxBodyBytes },
   );

@@ -10,23 +10,28 @@ import {
   type ProcessSchema,
   type ProcessSelector,
   ProcessStartedSchema,
+  type PtySize,
 } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import type { GuestCall } from "../guest/agent-client.ts";
-import type { ProcessEvent } from "../guest/follow-process.ts";
+import { checkedId, type ProcessEvent } from "../guest/follow-process.ts";
 
 const lastExitKind = 4;
 const lastStream = 3;
 
 /** Both requests name their fields alike; only the command's variants are of other types. */
 export function startProcessCall(request: ExecRequest, processId: string): GuestCall & { case: "startProcess" } {
-  const { command, env, cwd, user, tag, stdin, timeout } = request;
+  const { command, env, cwd, user, tag, stdin, timeout, pty, replayBytes } = request;
   const guestCommand =
     command.case === "argv"
       ? { case: "argv" as const, value: { args: command.value.args } }
       : command.case === "shell"
         ? { case: "shell" as const, value: { line: command.value.line, login: command.value.login } }
         : { case: undefined };
-  const value = { processId, command: guestCommand, env, cwd, user, tag, stdin, ...(timeout ? { timeout } : {}) };
+  const value = {
+    ...{ processId, command: guestCommand, env, cwd, user, tag, stdin, replayBytes },
+    ...(timeout ? { timeout } : {}),
+    ...(pty ? { pty: toSize(pty) } : {}),
+  };
   return { case: "startProcess", value };
 }
 
@@ -68,9 +73,10 @@ export function toSelector(selector: ProcessSelector | undefined) {
 }
 
 export function toProcess(info: guest.ProcessInfo): MessageInitShape<typeof ProcessSchema> {
-  const { processId, pid, args, cwd, user, tag, startTime, exited, endOffset } = info;
+  const { processId, pid, args, cwd, user, tag, startTime, exited, endOffset, env, pty } = info;
   return {
-    ...{ processId, pid, args, cwd, user, tag, endOffset },
+    ...{ processId: checkedId(processId), pid, args, cwd, user, tag, endOffset, env },
+    ...(pty ? { pty: toSize(pty) } : {}),
     ...(startTime ? { startTime } : {}),
     ...(exited ? { exited: toExited(exited) } : {}),
   };
@@ -78,4 +84,9 @@ export function toProcess(info: guest.ProcessInfo): MessageInitShape<typeof Proc
 
 function toExited({ kind, exitCode, signal, runTime, endOffset }: guest.ProcessExited) {
   return { kind: kind <= lastExitKind ? kind : 0, exitCode, signal, endOffset, ...(runTime ? { runTime } : {}) };
+}
+
+/** Both sides write a terminal's size alike. */
+export function toSize({ columns, rows }: PtySize | guest.Pty) {
+  return { columns, rows };
 }

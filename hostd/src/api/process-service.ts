@@ -9,7 +9,7 @@ import {
 } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { followProcess, type ProcessEvent } from "../guest/follow-process.ts";
 import type { VmRegistry } from "../vm/vm-registry.ts";
-import { startProcessCall, toProcess, toProcessEvent, toSelector } from "./process-convert.ts";
+import { startProcessCall, toProcess, toProcessEvent, toSelector, toSize } from "./process-convert.ts";
 import { meaningOf, type SandboxCall, sandboxCall } from "./sandbox-call.ts";
 
 export function processService(registry: VmRegistry) {
@@ -20,6 +20,7 @@ export function processService(registry: VmRegistry) {
       const processId = request.processId || randomUUID();
       for await (const event of eventsOf(call, startProcessCall(request, processId))) {
         yield create(ExecResponseSchema, { event: toProcessEvent(event, processId) });
+        if (request.detach && event.case === "started") return;
       }
     },
 
@@ -39,8 +40,8 @@ export function processService(registry: VmRegistry) {
 
     async sendInput({ process, offset, data, close }, context) {
       const value = { process: toSelector(process), offset, data, close };
-      const { nextOffset } = await sandboxCall(registry, context).unary({ case: "sendInput", value }, "inputAccepted");
-      return { nextOffset };
+      const call = sandboxCall(registry, context);
+      return call.unary({ case: "sendInput", value }, "inputAccepted", ({ nextOffset }) => ({ nextOffset }));
     },
 
     async signalProcess({ process, signal, onlyProcess }, context) {
@@ -51,10 +52,28 @@ export function processService(registry: VmRegistry) {
 
     async listProcesses({ includeExited }, context) {
       const call = sandboxCall(registry, context);
-      const list = await call.unary({ case: "listProcesses", value: { includeExited } }, "processList");
-      return { processes: list.processes.map(toProcess) };
+      return call.unary({ case: "listProcesses", value: { includeExited } }, "processList", ({ processes }) => ({
+        processes: processes.map(toProcess),
+      }));
     },
-  } satisfies Partial<ServiceImpl<typeof ProcessService>>;
+
+    async resizePty({ process, size }, context) {
+      const value = { process: toSelector(process), ...(size ? { pty: toSize(size) } : {}) };
+      await sandboxCall(registry, context).command({ case: "resizePty", value });
+      return {};
+    },
+
+    async getEnvironment(_, context) {
+      const call = sandboxCall(registry, context);
+      return call.unary({ case: "getEnvironment", value: {} }, "environment", ({ env }) => ({ env }));
+    },
+
+    async setEnvironment({ set, unset, replace }, context) {
+      const call = sandboxCall(registry, context);
+      const value = { set, unset, replace };
+      return call.unary({ case: "setEnvironment", value }, "environment", ({ env }) => ({ env }));
+    },
+  } satisfies ServiceImpl<typeof ProcessService>;
 }
 
 async function* eventsOf(call: SandboxCall, first: Parameters<typeof followProcess>[1]): AsyncGenerator<ProcessEvent> {

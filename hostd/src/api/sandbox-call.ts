@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { HandlerContext } from "@connectrpc/connect";
 import { fieldProblem, type Problem, problem } from "@daytonah/lib/problem.ts";
 import { requestIdKey } from "@daytonah/lib/request-id.ts";
-import type { AgentClient, GuestCall, GuestEventCase, GuestEventValue } from "../guest/agent-client.ts";
+import type { AgentClient, GuestCall, GuestEvent, GuestEventCase, GuestEventValue } from "../guest/agent-client.ts";
 import { GuestConnectionError } from "../guest/guest-connection-error.ts";
 import { failureProblem } from "../vm/start-vm.ts";
 import type { LiveVm, VmRegistry } from "../vm/vm-registry.ts";
@@ -13,12 +13,21 @@ const exitNewsMs = 500;
 
 export interface SandboxCall {
   readonly sandboxId: string;
+  readonly live: LiveVm;
   readonly agent: AgentClient;
   readonly requestId: string;
   /** Aborts when the client goes away, and with a Problem when the VM ends. */
   readonly signal: AbortSignal;
-  unary<C extends GuestEventCase>(call: GuestCall, expected: C): Promise<GuestEventValue<C>>;
-  command(call: GuestCall): Promise<void>;
+  /** A call with one answer. `convert` throws a GuestConnectionError for one that the agent must not give. */
+  unary<C extends GuestEventCase, T>(
+    call: GuestCall,
+    expected: C,
+    convert: (value: GuestEventValue<C>) => T,
+    timeoutMs?: number,
+  ): Promise<T>;
+  command(call: GuestCall, timeoutMs?: number): Promise<void>;
+  /** A call with many answers. `convert` as for unary; what it makes undefined is passed over. */
+  stream<T>(call: GuestCall, convert: (event: GuestEvent) => T | undefined): AsyncGenerator<T>;
   /** Throws what a broken connection means where that is known: the VM died, the sandbox was deleted. */
   explain(this: void): Promise<void>;
 }
@@ -34,14 +43,33 @@ export function sandboxCall(registry: VmRegistry, context: HandlerContext): Sand
     signal.throwIfAborted();
   };
   return {
-    sandboxId,
+    ...{ sandboxId, live },
     agent: live.agent,
     requestId,
     signal,
     explain,
-    unary: (call, expected) => withMeaning(sandboxId, explain, () => live.agent.unary(call, expected, options)),
-    command: (call) => withMeaning(sandboxId, explain, () => live.agent.command(call, options)),
+    unary: (call, expected, convert, timeoutMs) =>
+      withMeaning(sandboxId, explain, async () =>
+        convert(await live.agent.unary(call, expected, withTimeout(options, timeoutMs))),
+      ),
+    command: (call, timeoutMs) =>
+      withMeaning(sandboxId, explain, () => live.agent.command(call, withTimeout(options, timeoutMs))),
+    async *stream(call, convert) {
+      try {
+        using stream = await live.agent.open(call, options);
+        for (let event = await stream.next(); event; event = await stream.next()) {
+          const told = convert(event);
+          if (told !== undefined) yield told;
+        }
+      } catch (error) {
+        throw await meaningOf(sandboxId, explain, error);
+      }
+    },
   };
+}
+
+function withTimeout<T extends object>(options: T, timeoutMs: number | undefined): T & { readonly timeoutMs?: number } {
+  return timeoutMs === undefined ? options : { ...options, timeoutMs };
 }
 
 /** Runs work on the agent; a connection that broke becomes a Problem. */

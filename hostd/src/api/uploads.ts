@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { type FileInfo, FileType } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
 import type { UploadPiece } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import { fieldProblem, problem, problemOf } from "@daytonah/lib/problem.ts";
+import { checkedInfo } from "./file-convert.ts";
 import type { SandboxCall } from "./sandbox-call.ts";
 import { type WriteTarget, writeAt } from "./write-file.ts";
 
@@ -68,7 +69,7 @@ export class Uploads {
     const target = await statOrUndefined(call, request);
     // As with a write in one call, a link stays, and what it points to changes.
     const destination = target?.symlinkTarget || request.path;
-    const info = await call.unary({ case: "moveFile", value: { source, destination, user } }, "fileInfo");
+    const info = await call.unary({ case: "moveFile", value: { source, destination, user } }, "fileInfo", checkedInfo);
     this.#finished.delete(key);
     this.#finished.set(key, { end, info });
     const oldest = this.#finished.keys().next().value;
@@ -99,7 +100,7 @@ async function sizeOf(call: SandboxCall, target: WriteTarget): Promise<bigint | 
 
 async function statOrUndefined(call: SandboxCall, { path, user }: WriteTarget): Promise<FileInfo | undefined> {
   try {
-    return await call.unary({ case: "statFile", value: { path, user } }, "fileInfo");
+    return await call.unary({ case: "statFile", value: { path, user } }, "fileInfo", checkedInfo);
   } catch (error) {
     if (problemOf(error)?.reason === "FILE_NOT_FOUND") return undefined;
     throw error;

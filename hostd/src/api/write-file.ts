@@ -1,7 +1,9 @@
 /** Content into a file of the sandbox, in one call of the agent. */
 import type { FileInfo } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
 import { WriteMode } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
+import { unexpectedEvent } from "../guest/agent-client.ts";
 import { GuestConnectionError } from "../guest/guest-connection-error.ts";
+import { checkedInfo } from "./file-convert.ts";
 import { type SandboxCall, withMeaning } from "./sandbox-call.ts";
 
 export interface WriteTarget {
@@ -30,7 +32,8 @@ async function write(
     using stream = await call.agent.open(guestCall, { ...call, content });
     let info: FileInfo | undefined;
     for (let event = await stream.next(); event; event = await stream.next()) {
-      if (event.case === "fileInfo") info ??= event.value;
+      if (event.case === "fileInfo" && !info) info = checkedInfo(event.value);
+      else if (event.case !== "heartbeat") throw unexpectedEvent(event);
     }
     if (!info) throw new GuestConnectionError("protocol", "The agent ended a write without the file's description.");
     return info;

@@ -51,7 +51,7 @@ export function createAgentClient(address: GuestAddress): AgentClient {
     const first = firstBytes(address, call, options.requestId ?? "", options.content);
     const connection = await connectGuest(address, first, {
       signal: options.signal,
-      timeoutMs: options.timeoutMs ?? connectTimeoutMs,
+      timeoutMs: Math.min(options.timeoutMs ?? connectTimeoutMs, connectTimeoutMs),
     });
     return streamOf(connection, options.timeoutMs ?? answerTimeoutMs);
   };
@@ -68,7 +68,8 @@ export function createAgentClient(address: GuestAddress): AgentClient {
     for (;;) {
       const event = await stream.next();
       if (!event) break;
-      if (event.case !== expected || answer) continue;
+      if (event.case === "heartbeat") continue;
+      if (event.case !== expected || answer) throw unexpectedEvent(event);
       answer = event;
     }
     if (expected && !answer)
@@ -114,6 +115,11 @@ function streamOf(connection: GuestConnection, firstTimeoutMs: number): GuestStr
     },
     [Symbol.dispose]: () => connection[Symbol.dispose](),
   };
+}
+
+/** An event that the call has no use for. */
+export function unexpectedEvent(event: GuestEvent): GuestConnectionError {
+  return new GuestConnectionError("protocol", `The agent sent ${event.case} where it must not.`);
 }
 
 function decode(frame: Uint8Array): Response {

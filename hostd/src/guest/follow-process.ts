@@ -2,10 +2,10 @@
  * The events of one process from its start (or an offset) to its end, over as many connections as it takes: the agent
  * numbers output bytes, so a broken connection is made again behind the client's back.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { ProcessExited, ProcessOutput, ProcessStarted } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
-import type { AgentClient, GuestCall, GuestEvent } from "./agent-client.ts";
+import { type AgentClient, type GuestCall, unexpectedEvent } from "./agent-client.ts";
 import { GuestConnectionError } from "./guest-connection-error.ts";
+import { Retries, type RetryOptions } from "./retries.ts";
 
 export type ProcessEvent =
   | { readonly case: "started"; readonly value: ProcessStarted }
@@ -13,17 +13,11 @@ export type ProcessEvent =
   | { readonly case: "exited"; readonly value: ProcessExited }
   | { readonly case: "heartbeat" };
 
-export interface FollowOptions {
-  readonly signal: AbortSignal;
+export interface FollowOptions extends RetryOptions {
   readonly requestId: string;
-  /** Called when the connection broke: throws where the VM is gone, and resolves where another try makes sense. */
-  readonly onBreak: () => Promise<void>;
 }
 
 const maxOutputBytes = 64 * 1024;
-/** Tries in a row that bring no event. */
-const maxTries = 3;
-const pauseMs = 50;
 
 export async function* followProcess(
   agent: AgentClient,
@@ -32,7 +26,7 @@ export async function* followProcess(
 ): AsyncGenerator<ProcessEvent> {
   let started: ProcessStarted | undefined;
   let nextOffset = 0n;
-  let tries = 0;
+  const retries = new Retries(options);
   for (;;) {
     const call: GuestCall = started ? attachFrom(started.processId, nextOffset) : first;
     try {
@@ -40,11 +34,12 @@ export async function* followProcess(
       for (;;) {
         const event = await stream.next();
         if (!event) throw new GuestConnectionError("protocol", "The agent ended the output before the process ended.");
-        tries = 0;
+        retries.progress();
         switch (event.case) {
           case "processStarted":
             if (started) break; // the client has it already
             started = event.value;
+            checkedId(started.processId);
             nextOffset = started.firstOffset;
             yield { case: "started", value: started };
             break;
@@ -56,7 +51,7 @@ export async function* followProcess(
             break;
           }
           case "processExited":
-            if (!started) throw unexpected(event);
+            if (!started) throw unexpectedEvent(event);
             yield { case: "exited", value: event.value };
             return;
           case "heartbeat":
@@ -64,16 +59,19 @@ export async function* followProcess(
             if (started) yield { case: "heartbeat" };
             break;
           default:
-            throw unexpected(event);
+            throw unexpectedEvent(event);
         }
       }
     } catch (error) {
-      if (!(error instanceof GuestConnectionError)) throw error;
-      await options.onBreak();
-      if (error.fault === "protocol" || ++tries >= maxTries) throw error;
-      await sleep(pauseMs * tries, undefined, { signal: options.signal }).catch(() => options.signal.throwIfAborted());
+      await retries.after(error);
     }
   }
+}
+
+/** A process's name, where it can be one. */
+export function checkedId(processId: string): string {
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(processId)) return processId;
+  throw new GuestConnectionError("protocol", "The agent told of a process whose name can't be one.");
 }
 
 function attachFrom(processId: string, fromOffset: bigint): GuestCall {
@@ -95,8 +93,4 @@ function checkedOutput(
   if (end <= nextOffset) return undefined;
   if (output.offset >= nextOffset) return output; // a hole is told by its offset: the replay buffer is bounded
   return { ...output, offset: nextOffset, data: output.data.subarray(Number(nextOffset - output.offset)) };
-}
-
-function unexpected(event: GuestEvent): GuestConnectionError {
-  return new GuestConnectionError("protocol", `The agent sent ${event.case} where it must not.`);
 }

@@ -10,6 +10,7 @@ import { createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { PortService } from "@daytonah/gen/daytonah/v1/port_pb.ts";
 import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { killAllOfUid } from "../host/process-table.ts";
 import { uidsInUse } from "../vm/host-uids.ts";
@@ -111,6 +112,7 @@ export function clientsOf(
     host: createClient(HostDaemonService, transport),
     processes: createClient(ProcessService, transport),
     files: createClient(FileService, transport),
+    ports: createClient(PortService, transport),
   };
 }
 

@@ -1,12 +1,16 @@
 /** The rpcs that are relayed: their paths and lanes. */
 import type { ConnectRouter } from "@connectrpc/connect";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { MonitoringService } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
+import { PortService } from "@daytonah/gen/daytonah/v1/port_pb.ts";
 import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import type { Lane } from "../hosts/host-sessions.ts";
 
 const services = [
   { service: ProcessService, lane: "control" },
   { service: FileService, lane: "bulk" },
+  { service: PortService, lane: "control" },
+  { service: MonitoringService, lane: "control" },
 ] as const;
 
 const lanes: ReadonlyMap<string, Lane> = new Map(

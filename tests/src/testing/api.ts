@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { MonitoringService } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
+import { PortService } from "@daytonah/gen/daytonah/v1/port_pb.ts";
 import { type ExecResponse, ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 
@@ -10,6 +12,8 @@ export interface Api {
   readonly sandboxes: Client<typeof SandboxService>;
   readonly processes: Client<typeof ProcessService>;
   readonly files: Client<typeof FileService>;
+  readonly ports: Client<typeof PortService>;
+  readonly monitoring: Client<typeof MonitoringService>;
 }
 
 export function connectApi(url: string, apiKeyFile: string): Api {
@@ -23,6 +27,8 @@ export function connectApi(url: string, apiKeyFile: string): Api {
     sandboxes: createClient(SandboxService, transport),
     processes: createClient(ProcessService, transport),
     files: createClient(FileService, transport),
+    ports: createClient(PortService, transport),
+    monitoring: createClient(MonitoringService, transport),
   };
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { PortService } from "@daytonah/gen/daytonah/v1/port_pb.ts";
 import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { typedErrors, validateRequests } from "@daytonah/lib/interceptors.ts";
 import { silentLogger } from "@daytonah/lib/log.ts";
@@ -15,6 +16,7 @@ import { VmRegistry } from "../../vm/vm-registry.ts";
 import { VmStore } from "../../vm/vm-store.ts";
 import type { Vm, VmExit } from "../../vmm/vmm.ts";
 import { fileService } from "../file-service.ts";
+import { portService } from "../port-service.ts";
 import { processService } from "../process-service.ts";
 
 const sandboxId = "sbx1";
@@ -52,6 +54,7 @@ export async function oneVm(vsockPath: string) {
     (router) => {
       router.service(ProcessService, processService(registry));
       router.service(FileService, fileService(registry));
+      router.service(PortService, portService(registry));
     },
     { router: { interceptors: [typedErrors(silentLogger), validateRequests] } },
   );
@@ -59,6 +62,7 @@ export async function oneVm(vsockPath: string) {
     ...{ deps, registry, entry },
     processes: createClient(ProcessService, transport),
     files: createClient(FileService, transport),
+    ports: createClient(PortService, transport),
     headers: { "sandbox-id": sandboxId, "sandbox-epoch": String(epoch) },
     die: () => exit({ kind: "died", detail: "test" }),
     [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }),
