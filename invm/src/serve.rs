@@ -24,6 +24,8 @@ const STACK: usize = 128 << 10;
 pub const MAX_CONNECTIONS: usize = 1000;
 /// A connection that has not said what it wants by then is closed.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a host has to read why its call failed.
+const LINGER: Duration = Duration::from_secs(2);
 
 static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
 
@@ -87,6 +89,10 @@ pub fn handle(agent: &'static Agent, mut conn: Conn) {
         Ok(Err(Stop::Fault(fault))) => Err(fault),
         Err(_) => Err(Fault::internal("the agent", "a call panicked")),
     };
+    let failed = result.is_err();
     conn.queue_end(result);
-    let _ = conn.flush();
+    // A host that is still sending content would find the connection broken before it reads why.
+    if conn.flush().is_ok() && failed {
+        conn.wait_closed(LINGER);
+    }
 }

@@ -4,6 +4,7 @@ mod support;
 
 use std::{
     fs,
+    io::Write,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::PathBuf,
 };
@@ -79,6 +80,48 @@ fn what_is_written_is_read_again_whole_and_in_part() {
     assert!(info.size == 3_000_000 && all == content);
     let part = ReadFileRequest { path, offset: 1_000_000, length: 5, ..Default::default() };
     assert_eq!(read(&agent, part).unwrap().1, content[1_000_000..1_000_005]);
+}
+
+#[test]
+fn a_link_is_read_as_the_file_it_points_to() {
+    let (agent, folder) = set_up();
+    fs::write(folder.join("real"), "content").unwrap();
+    symlink("real", folder.join("link")).unwrap();
+    let request = ReadFileRequest { path: text(&folder.join("link")), ..Default::default() };
+    let (info, all) = read(&agent, request).unwrap();
+    let inode = fs::metadata(folder.join("real")).unwrap().ino();
+    assert_eq!((info.r#type(), info.size, info.inode), (FileType::File, 7, inode));
+    assert_eq!(all, b"content");
+}
+
+#[test]
+fn a_file_that_is_written_to_while_it_is_read_ends_the_read_where_it_must_not_change() {
+    let (agent, folder) = set_up();
+    let path = folder.join("x");
+    // More than the connection's buffers hold, so that the agent is not done when the first piece is read.
+    fs::write(&path, vec![7; 32 << 20]).unwrap();
+    for must_not_change in [true, false] {
+        let request = ReadFileRequest { path: text(&path), must_not_change, ..Default::default() };
+        let mut host = agent.call(Call::ReadFile(request));
+        assert!(matches!(host.event(), Event::FileInfo(_)));
+        std::thread::sleep(std::time::Duration::from_millis(20)); // a tick of the clock that stamps files
+        fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"more").unwrap();
+        match host.rest() {
+            Ok(_) => assert!(!must_not_change),
+            Err(error) => assert!(must_not_change && error.reason() == ErrorReason::FileChanged),
+        }
+    }
+}
+
+#[test]
+fn a_host_that_sends_on_reads_why_its_write_was_refused() {
+    let (agent, folder) = set_up();
+    let request = WriteFileRequest { path: text(&folder), ..Default::default() };
+    let mut host = agent.call(Call::WriteFile(request));
+    for _ in 0..64 {
+        host.input(Input::Data(vec![0; 1 << 20]));
+    }
+    assert_eq!(host.rest().unwrap_err().reason(), ErrorReason::IsADirectory);
 }
 
 #[test]

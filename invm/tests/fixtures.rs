@@ -137,6 +137,7 @@ fn fixtures() -> Vec<(&'static str, Fixture)> {
                 offset: 1,
                 length: 2,
                 user: text("user"),
+                ..Default::default()
             })),
         ),
         (

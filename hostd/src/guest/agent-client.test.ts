@@ -1,9 +1,13 @@
+import { mkdtempDisposable, readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { ErrorReason } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
 import { Problem } from "@daytonah/lib/problem.ts";
 import { describe, expect, test } from "vitest";
 import { agentPort, createAgentClient } from "./agent-client.ts";
 import { awaitAgent } from "./await-agent.ts";
 import { GuestConnectionError } from "./guest-connection-error.ts";
+import { realAgent } from "./testing/real-agent.ts";
 import { endFrame, responseFrame, standInAgent, standInVsock } from "./testing/stand-in-agent.ts";
 
 const signal = new AbortController().signal;
@@ -81,6 +85,47 @@ describe("a call", () => {
     expect((await stream.next())?.case).toBe("data");
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(sent).toBeLessThan(50);
+  });
+});
+
+describe("content that is sent", () => {
+  const target = (path: string) => ({ case: "writeFile" as const, value: { path } });
+
+  test("arrives whole, and as fast as the agent takes it", async () => {
+    await using agent = await realAgent();
+    await using dir = await mkdtempDisposable(join(tmpdir(), "dnah-"));
+    const path = join(dir.path, "f");
+    using stream = await clientOf(agent.path).open(target(path), { signal });
+    const piece = Buffer.alloc(1024 * 1024, "0123456789abcdef");
+    for (let n = 0; n < 20; n += 1) await stream.send(piece);
+    await stream.send(Buffer.from("end"));
+    await stream.sendClose();
+    expect((await stream.next())?.value).toMatchObject({ size: 20_971_523n });
+    expect(await stream.next()).toBeUndefined();
+    const written = await readFile(path);
+    expect(written.subarray(-3).toString()).toBe("end");
+    expect(written.subarray(0, -3).equals(Buffer.concat(Array(20).fill(piece)))).toBe(true);
+  });
+
+  test("waits while the agent does not read", async () => {
+    await using agent = await standInAgent((_, socket) => socket.pause());
+    using stream = await clientOf(agent.path).open(target("/x"), { signal });
+    const sent = (async () => {
+      for (let n = 0; n < 100; n += 1) await stream.send(Buffer.alloc(1024 * 1024));
+      return "all";
+    })();
+    const late = new Promise((resolve) => setTimeout(() => resolve("held back"), 200));
+    expect(await Promise.race([sent, late])).toBe("held back");
+    agent.breakAll();
+    expect(await faultOf(sent)).toBe("broken");
+  });
+
+  test("does not hide why the agent refused it", async () => {
+    await using agent = await realAgent();
+    using stream = await clientOf(agent.path).open(target("/"), { signal });
+    const answer = failureOf(stream.next());
+    for (let n = 0; n < 64; n += 1) await stream.send(Buffer.alloc(1024 * 1024));
+    expect(await answer).toMatchObject({ reason: "FILE_WRONG_TYPE" });
   });
 });
 

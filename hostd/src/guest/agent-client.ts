@@ -1,5 +1,6 @@
 /** Calls to one VM's agent: a connection for each, hello and request together, so that a call costs one round trip. */
 import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { InputSchema, RequestSchema, type Response, ResponseSchema } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
 import { withDeadline } from "@daytonah/lib/deadline.ts";
 import { connectGuest, connectLine, type GuestAddress, type GuestConnection } from "./connect.ts";
@@ -44,6 +45,13 @@ export interface AgentClient {
 export interface GuestStream extends Disposable {
   /** The next event, undefined once the call ended well. Events this daemon does not know are skipped. */
   next(): Promise<GuestEvent | undefined>;
+  /**
+   * Sends a piece of content, 1 MiB at most; resolves when the connection takes more. Where it rejects, `next` may know
+   * why: what the agent said before the connection broke.
+   */
+  send(data: Uint8Array): Promise<void>;
+  /** Says that no more content follows. */
+  sendClose(): Promise<void>;
 }
 
 export function createAgentClient(address: GuestAddress): AgentClient {
@@ -90,9 +98,16 @@ function firstBytes(address: GuestAddress, call: GuestCall, requestId: string, c
   const request = create(RequestSchema, { protocol, requestId: requestId.slice(0, 64), call });
   const head = encodeFrames(RequestSchema, request, connectLine(address));
   if (!content) return head;
-  const data = encodeFrames(InputSchema, create(InputSchema, { input: { case: "data", value: content } }));
-  const close = encodeFrames(InputSchema, create(InputSchema, { input: { case: "close", value: {} } }));
-  return Buffer.concat([head, data, close]);
+  return Buffer.concat([head, dataPrefix(content.length), content, closeFrame]);
+}
+
+const closeFrame = encodeFrames(InputSchema, create(InputSchema, { input: { case: "close", value: {} } }));
+
+/** What stands before `length` bytes of content in the frame that carries them, so that they need not be copied. */
+function dataPrefix(length: number): Uint8Array {
+  const field = new BinaryWriter().tag(InputSchema.field.data.number, WireType.LengthDelimited).uint32(length).finish();
+  const frame = new BinaryWriter().uint32(field.length + length).finish();
+  return Buffer.concat([frame, field]);
 }
 
 function streamOf(connection: GuestConnection, firstTimeoutMs: number): GuestStream {
@@ -113,6 +128,8 @@ function streamOf(connection: GuestConnection, firstTimeoutMs: number): GuestStr
       }
       return undefined;
     },
+    send: (data) => connection.write(dataPrefix(data.length), data),
+    sendClose: () => connection.write(closeFrame),
     [Symbol.dispose]: () => connection[Symbol.dispose](),
   };
 }

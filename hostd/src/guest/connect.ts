@@ -106,9 +106,14 @@ export class GuestConnection implements Disposable {
     }
   }
 
-  /** Resolves when the socket takes more. Rejects when it is closed before that. */
-  async write(bytes: Uint8Array): Promise<void> {
-    if (this.#socket.write(bytes)) return;
+  /** Resolves when the socket takes more. Rejects when it is closed before that. The pieces go out as one, uncopied. */
+  async write(...pieces: readonly Uint8Array[]): Promise<void> {
+    if (this.#socket.destroyed) throw this.#brokenError();
+    this.#socket.cork();
+    let taken = true;
+    for (const piece of pieces) taken = this.#socket.write(piece);
+    this.#socket.uncork();
+    if (taken) return;
     await new Promise<void>((resolve, reject) => {
       const settle = () => {
         this.#socket.off("drain", settle).off("close", settle);

@@ -27,6 +27,7 @@ const publicReasons = {
   BUSY: "SANDBOX_STATE_CONFLICT",
   OUTPUT_LOST: "OUTPUT_LOST",
   INTERNAL: "INTERNAL",
+  FILE_CHANGED: "FILE_CHANGED",
 } as const satisfies Record<GuestReasonName, ReasonName>;
 
 const publicReasonOf = new Map<number, ReasonName>(

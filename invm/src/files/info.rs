@@ -29,11 +29,16 @@ pub struct Names {
 impl Names {
     pub fn file_info(&mut self, path: &Path) -> Result<FileInfo, Fault> {
         let meta = fs::symlink_metadata(path).map_err(|error| Fault::file(path, errno_of(&error)))?;
-        let (symlink_target, target_type) = target_of(path, &meta);
-        Ok(FileInfo {
+        Ok(self.describe(path, &meta))
+    }
+
+    /// What `meta`, which was read by way of the path, says.
+    pub fn describe(&mut self, path: &Path, meta: &Metadata) -> FileInfo {
+        let (symlink_target, target_type) = target_of(path, meta);
+        FileInfo {
             path: path.to_string_lossy().into_owned(),
             name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-            r#type: type_of(&meta).into(),
+            r#type: type_of(meta).into(),
             size: meta.len(),
             mode: meta.mode() & 0o7777,
             uid: meta.uid(),
@@ -44,7 +49,8 @@ impl Names {
             symlink_target,
             target_type: target_type.into(),
             xattrs: Default::default(),
-        })
+            inode: meta.ino(),
+        }
     }
 }
 

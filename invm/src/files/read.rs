@@ -3,17 +3,20 @@
 use std::{
     fs::{File, OpenOptions},
     io::{Seek, SeekFrom},
-    os::{fd::AsFd, unix::fs::OpenOptionsExt},
+    os::{
+        fd::AsFd,
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
 };
 
 use nix::errno::Errno;
 
-use super::{act_as, info::file_info};
+use super::{act_as, info::Names};
 use crate::{
     agent::Agent,
     conn::Conn,
     error::{Fault, Stop, errno_of},
-    proto::{ReadFileRequest, response::Event},
+    proto::{ErrorReason, ReadFileRequest, response::Event},
     sys,
 };
 
@@ -37,7 +40,7 @@ pub fn read_file(agent: &Agent, conn: &mut Conn, request: &ReadFileRequest) -> R
     if request.offset > 0 {
         file.seek(SeekFrom::Start(request.offset)).map_err(|error| fault(errno_of(&error)))?;
     }
-    conn.queue(Event::FileInfo(file_info(&path)?));
+    conn.queue(Event::FileInfo(Names::default().describe(&path, &meta)));
     let mut left = if request.length == 0 { u64::MAX } else { request.length };
     while left > 0 {
         let mut data = Vec::new();
@@ -52,6 +55,13 @@ pub fn read_file(agent: &Agent, conn: &mut Conn, request: &ReadFileRequest) -> R
         if conn.queued() >= PIECE {
             conn.flush()?;
             conn.check_cancel()?;
+        }
+    }
+    if request.must_not_change {
+        let now = file.metadata().map_err(|error| fault(errno_of(&error)))?;
+        if (now.len(), now.mtime(), now.mtime_nsec()) != (meta.len(), meta.mtime(), meta.mtime_nsec()) {
+            let message = format!("{} was written to while it was read", path.display());
+            return Err(Fault::new(ErrorReason::FileChanged, message).into());
         }
     }
     Ok(())
