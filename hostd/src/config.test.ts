@@ -8,6 +8,7 @@ describe("the daemon's settings", () => {
     expect(readConfig(good)).toMatchObject({
       hostId: "h1",
       listen: { host: "127.0.0.1", port: 18_048 },
+      edge: { listen: { host: "127.0.0.1", port: 18_049 }, url: undefined, tls: undefined },
       dataDir: "/var/lib/daytonah/hostd",
       runDir: "/run/daytonah",
       vmm: "auto",
@@ -20,6 +21,8 @@ describe("the daemon's settings", () => {
     ["DNAH_MEMORY_MIB", "2048", { memoryMib: 2048 }],
     ["DNAH_HOSTD_DATA_DIR", "/srv/data/", { dataDir: "/srv/data" }],
     ["DNAH_VMM", "qemu", { vmm: "qemu" }],
+    ["DNAH_EDGE_LISTEN", "none", { edge: undefined }],
+    ["DNAH_EDGE_URL", "https://host1.example.org/", { edge: { url: "https://host1.example.org" } }],
   ])("%s=%s is taken", (name, value, expected) => {
     expect(readConfig({ ...good, [name]: value })).toMatchObject(expected);
   });
@@ -31,6 +34,10 @@ describe("the daemon's settings", () => {
     ["DNAH_HOSTD_DATA_DIR", "data", "must be an absolute path"],
     ["DNAH_HOSTD_RUN_DIR", `/${"r".repeat(80)}`, "it holds unix sockets"],
     ["DNAH_MEMORY_MIB", "many", "must be a whole number from 128"],
+    ["DNAH_EDGE_LISTEN", "nowhere", 'DNAH_EDGE_LISTEN is "nowhere", and must be <host>:<port>'],
+    ["DNAH_EDGE_LISTEN", "0.0.0.0:18049", "DNAH_EDGE_URL is not set"],
+    ["DNAH_EDGE_URL", "https://host1.example.org/path", "must be an origin"],
+    ["DNAH_EDGE_TLS_CERT", "/etc/edge.pem", "must be set both, or neither"],
     ["DNAH_VMM", "xen", "must be one of auto, qemu"],
     ["DNAH_LOG_LEVEL", "loud", "must be one of error"],
   ])("%s=%j is refused with the rule", (name, value, rule) => {

@@ -4,6 +4,8 @@ import type { LogLevel } from "@daytonah/lib/log.ts";
 export interface Config {
   readonly hostId: string;
   readonly listen: { readonly host: string; readonly port: number };
+  /** The port for clients; none where undefined. */
+  readonly edge: EdgeConfig | undefined;
   /** Images, root disks, records: what must outlive a reboot. */
   readonly dataDir: string;
   /** Sockets of VMs. Short: a unix socket's path has room for 108 bytes. */
@@ -23,6 +25,14 @@ export interface Config {
   readonly memoryDir: string;
   readonly bootMs: number;
   readonly logLevel: LogLevel;
+}
+
+export interface EdgeConfig {
+  readonly listen: Config["listen"];
+  /** Its origin as clients reach it; derived from where it listens where absent. */
+  readonly url: string | undefined;
+  /** Files with the certificate chain and the key; plaintext where absent. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
 }
 
 const longestRunDir = 60;
@@ -55,7 +65,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
 
   const config: Config = {
     hostId: text("DNAH_HOST_ID"),
-    listen: readAddress(text("DNAH_HOSTD_LISTEN", "127.0.0.1:18048"), problems),
+    listen: readAddress("DNAH_HOSTD_LISTEN", text("DNAH_HOSTD_LISTEN", "127.0.0.1:18048"), problems),
+    edge: readEdge(text("DNAH_EDGE_LISTEN", "127.0.0.1:18049"), optional, problems),
     dataDir: folder("DNAH_HOSTD_DATA_DIR", "/var/lib/daytonah/hostd"),
     runDir: folder("DNAH_HOSTD_RUN_DIR", "/run/daytonah"),
     bundle: optional("DNAH_BUNDLE"),
@@ -81,11 +92,37 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   return Object.freeze(config);
 }
 
-function readAddress(text: string, problems: string[]): Config["listen"] {
+function readEdge(
+  listen: string,
+  optional: (name: string) => string | undefined,
+  problems: string[],
+): EdgeConfig | undefined {
+  if (listen === "none") return undefined;
+  const address = readAddress("DNAH_EDGE_LISTEN", listen, problems);
+  const given = optional("DNAH_EDGE_URL");
+  const url = given !== undefined && URL.canParse(given) ? new URL(given) : undefined;
+  if (given !== undefined && (!url || !/^https?:$/.test(url.protocol) || url.href !== `${url.origin}/`)) {
+    problems.push(`DNAH_EDGE_URL is "${given}", and must be an origin such as https://host1.example.org:18049`);
+  }
+  if (given === undefined && (address.host === "0.0.0.0" || address.host === "::")) {
+    problems.push("DNAH_EDGE_URL is not set, and must be where DNAH_EDGE_LISTEN is every address: clients need one");
+  }
+  const [certFile, keyFile] = [optional("DNAH_EDGE_TLS_CERT"), optional("DNAH_EDGE_TLS_KEY")];
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    problems.push("DNAH_EDGE_TLS_CERT and DNAH_EDGE_TLS_KEY must be set both, or neither");
+  }
+  return {
+    listen: address,
+    url: url?.origin,
+    tls: certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined,
+  };
+}
+
+function readAddress(name: string, text: string, problems: string[]): Config["listen"] {
   const match = /^(?:\[([0-9a-f:]+)\]|([^:]+)):(\d{1,5})$/i.exec(text);
   const port = Number(match?.[3]);
   if (!match || port > 65_535) {
-    problems.push(`DNAH_HOSTD_LISTEN is "${text}", and must be <host>:<port>`);
+    problems.push(`${name} is "${text}", and must be <host>:<port>`);
     return { host: "", port: 0 };
   }
   return { host: (match[1] ?? match[2]) as string, port };

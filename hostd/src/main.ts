@@ -1,13 +1,16 @@
 /** The host daemon: settings -> driver -> images -> adoption -> one port. */
 import { mkdirSync, readFileSync } from "node:fs";
 import { chmod, stat } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { createLogger, type Logger } from "@daytonah/lib/log.ts";
 import { daemonHandler } from "./api/daemon-handler.ts";
+import { type DataPlaneServices, dataPlaneServices } from "./api/data-plane.ts";
 import { bearerCheck, listenTls } from "./api/listen-tls.ts";
 import { createMetrics } from "./api/metrics.ts";
 import { type Config, readConfig } from "./config.ts";
+import { type ListenEdgeOptions, listenEdge } from "./edge/listen-edge.ts";
 import { agentPort, createAgentClient } from "./guest/agent-client.ts";
 import { probeCgroup } from "./host/cgroup/apply.ts";
 import { applyCopy, probeCopyMethod } from "./host/disk/apply.ts";
@@ -60,22 +63,22 @@ async function main(): Promise<void> {
   using _pruning = pruneHourly(deps);
   const pki = readPki(config.pkiDir);
   const metrics = createMetrics(deps);
+  const services = dataPlaneServices(deps.registry);
+  const edge = await openEdge(config, deps.registry, services, { metrics, log });
   const handler = daemonHandler(deps, {
-    facts: { hostId: config.hostId, version },
-    metrics,
-    log,
+    facts: { hostId: config.hostId, version, edgeUrl: edge?.url ?? "" },
+    ...{ services, metrics, log },
     isServer: bearerCheck(pki.bearer),
   });
   const listener = await listenTls({ ...config.listen, identity: pki.identity, handler });
-  const { address, port } = listener.address;
-  const url = `https://${address.includes(":") ? `[${address}]` : address}:${port}`;
-  log.info("hostd.ready", { url, driver: deps.vmm.name });
+  const url = originOf("https", listener.address);
+  log.info("hostd.ready", { url, edge: edge?.url, driver: deps.vmm.name });
   process.stdout.write(`ready ${url}\n`);
 
   await stopped;
   log.info("hostd.stopping", {});
   // Its VMs run on: the next start of the daemon adopts them.
-  await listener.close(closeGraceMs);
+  await Promise.all([listener.close(closeGraceMs), edge?.listener.close(closeGraceMs)]);
   deps.vmm.close();
 }
 
@@ -105,6 +108,25 @@ async function createDeps(config: Config, firstUid: number, log: Logger, signal:
     agentAt: (path) => createAgentClient({ path, port: agentPort }),
     limits: { bootMs: config.bootMs, adoptMs, slots: uidsPerDaemon },
   };
+}
+
+async function openEdge(
+  { edge }: Config,
+  registry: VmRegistry,
+  services: DataPlaneServices,
+  options: Pick<ListenEdgeOptions, "metrics" | "log">,
+) {
+  if (!edge) return undefined;
+  const tls = edge.tls && {
+    cert: readFileSync(edge.tls.certFile, "utf8"),
+    key: readFileSync(edge.tls.keyFile, "utf8"),
+  };
+  const listener = await listenEdge(registry, services, { ...edge.listen, ...(tls ? { tls } : {}), ...options });
+  return { listener, url: edge.url ?? originOf(tls ? "https" : "http", listener.address) };
+}
+
+function originOf(scheme: "http" | "https", { address, port }: AddressInfo): string {
+  return `${scheme}://${address.includes(":") ? `[${address}]` : address}:${port}`;
 }
 
 /** Tombstones would be one file for each sandbox there ever was. */

@@ -1,15 +1,16 @@
 /**
- * One plaintext port for HTTP/1.1 and for HTTP/2 with prior knowledge (h2c, which gRPC uses).
+ * One port for HTTP/1.1 and HTTP/2: plaintext, where HTTP/2 comes with prior knowledge (h2c, which gRPC uses), or TLS.
  *
  * Node has a server for each and none for both; an HTTP/2 client says so in its first bytes (RFC 9113, 3.4).
  */
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
+import tls from "node:tls";
 import { http2ServerSettings, http2SessionWindowBytes } from "./http2-settings.ts";
 import type { NodeHandler } from "./node-http.ts";
 
-/** For a connection to say which protocol it speaks. */
+/** For a connection to say which protocol it speaks, and for its TLS handshake before that. */
 const helloMs = 10_000;
 const preface = Buffer.from("PRI * HTTP/2.0");
 
@@ -25,6 +26,12 @@ export interface DualHttpServerOptions {
   readonly handler: NodeHandler;
   /** For tests. */
   readonly helloMs?: number;
+  /** Certificate chain and key, PEM; plaintext where absent. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Sees each connection before anything of it is read. */
+  readonly onConnection?: (socket: net.Socket) => void;
+  /** HTTP/2 streams of one connection at once. */
+  readonly maxStreams?: number;
   readonly onUpgrade?: (request: http.IncomingMessage, socket: net.Socket, head: Buffer) => void;
 }
 
@@ -43,7 +50,14 @@ export async function listenDual(options: DualHttpServerOptions): Promise<DualHt
   // closeIdleConnections would find none.
   http1.emit("listening");
   const sessions = new Set<http2.ServerHttp2Session>();
-  const h2 = http2.createServer(http2ServerSettings, (request, response) => options.handler(request, response));
+  const { settings } = http2ServerSettings;
+  const h2 = http2.createServer(
+    {
+      ...http2ServerSettings,
+      settings: { ...settings, maxConcurrentStreams: options.maxStreams ?? settings.maxConcurrentStreams },
+    },
+    (request, response) => options.handler(request, response),
+  );
   h2.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
@@ -51,11 +65,22 @@ export async function listenDual(options: DualHttpServerOptions): Promise<DualHt
   });
   h2.on("sessionError", () => undefined); // the socket's end is handled below
 
-  const server = net.createServer({ noDelay: true }, (socket) => {
+  const patienceMs = options.helloMs ?? helloMs;
+  const server = options.tls
+    ? tls.createServer({
+        ...options.tls,
+        ...{ ALPNProtocols: ["h2", "http/1.1"], minVersion: "TLSv1.2", noDelay: true, handshakeTimeout: patienceMs },
+      })
+    : net.createServer({ noDelay: true });
+  server.on("connection", (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     socket.on("error", () => socket.destroy());
-    const hello = setTimeout(() => socket.destroy(), options.helloMs ?? helloMs);
+    options.onConnection?.(socket);
+  });
+  server.on(options.tls ? "secureConnection" : "connection", (socket: net.Socket) => {
+    socket.on("error", () => socket.destroy());
+    const hello = setTimeout(() => socket.destroy(), patienceMs);
     socket.once("close", () => clearTimeout(hello));
     let seen = Buffer.alloc(0);
     const onReadable = () => {

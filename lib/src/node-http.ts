@@ -15,3 +15,9 @@ export function isGone(response: NodeResponse): boolean {
   const { stream } = response as { readonly stream: http2.ServerHttp2Stream | undefined };
   return stream === undefined || stream.destroyed || stream.closed;
 }
+
+/** The first of them, where a header came more than once. */
+export function headerOf(request: NodeRequest, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}

@@ -15,12 +15,13 @@ export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
   // Not below a home folder: the VMs' own users must get through to their files.
   const dataDir = mkdtempSync("/var/tmp/dnah-test-");
   const runDir = mkdtempSync("/run/dnah-test-");
-  const [port, hostdPort] = [await freePort(), await freePort()];
+  const [port, hostdPort, edgePort] = [await freePort(), await freePort(), await freePort()];
   const flags = {
     "--data-dir": dataDir,
     "--run-dir": runDir,
     "--listen": `127.0.0.1:${port}`,
     "--hostd-listen": `127.0.0.1:${hostdPort}`,
+    "--edge-listen": `127.0.0.1:${edgePort}`,
     "--bundle": setup.bundle,
     "--vhost-device-vsock": setup.vhostDeviceVsock,
   };

@@ -19,6 +19,7 @@ export function registerUp(program: Command): void {
     .option("--run-dir <folder>", "sockets; at most 40 characters", defaultRunDir)
     .option("--listen <host:port>", "address of the API", "127.0.0.1:3000")
     .option("--hostd-listen <host:port>", "address of the host daemon (mutual TLS)", "127.0.0.1:18048")
+    .option("--edge-listen <host:port>", "address of the host's edge, for clients of its sandboxes", "127.0.0.1:18049")
     .option("--database-url <url>", "a PostgreSQL of yours; a private one is run otherwise")
     .option("--bundle <folder>", "guest images; those of `npm run quickstart` otherwise")
     .option("--vhost-device-vsock <file>", "vsock device for emulated VMs")

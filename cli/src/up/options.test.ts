@@ -10,6 +10,7 @@ const flags: UpFlags = {
   runDir: "/run/x",
   listen: "127.0.0.1:3000",
   hostdListen: "[::1]:18048",
+  edgeListen: "[::1]:18049",
   logLevel: "info",
   config: true,
 };

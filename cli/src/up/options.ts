@@ -9,6 +9,7 @@ export interface UpOptions {
   readonly layout: Layout;
   readonly listen: Address;
   readonly hostdListen: Address;
+  readonly edgeListen: Address;
   /** An own PostgreSQL; a private one is started where absent. */
   readonly databaseUrl: string | undefined;
   readonly bundle: string;
@@ -29,6 +30,7 @@ export interface UpFlags {
   readonly runDir: string;
   readonly listen: string;
   readonly hostdListen: string;
+  readonly edgeListen: string;
   readonly databaseUrl?: string;
   readonly bundle?: string;
   readonly vhostDeviceVsock?: string;
@@ -49,6 +51,7 @@ export function readUpOptions(flags: UpFlags, env: NodeJS.ProcessEnv): UpOptions
     layout: layoutOf(resolve(flags.dataDir), resolve(flags.runDir)),
     listen: readAddress("--listen", flags.listen),
     hostdListen: readAddress("--hostd-listen", flags.hostdListen),
+    edgeListen: readAddress("--edge-listen", flags.edgeListen),
     databaseUrl: flags.databaseUrl ?? env.DNAH_DATABASE_URL,
     bundle: resolve(bundle),
     vhostDeviceVsock: flags.vhostDeviceVsock ?? env.DNAH_VHOST_DEVICE_VSOCK ?? setup.vhostDeviceVsock,

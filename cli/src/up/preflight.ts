@@ -31,6 +31,7 @@ export async function preflight(options: UpOptions): Promise<void> {
   }
   await requireFreePort("--listen", options.listen);
   await requireFreePort("--hostd-listen", options.hostdListen);
+  await requireFreePort("--edge-listen", options.edgeListen);
   if (options.databaseUrl === undefined) requireAccount(databaseUser);
 }
 

@@ -91,10 +91,11 @@ function issueHostCertificate({ layout, hostdListen }: UpOptions): void {
 }
 
 function startDaemon(options: UpOptions, report: (line: string) => void): Promise<Child> {
-  const { layout, hostdListen } = options;
+  const { layout, hostdListen, edgeListen } = options;
   const env = {
     DNAH_HOST_ID: hostId,
     DNAH_HOSTD_LISTEN: `${hostdListen.host}:${hostdListen.port}`,
+    DNAH_EDGE_LISTEN: `${edgeListen.host}:${edgeListen.port}`,
     DNAH_HOSTD_DATA_DIR: layout.hostdDir,
     DNAH_HOSTD_RUN_DIR: layout.runDir,
     DNAH_BUNDLE: options.bundle,

@@ -5,6 +5,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import {
   type HostDaemonService,
+  type VmAccess as VmAccessMessage,
   VmSchema,
   VmState,
   WatchVmsResponseSchema,
@@ -14,9 +15,10 @@ import { fieldProblem } from "@daytonah/lib/problem.ts";
 import { requestIdKey } from "@daytonah/lib/request-id.ts";
 import { freeMemoryMib, overheadMibPerVm, usableDiskMib } from "../vm/capacity.ts";
 import { deleteVm } from "../vm/delete-vm.ts";
+import { setVmAccess } from "../vm/set-vm-access.ts";
 import { startVm } from "../vm/start-vm.ts";
 import type { VmDeps } from "../vm/vm-deps.ts";
-import type { VmRecord } from "../vm/vm-record.ts";
+import type { VmAccess, VmRecord } from "../vm/vm-record.ts";
 
 const heartbeatMs = 5_000;
 const mib = 1024 * 1024;
@@ -31,6 +33,8 @@ const states = {
 export interface HostFacts {
   readonly hostId: string;
   readonly version: string;
+  /** Empty where it has no edge. */
+  readonly edgeUrl: string;
 }
 
 export function hostService(deps: VmDeps, facts: HostFacts): Partial<ServiceImpl<typeof HostDaemonService>> {
@@ -62,6 +66,7 @@ export function hostService(deps: VmDeps, facts: HostFacts): Partial<ServiceImpl
       const started = startVm(deps, {
         ...{ sandboxId, template, vcpus, memoryMib, diskMib, env },
         epoch: epochOf(request.epoch),
+        ...(request.access ? { access: toAccess(request.access) } : {}),
         requestId: context.values.get(requestIdKey),
       });
       const record = await abortable(started, context.signal);
@@ -74,6 +79,11 @@ export function hostService(deps: VmDeps, facts: HostFacts): Partial<ServiceImpl
 
     async deleteVm({ sandboxId, epoch }, context) {
       await abortable(deleteVm(deps, sandboxId, epochOf(epoch)), context.signal);
+      return {};
+    },
+
+    async setVmAccess({ sandboxId, epoch, access }, context) {
+      if (access) await abortable(setVmAccess(deps, sandboxId, epochOf(epoch), toAccess(access)), context.signal);
       return {};
     },
 
@@ -109,6 +119,7 @@ function toVm(record: VmRecord, gone: boolean) {
     ...{ sandboxId, vcpus, memoryMib, diskMib },
     epoch: BigInt(record.epoch),
     state: gone ? VmState.DELETED : states[record.state],
+    accessVersion: BigInt(record.access?.version ?? 0),
     ...(record.state === "failed"
       ? { failureReason: record.failure.reason, failureMessage: record.failure.message }
       : {}),
@@ -121,7 +132,21 @@ function toDuration(ms: number) {
   return { seconds: BigInt(Math.floor(micros / 1_000_000)), nanos: (micros % 1_000_000) * 1_000 };
 }
 
+function toAccess({ version, tokenGeneration, tokenSha256, signingKey, publicPorts }: VmAccessMessage): VmAccess {
+  return {
+    version: countOf("access.version", version),
+    tokenGeneration: countOf("access.token_generation", tokenGeneration),
+    tokenSha256: Buffer.from(tokenSha256).toString("hex"),
+    signingKey: Buffer.from(signingKey).toString("hex"),
+    publicPorts,
+  };
+}
+
 function epochOf(epoch: bigint): number {
-  if (epoch > BigInt(Number.MAX_SAFE_INTEGER)) throw fieldProblem("epoch", "it is beyond what can be counted to");
-  return Number(epoch);
+  return countOf("epoch", epoch);
+}
+
+function countOf(field: string, count: bigint): number {
+  if (count > BigInt(Number.MAX_SAFE_INTEGER)) throw fieldProblem(field, "it is beyond what can be counted to");
+  return Number(count);
 }

@@ -6,10 +6,13 @@ import { requestIdKey } from "@daytonah/lib/request-id.ts";
 import type { AgentClient, GuestCall, GuestEvent, GuestEventCase, GuestEventValue } from "../guest/agent-client.ts";
 import { GuestConnectionError } from "../guest/guest-connection-error.ts";
 import { failureProblem } from "../vm/start-vm.ts";
-import type { LiveVm, VmRegistry } from "../vm/vm-registry.ts";
+import type { LiveVm, VmEntry, VmRegistry } from "../vm/vm-registry.ts";
 
 /** A connection breaks a little before the VMM's end is seen. */
 const exitNewsMs = 500;
+
+/** Which of a sandbox's access tokens the call came with; absent where it came with an API key. */
+export const tokenGenerationHeader = "sandbox-token-generation";
 
 export interface SandboxCall {
   readonly sandboxId: string;
@@ -34,8 +37,8 @@ export interface SandboxCall {
 
 /** Finds the VM that the call's headers name. */
 export function sandboxCall(registry: VmRegistry, context: HandlerContext): SandboxCall {
-  const { live, sandboxId } = liveVm(registry, context.requestHeader);
-  const signal = AbortSignal.any([context.signal, live.ended.signal]);
+  const { entry, live, sandboxId } = liveVm(registry, context.requestHeader);
+  const signal = AbortSignal.any([context.signal, live.ended.signal, ...tokenSignal(entry, context.requestHeader)]);
   const requestId = context.values.get(requestIdKey);
   const options = { signal, requestId };
   const explain = async () => {
@@ -103,11 +106,30 @@ function agentUnreachable(sandboxId: string, cause: GuestConnectionError): Probl
   });
 }
 
-function liveVm(registry: VmRegistry, headers: Headers): { readonly live: LiveVm; readonly sandboxId: string } {
-  const sandboxId = headers.get("sandbox-id") ?? "";
-  if (!/^[a-z0-9]{1,63}$/.test(sandboxId)) {
-    throw fieldProblem("sandbox-id", "the header must name a sandbox", "Send the header `sandbox-id`.");
-  }
+/** A call that came with an access token ends with it. Relayed ones, too: whoever relays may have checked it a moment ago. */
+function tokenSignal({ record, tokenEnded }: VmEntry, headers: Headers): AbortSignal[] {
+  const generation = headers.get(tokenGenerationHeader);
+  if (generation === null) return [];
+  if (record.access && Number(generation) < record.access.tokenGeneration) throw accessTokenInvalid();
+  return [tokenEnded.signal];
+}
+
+/** The same for a sandbox that is not there: a stranger learns nothing. */
+export function accessTokenInvalid(): Problem {
+  return problem("CREDENTIAL_INVALID", "This access token is not one of this sandbox.");
+}
+
+export function sandboxIdOf(header: (name: string) => string | null | undefined): string {
+  const sandboxId = header("sandbox-id") ?? "";
+  if (/^[a-z0-9]{1,63}$/.test(sandboxId)) return sandboxId;
+  throw fieldProblem("sandbox-id", "the header must name a sandbox", "Send the header `sandbox-id`.");
+}
+
+function liveVm(
+  registry: VmRegistry,
+  headers: Headers,
+): { readonly entry: VmEntry; readonly live: LiveVm; readonly sandboxId: string } {
+  const sandboxId = sandboxIdOf((name) => headers.get(name));
   const entry = registry.get(sandboxId);
   if (!entry) {
     throw problem("SANDBOX_NOT_FOUND", `This host has no sandbox ${sandboxId}.`, {
@@ -126,7 +148,7 @@ function liveVm(registry: VmRegistry, headers: Headers): { readonly live: LiveVm
     const reason = live?.ended.signal.reason as Problem | undefined;
     throw reason ?? notRunning(sandboxId, record.state);
   }
-  return { live, sandboxId };
+  return { entry, live, sandboxId };
 }
 
 function notRunning(sandboxId: string, state: string): Problem {

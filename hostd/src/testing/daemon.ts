@@ -46,6 +46,7 @@ export async function testHost(env: Readonly<Record<string, string>>): Promise<T
   const settings = {
     ...{ PATH: process.env.PATH, DNAH_HOST_ID: "test", DNAH_HOSTD_LISTEN: `127.0.0.1:${port}` },
     ...{ DNAH_HOSTD_DATA_DIR: dataDir, DNAH_HOSTD_RUN_DIR: runDir, DNAH_PKI_DIR: pki.dir },
+    DNAH_EDGE_LISTEN: "127.0.0.1:0",
     ...env,
   };
   await chmod(dir, 0o711); // VMs' own users pass through to their files

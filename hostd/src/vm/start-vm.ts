@@ -10,7 +10,7 @@ import { guestCmdline } from "./guest-cmdline.ts";
 import { superviseVm, sweepVm } from "./supervise-vm.ts";
 import { makeVmCgroup } from "./vm-cgroup.ts";
 import type { VmDeps } from "./vm-deps.ts";
-import type { StageTime, VmFailure, VmRecord } from "./vm-record.ts";
+import type { StageTime, VmAccess, VmFailure, VmRecord } from "./vm-record.ts";
 import type { VmEntry } from "./vm-registry.ts";
 
 export interface StartVm {
@@ -23,6 +23,7 @@ export interface StartVm {
   readonly diskMib: number;
   /** Not written down: it may hold secrets. */
   readonly env: Readonly<Record<string, string>>;
+  readonly access?: VmAccess;
   readonly requestId: string;
 }
 
@@ -66,6 +67,7 @@ export async function startVm(deps: VmDeps, start: StartVm): Promise<VmRecord> {
       moduleDisk: bundle.moduleDisk.sha256,
       root: template.sha256,
     },
+    ...(start.access ? { access: start.access } : {}),
   });
   const abort = new AbortController();
   const result = runStart(deps, entry, start, abort.signal);

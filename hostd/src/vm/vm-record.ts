@@ -49,11 +49,26 @@ export type VmCondition =
   | { readonly state: "failed"; readonly failure: VmFailure }
   | { readonly state: "deleting" };
 
-export type VmRecord = VmPlan & VmCondition;
+/** Who may reach a VM at the edge. Bytes are hex. */
+export interface VmAccess {
+  /** Counts the changes. */
+  readonly version: number;
+  /** Counts the access tokens. */
+  readonly tokenGeneration: number;
+  readonly tokenSha256: string;
+  /** Of port tokens and signed file addresses. */
+  readonly signingKey: string;
+  readonly publicPorts: readonly number[];
+}
 
-export function planOf(record: VmRecord): VmPlan {
-  const { formatVersion, sandboxId, epoch, slot, vcpus, memoryMib, diskMib, template, images } = record;
-  return { formatVersion, sandboxId, epoch, slot, vcpus, memoryMib, diskMib, template, images };
+/** Without `access` nobody may. */
+export type VmRecord = VmPlan & VmCondition & { readonly access?: VmAccess };
+
+/** All but its condition. */
+export function planOf(record: VmRecord): VmPlan & { readonly access?: VmAccess } {
+  const { formatVersion, sandboxId, epoch, slot, vcpus, memoryMib, diskMib, template, images, access } = record;
+  const plan = { formatVersion, sandboxId, epoch, slot, vcpus, memoryMib, diskMib, template, images };
+  return { ...plan, ...(access ? { access } : {}) };
 }
 
 /** Reads a record that this release or an older one wrote; throws where it is none. */
@@ -63,7 +78,13 @@ export function readRecord(text: string, sandboxId: string): VmRecord {
     record.formatVersion === 1 &&
     record.sandboxId === sandboxId &&
     record.state in transitions &&
-    [record.epoch, record.slot, record.vcpus, record.memoryMib, record.diskMib].every(Number.isSafeInteger);
+    [record.epoch, record.slot, record.vcpus, record.memoryMib, record.diskMib].every(Number.isSafeInteger) &&
+    (record.access === undefined || isAccess(record.access));
   if (!sound) throw new Error(`vm.json of ${sandboxId} is no record of this release`);
   return record;
+}
+
+function isAccess({ version, tokenGeneration, tokenSha256, signingKey, publicPorts }: VmAccess): boolean {
+  const counts = [version, tokenGeneration, ...publicPorts].every(Number.isSafeInteger);
+  return counts && [tokenSha256, signingKey].every((hex) => /^[0-9a-f]{64}$/.test(hex));
 }

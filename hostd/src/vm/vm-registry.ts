@@ -5,7 +5,15 @@
 import { problem } from "@daytonah/lib/problem.ts";
 import type { AgentClient } from "../guest/agent-client.ts";
 import type { Vm } from "../vmm/vmm.ts";
-import { planOf, transitions, type VmCondition, type VmPlan, type VmRecord, type VmState } from "./vm-record.ts";
+import {
+  planOf,
+  transitions,
+  type VmAccess,
+  type VmCondition,
+  type VmPlan,
+  type VmRecord,
+  type VmState,
+} from "./vm-record.ts";
 import type { VmStore } from "./vm-store.ts";
 
 /** A VM whose agent answered. */
@@ -23,10 +31,13 @@ export interface VmEntry {
   /** The start under way, or its result. */
   start?: { readonly result: Promise<VmRecord>; readonly abort: AbortController };
   deletion?: Promise<void>;
+  /** Aborts, with a Problem, when a new access token replaces the present one. */
+  readonly tokenEnded: AbortController;
 }
 
 interface OwnEntry extends VmEntry {
   record: VmRecord;
+  tokenEnded: AbortController;
   /** Changes of one record happen one after the other. */
   lastChange: Promise<unknown>;
 }
@@ -56,7 +67,10 @@ export class VmRegistry {
 
   /** Takes up a record that is on disk. */
   restore(record: VmRecord): VmEntry {
-    const entry: OwnEntry = { sandboxId: record.sandboxId, record, lastChange: Promise.resolve() };
+    const entry: OwnEntry = {
+      ...{ sandboxId: record.sandboxId, record },
+      ...{ tokenEnded: new AbortController(), lastChange: Promise.resolve() },
+    };
     this.#entries.set(record.sandboxId, entry);
     return entry;
   }
@@ -71,7 +85,7 @@ export class VmRegistry {
   }
 
   /** Takes the sandbox's id and a slot at once, before anything waits; `persist` writes the record. */
-  reserve(plan: Omit<VmPlan, "slot" | "formatVersion">): VmEntry {
+  reserve(plan: Omit<VmPlan, "slot" | "formatVersion"> & { readonly access?: VmAccess }): VmEntry {
     if (this.#entries.has(plan.sandboxId)) throw conflict(plan.sandboxId, "it has a VM");
     const taken = new Set([...this.#withheld, ...[...this.#entries.values()].map(({ record }) => record.slot)]);
     let slot = 0;
@@ -98,6 +112,22 @@ export class VmRegistry {
       own.record = record;
       this.#publish({ record, gone: false });
       return record;
+    });
+  }
+
+  /** Changes who may reach it; an access no newer than the present one changes nothing. */
+  async setAccess(entry: VmEntry, access: VmAccess): Promise<void> {
+    await this.#change(entry, async (own) => {
+      const before = own.record.access;
+      if (before && before.version >= access.version) return;
+      const record = { ...own.record, access };
+      await this.#store.write(record);
+      own.record = record;
+      if (before && before.tokenGeneration !== access.tokenGeneration) {
+        own.tokenEnded.abort(problem("CREDENTIAL_INVALID", "The access token of this call was replaced by a new one."));
+        own.tokenEnded = new AbortController();
+      }
+      this.#publish({ record, gone: false });
     });
   }
 

@@ -1,4 +1,5 @@
 /** The credential that came with a request, by its looks alone. */
+import { credentialText } from "@daytonah/lib/credential-text.ts";
 import { problem } from "@daytonah/lib/problem.ts";
 import { isAccessToken } from "../domain/access-token.ts";
 import { hashOfSecret, isSecret } from "../domain/api-key-secret.ts";
@@ -7,14 +8,8 @@ export type Credential =
   | { readonly t: "api-key"; readonly hash: Buffer }
   | { readonly t: "access-token"; readonly token: string };
 
-/** `Authorization: Bearer …`, or `X-API-Key: …`. */
 export function readCredential(header: (name: string) => string | null | undefined): Credential {
-  const authorization = header("authorization");
-  const text = authorization ? /^bearer +(\S+) *$/i.exec(authorization)?.[1] : header("x-api-key");
-  if (!text) {
-    if (authorization) throw credentialInvalid("The header `Authorization` is not of the form `Bearer <key>`.");
-    throw problem("CREDENTIAL_MISSING", "The call came without a credential.");
-  }
+  const text = credentialText(header);
   if (isAccessToken(text)) return { t: "access-token", token: text };
   if (!isSecret(text)) throw credentialInvalid("This does not look like a key of ours.");
   return { t: "api-key", hash: hashOfSecret(text) };

@@ -1,11 +1,9 @@
 /** What a request is: a relayed call, a call of ours, or a question about our health. */
-import { errorToJson } from "@connectrpc/connect/protocol-connect";
+import { answerCors } from "@daytonah/lib/cors.ts";
 import type { NodeHandler, NodeRequest, NodeResponse } from "@daytonah/lib/node-http.ts";
-import { problem, toConnectError } from "@daytonah/lib/problem.ts";
-import { requestIdHeader, requestIdOf } from "@daytonah/lib/request-id.ts";
 import type { RpcListener } from "@daytonah/lib/rpc-listener.ts";
+import { answerUnknownCall } from "@daytonah/lib/unknown-call.ts";
 import type { Relay } from "../relay/relay.ts";
-import { answerCors } from "./cors.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Readiness } from "./readiness.ts";
 
@@ -25,7 +23,7 @@ export function createHandler({ relay, rpc, readiness, metrics, publicMetrics }:
       answerJson(response, answer.ready ? 200 : 503, answer);
     },
     "/metrics": async (request, response) => {
-      if (!publicMetrics && !isLocal(request)) return answerUnknown(request, response);
+      if (!publicMetrics && !isLocal(request)) return answerUnknownCall(request, response);
       const text = await metrics.print();
       response.statusCode = 200;
       response.setHeader("content-type", metrics.contentType);
@@ -37,15 +35,8 @@ export function createHandler({ relay, rpc, readiness, metrics, publicMetrics }:
     if (relay.handle(request, response) || rpc.handle(request, response)) return;
     const page = request.method === "GET" ? pages[request.url?.split("?", 1)[0] ?? ""] : undefined;
     if (page) page(request, response).catch(() => response.destroy());
-    else answerUnknown(request, response);
+    else answerUnknownCall(request, response);
   };
-}
-
-/** In Connect's form; gRPC clients go by the status. */
-function answerUnknown(request: NodeRequest, response: NodeResponse): void {
-  const requestId = requestIdOf(request.headers[requestIdHeader]);
-  const error = problem("UNKNOWN_CALL", "There is no call of this path.");
-  answerJson(response, 404, errorToJson(toConnectError(error, requestId), undefined));
 }
 
 function answerJson(response: NodeResponse, status: number, body: unknown): void {

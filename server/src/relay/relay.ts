@@ -1,6 +1,6 @@
 /** Relays the calls of the data plane to the host that has the sandbox, unread. */
 import type { Logger } from "@daytonah/lib/log.ts";
-import { isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
+import { headerOf, isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
 import { requestIdHeader, requestIdOf } from "@daytonah/lib/request-id.ts";
 import { createRpcListener } from "@daytonah/lib/rpc-listener.ts";
 import { asDatabaseProblem, databaseUnavailable } from "../db/database-problem.ts";
@@ -79,9 +79,4 @@ export function createRelay(options: RelayOptions): Relay {
       return true;
     },
   };
-}
-
-function headerOf(request: NodeRequest, name: string): string | undefined {
-  const value = request.headers[name];
-  return Array.isArray(value) ? value[0] : value;
 }

@@ -5,6 +5,7 @@ import { silentLogger } from "@daytonah/lib/log.ts";
 import type { TestPki } from "../../testing/pki.ts";
 import type { VmDeps } from "../../vm/vm-deps.ts";
 import { daemonHandler } from "../daemon-handler.ts";
+import { dataPlaneServices } from "../data-plane.ts";
 import { bearerCheck, listenTls } from "../listen-tls.ts";
 import { createMetrics } from "../metrics.ts";
 import { oneVm } from "./one-vm.ts";
@@ -17,7 +18,8 @@ export async function servedVm(pki: TestPki, vsockPath: string) {
     ...{ host: "127.0.0.1", port: 0 },
     identity: { ca: pki.ca, certificate: await read("host.pem"), key: await read("host.key") },
     handler: daemonHandler(deps, {
-      facts: { hostId: "h", version: "0" },
+      facts: { hostId: "h", version: "0", edgeUrl: "" },
+      services: dataPlaneServices(deps.registry),
       metrics: createMetrics(deps),
       log: silentLogger,
       isServer: bearerCheck(pki.bearer),

@@ -1,8 +1,15 @@
 /** Lets browsers call: they carry their credential in a header, never in a cookie, so any origin may. */
 import { cors } from "@connectrpc/connect";
-import type { NodeRequest, NodeResponse } from "@daytonah/lib/node-http.ts";
+import type { NodeRequest, NodeResponse } from "./node-http.ts";
 
-const allowedHeaders = [...cors.allowedHeaders, "authorization", "x-api-key", "sandbox-id", "x-request-id"].join(", ");
+const allowedHeaders = [
+  ...cors.allowedHeaders,
+  "authorization",
+  "x-api-key",
+  "sandbox-id",
+  "sandbox-epoch",
+  "x-request-id",
+].join(", ");
 const exposedHeaders = [...cors.exposedHeaders, "x-request-id", "retry-after"].join(", ");
 const allowedMethods = [...cors.allowedMethods].join(", ");
 

@@ -1,0 +1,57 @@
+/** The services that clients use, by whichever port their calls come in. */
+import type { ConnectRouter } from "@connectrpc/connect";
+import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { PortService } from "@daytonah/gen/daytonah/v1/port_pb.ts";
+import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
+import { typedErrors, validateRequests } from "@daytonah/lib/interceptors.ts";
+import { createRpcListener, type RpcListener, type RpcListenerOptions } from "@daytonah/lib/rpc-listener.ts";
+import type { VmRegistry } from "../vm/vm-registry.ts";
+import { fileService } from "./file-service.ts";
+import type { Metrics } from "./metrics.ts";
+import { portService } from "./port-service.ts";
+import { processService } from "./process-service.ts";
+import { createQuickStreams, quickStream } from "./quick-streams.ts";
+
+export type DataPlaneServices = ReturnType<typeof dataPlaneServices>;
+
+/** One of each for the whole daemon: an upload may go on by another port. */
+export function dataPlaneServices(registry: VmRegistry) {
+  return { processes: processService(registry), files: fileService(registry), ports: portService(registry) };
+}
+
+export interface DataPlaneOptions extends Pick<RpcListenerOptions, "maxBodyBytes" | "log" | "acceptCompression"> {
+  readonly metrics: Pick<Metrics, "interceptor" | "observe">;
+  /** Services that this port has beside them. */
+  readonly routes?: (router: ConnectRouter) => void;
+}
+
+export function createDataPlane(
+  { processes, files, ports }: DataPlaneServices,
+  options: DataPlaneOptions,
+): RpcListener {
+  const { metrics, routes, ...listenerOptions } = options;
+  const rpc = createRpcListener({
+    ...listenerOptions,
+    routes: (router) => {
+      routes?.(router);
+      router.service(ProcessService, processes);
+      router.service(FileService, files);
+      router.service(PortService, ports);
+    },
+    interceptors: [metrics.interceptor, typedErrors(options.log), validateRequests],
+  });
+  const quick = createQuickStreams(
+    [
+      quickStream(ProcessService.method.exec, processes.exec),
+      quickStream(ProcessService.method.attachProcess, processes.attachProcess),
+      quickStream(FileService.method.readFile, files.readFile),
+      quickStream(FileService.method.listDirectory, files.listDirectory),
+      quickStream(FileService.method.searchFiles, files.searchFiles),
+    ],
+    options,
+  );
+  return {
+    handle: (request, response) => quick(request, response) || rpc.handle(request, response),
+    fail: rpc.fail,
+  };
+}

@@ -1,0 +1,55 @@
+/**
+ * The host's edge: the port for clients that come straight to the host. It knows sandboxes' access tokens and signatures
+ * made from them, never API keys, and nothing of the control plane's is reachable here.
+ */
+import { answerCors } from "@daytonah/lib/cors.ts";
+import { type DualHttpServer, type DualHttpServerOptions, listenDual } from "@daytonah/lib/dual-http-server.ts";
+import { answerUnknownCall } from "@daytonah/lib/unknown-call.ts";
+import type { DataPlaneOptions, DataPlaneServices } from "../api/data-plane.ts";
+import type { VmRegistry } from "../vm/vm-registry.ts";
+import { dataPlanePart } from "./data-plane-part.ts";
+import type { EdgePart } from "./edge-part.ts";
+import { type VisitorLimits, Visitors } from "./visitors.ts";
+
+const maxStreams = 1_000;
+
+export interface ListenEdgeOptions
+  extends Pick<DataPlaneOptions, "metrics" | "log">,
+    Pick<DualHttpServerOptions, "host" | "port" | "tls"> {
+  /** For tests. */
+  readonly limits?: VisitorLimits;
+}
+
+export function listenEdge(
+  registry: VmRegistry,
+  services: DataPlaneServices,
+  { host, port, tls, limits, ...options }: ListenEdgeOptions,
+): Promise<DualHttpServer> {
+  const visitors = new Visitors(limits);
+  // The first one that answers does.
+  const parts: readonly EdgePart[] = [
+    { handle: answerCors },
+    dataPlanePart(registry, visitors, services, options),
+    healthPart,
+  ];
+  return listenDual({
+    ...{ host, port, maxStreams },
+    ...(tls ? { tls } : {}),
+    onConnection: (socket) => visitors.admit(socket),
+    handler: (request, response) => {
+      if (!parts.some((part) => part.handle(request, response))) answerUnknownCall(request, response);
+    },
+    onUpgrade: (request, socket, head) => {
+      if (!parts.some((part) => part.upgrade?.(request, socket, head))) socket.destroy();
+    },
+  });
+}
+
+const healthPart: EdgePart = {
+  handle(request, response) {
+    if (request.url !== "/healthz") return false;
+    response.setHeader("content-type", "application/json");
+    response.end(`${JSON.stringify({ alive: true })}\n`);
+    return true;
+  },
+};
