@@ -11,6 +11,9 @@ use crate::{
 /// Wire version.
 pub const PROTOCOL: u32 = 1;
 
+/// What it answers beyond the first release's calls.
+const FEATURES: [Feature; 4] = [Feature::Pty, Feature::Ports, Feature::Logs, Feature::Environment];
+
 /// Where the agent runs, which decides what it may change.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mode {
@@ -51,7 +54,7 @@ impl Agent {
         Hello {
             protocol: PROTOCOL,
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            features: vec![Feature::Pty.into()],
+            features: FEATURES.map(i32::from).to_vec(),
             boot_id: self.boot_id.clone(),
         }
     }

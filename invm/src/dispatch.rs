@@ -7,7 +7,7 @@ use crate::{
     conn::Conn,
     console,
     error::{Fault, Stop},
-    files, identity, metrics, ports, process,
+    files, identity, log, metrics, ports, process,
     proto::{ErrorReason, PingRequest, Pong, Request, ShutdownRequest, request::Call, response::Event},
     shutdown,
     sync::lock,
@@ -43,7 +43,15 @@ pub fn dispatch(agent: &'static Agent, conn: &mut Conn, request: Request) -> Res
             answer(conn, Event::ProcessList(process::list::list_processes(agent, &request)))
         }
 
+        Call::GetEnvironment(_) => answer(conn, Event::Environment(agent.identity.environment())),
+        Call::SetEnvironment(request) => {
+            answer(conn, Event::Environment(agent.identity.set_environment(request)?))
+        }
+
+        Call::ListPorts(_) => ports::watch::list_ports(conn),
+        Call::WatchPorts(_) => ports::watch::watch_ports(conn),
         Call::ForwardPort(request) => ports::forward::forward_port(conn, &request),
+        Call::ReadLogs(request) => log::read_logs(conn, &request),
         call => files::dispatch(agent, conn, call).unwrap_or_else(|| Err(unknown(request.protocol).into())),
     }
 }

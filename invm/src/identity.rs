@@ -11,11 +11,17 @@ use crate::{
     agent::Mode,
     error::Fault,
     process::spec::check_env,
-    proto::{AddEntropyRequest, ErrorReason, PersonalizeRequest, Personalized, SetClockRequest},
+    proto::{
+        AddEntropyRequest, Environment, ErrorReason, PersonalizeRequest, Personalized, SetClockRequest,
+        SetEnvironmentRequest,
+    },
     sync::lock,
     sys,
     wire::since_epoch,
 };
+
+/// Names and values together.
+const MAX_ENVIRONMENT: usize = 1 << 20;
 
 /// What processes get unless they say otherwise.
 #[derive(Default, Clone)]
@@ -51,6 +57,24 @@ impl Identity {
         lock(&self.0).defaults.clone()
     }
 
+    /// What processes get before their own additions.
+    pub fn environment(&self) -> Environment {
+        Environment { env: (*self.defaults().env).clone() }
+    }
+
+    /// Changes it for processes started later; answers with the whole of it.
+    pub fn set_environment(&self, request: SetEnvironmentRequest) -> Result<Environment, Fault> {
+        let SetEnvironmentRequest { set, unset, replace } = request;
+        check_env("set_environment.set", &set)?;
+        let mut known = lock(&self.0);
+        let mut env = if replace { BTreeMap::new() } else { (*known.defaults.env).clone() };
+        unset.iter().for_each(|name| drop(env.remove(name)));
+        env.extend(set);
+        check_size("set_environment.set", &env)?;
+        known.defaults.env = Arc::new(env.clone());
+        Ok(Environment { env })
+    }
+
     /// Idempotent by epoch: a repeat changes nothing, an older one is refused.
     pub fn personalize(&self, mode: Mode, request: PersonalizeRequest) -> Result<Personalized, Fault> {
         let mut known = lock(&self.0);
@@ -66,6 +90,7 @@ impl Identity {
             _ => {}
         }
         check_env("personalize.env", &request.env)?;
+        check_size("personalize.env", &request.env)?;
         if !request.entropy.is_empty() {
             check_entropy("personalize.entropy", &request.entropy)?;
         }
@@ -94,6 +119,16 @@ impl Identity {
         known.epoch = Some(epoch);
         Ok(Personalized { epoch })
     }
+}
+
+/// The kernel takes no more than 2 MiB of arguments and environment together; a process adds its own.
+fn check_size(field: &'static str, env: &BTreeMap<String, String>) -> Result<(), Fault> {
+    let size: usize = env.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if size <= MAX_ENVIRONMENT {
+        return Ok(());
+    }
+    let message = format!("an environment of {size} bytes: the limit is {MAX_ENVIRONMENT}");
+    Err(Fault::new(ErrorReason::LimitExceeded, message).field(field))
 }
 
 /// Who processes run as unless told otherwise: root, or ourselves where we are not root.

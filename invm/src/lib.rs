@@ -4,6 +4,7 @@
 //! [`process`] and [`files`].
 
 pub mod agent;
+pub mod bell;
 pub mod boot;
 pub mod conn;
 pub mod console;
@@ -12,6 +13,7 @@ pub mod error;
 pub mod files;
 pub mod frame;
 pub mod identity;
+pub mod log;
 pub mod metrics;
 pub mod ports;
 pub mod process;

@@ -28,9 +28,12 @@ pub fn start_reaper(agent: &'static Agent) -> Result<(), Fault> {
     set.add(Signal::SIGCHLD);
     let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .map_err(|errno| Fault::internal("signalfd", errno.desc()))?;
+    let kernel_log = agent.processes.kernel_log();
     let run = move || loop {
         agent.processes.reap();
-        let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        let sources = [Some(signals.as_fd()), kernel_log.as_ref().map(AsFd::as_fd)];
+        let mut fds: Vec<_> =
+            sources.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         if poll(&mut fds, timeout_of(Some(TIDY))) == Ok(0) {
             sys::trim_heap();
         }

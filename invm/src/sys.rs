@@ -167,6 +167,13 @@ pub fn kill(target: i32, signal: i32) -> i32 {
     unsafe { libc::kill(target, signal) }
 }
 
+/// Session of a program that exists, also one that has ended and is not collected yet.
+pub fn session_of(pid: i32) -> Option<i32> {
+    // SAFETY: one number.
+    let session = unsafe { libc::getsid(pid) };
+    (session > 0).then_some(session)
+}
+
 /// Collects one child that ended: its pid, and its exit code or the signal that ended it. nix's own waitpid
 /// loses the pid of a child that a realtime signal ended.
 pub fn wait_any() -> Option<(i32, Result<i32, i32>)> {

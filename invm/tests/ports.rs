@@ -11,7 +11,8 @@ use std::{
 };
 
 use invm::proto::{
-    Cancel, Close, End, ErrorReason, ForwardPortRequest, input::Input, request::Call, response::Event,
+    Cancel, Close, End, ErrorReason, ForwardPortRequest, ListPortsRequest, Port, WatchPortsRequest,
+    input::Input, request::Call, response::Event,
 };
 use support::*;
 
@@ -198,4 +199,42 @@ fn hundreds_of_connections_at_once_get_their_own_bytes() {
         assert_eq!(host.event(), Event::End(End { error: None }));
     }
     agent.assert_alive();
+}
+
+fn port_list(event: Event) -> Vec<Port> {
+    let Event::PortList(list) = event else { panic!("{event:?}") };
+    list.ports
+}
+
+#[test]
+fn a_list_names_who_listens_where() {
+    let agent = TestAgent::start();
+    let four = TcpListener::bind("127.0.0.1:0").unwrap();
+    let six = TcpListener::bind("[::]:0").unwrap();
+    let talking = TcpStream::connect(four.local_addr().unwrap()).unwrap();
+    let mut list = agent.run(Call::ListPorts(ListPortsRequest {})).unwrap();
+    let ports = port_list(list.remove(0));
+    assert!(ports.is_sorted_by_key(|port| port.port));
+    let found = |number: u16| ports.iter().find(|port| port.port == u32::from(number));
+    for (listener, address) in [(&four, "127.0.0.1"), (&six, "::")] {
+        let port = found(listener.local_addr().unwrap().port()).expect("listed");
+        assert_eq!((port.address.as_str(), port.pid), (address, std::process::id()));
+        assert_eq!(port.command, std::fs::read_to_string("/proc/self/comm").unwrap().trim());
+    }
+    assert_eq!(found(talking.local_addr().unwrap().port()), None, "only what listens");
+}
+
+#[test]
+fn a_watch_tells_of_each_change_and_of_nothing_else() {
+    let agent = TestAgent::start();
+    let mut host = agent.call(Call::WatchPorts(WatchPortsRequest {}));
+    let has = |event: Event, number: u16| port_list(event).iter().any(|port| port.port == number.into());
+    host.event();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let number = listener.local_addr().unwrap().port();
+    while !has(host.event(), number) {}
+    drop(listener);
+    while has(host.event(), number) {}
+    host.input(Input::Cancel(Cancel {}));
+    assert_eq!(host.rest().unwrap_err().reason(), ErrorReason::Canceled);
 }

@@ -4,40 +4,20 @@
 //! overwritten. One that takes nothing for STUCK while the process waits for it is dropped.
 
 use std::{
-    os::fd::{AsFd, BorrowedFd},
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
-use nix::sys::eventfd::{EfdFlags, EventFd};
-
 use super::ring::{Piece, Ring};
-use crate::proto::{OutputStream, ProcessExited};
+use crate::{
+    bell::Bell,
+    error::Fault,
+    proto::{OutputStream, ProcessExited},
+};
 
 pub const STUCK: Duration = Duration::from_secs(30);
 /// Longest ProcessOutput.data.
 const PIECE: usize = 64 << 10;
-
-/// A counter that can be polled: wakes one thread.
-pub struct Bell(EventFd);
-
-impl Bell {
-    pub fn new() -> nix::Result<Self> {
-        EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).map(Self)
-    }
-
-    pub fn ring(&self) {
-        let _ = self.0.write(1);
-    }
-
-    pub fn quiet(&self) {
-        let _ = self.0.read();
-    }
-
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
 
 struct Slot {
     id: u64,
@@ -82,7 +62,7 @@ pub enum Taken {
 }
 
 impl Output {
-    pub fn new(capacity: usize) -> nix::Result<Self> {
+    pub fn new(capacity: usize) -> Result<Self, Fault> {
         let inner = Inner {
             ring: Ring::new(capacity),
             slots: Vec::new(),
@@ -94,7 +74,7 @@ impl Output {
         Ok(Self { inner: Mutex::new(inner), pump: Bell::new()? })
     }
 
-    pub fn attach(self: &Arc<Self>, from: From) -> nix::Result<Reader> {
+    pub fn attach(self: &Arc<Self>, from: From) -> Result<Reader, Fault> {
         let bell = Arc::new(Bell::new()?);
         let mut inner = self.lock();
         let id = inner.next_slot;

@@ -3,15 +3,21 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
-use super::{Exit, Process, oom::OomWatch};
+use super::{
+    Exit, Process,
+    oom::{OomWatch, Victim},
+};
 use crate::{
     error::Fault,
-    proto::{ErrorReason, ExitKind, ProcessSelector, process_selector::Selector},
+    log::{LOG, Level},
+    proto::{ErrorReason, ExitKind, LogEvent, ProcessSelector, process_selector::Selector},
     sync::lock,
+    sys,
 };
 
 const MAX_RUNNING: usize = 2048;
@@ -60,6 +66,8 @@ impl Registry {
         let process = Arc::new(process);
         inner.running.insert(process.pid, process.clone());
         inner.by_id.insert(process.id.clone(), process.clone());
+        let message = format!("process {id} started: {} (pid {})", process.args[0], process.pid);
+        LOG.add_event(Level::Info, LogEvent::ProcessStarted, id, message);
         Ok((process, Some(extra)))
     }
 
@@ -70,12 +78,18 @@ impl Registry {
     /// Collects every child that ended, also those nobody knows: PID 1 inherits orphans.
     pub fn reap(&self) {
         let mut inner = self.lock();
-        while let Some((pid, result)) = crate::sys::wait_any() {
+        inner.note_kills();
+        while let Some((pid, result)) = sys::wait_any() {
             if let Some(process) = inner.running.remove(&pid) {
                 inner.note_exit(&process, result);
             }
         }
         inner.evict();
+    }
+
+    /// Readable when the kernel may have ended something for want of memory: time to reap.
+    pub fn kernel_log(&self) -> Option<OwnedFd> {
+        self.lock().oom.fd()
     }
 
     /// Sends a signal to a process that still runs; false where it is over.
@@ -84,7 +98,7 @@ impl Registry {
         if !process.is_running() {
             return Ok(false);
         }
-        match nix::errno::Errno::result(crate::sys::kill(target(), signal)) {
+        match nix::errno::Errno::result(sys::kill(target(), signal)) {
             Ok(_) => Ok(true),
             Err(nix::errno::Errno::ESRCH) => Ok(false),
             Err(errno) => Err(errno),
@@ -153,6 +167,17 @@ impl Registry {
 }
 
 impl Inner {
+    /// Writes down what the kernel ended, before it is reaped.
+    fn note_kills(&mut self) {
+        for Victim { pid, name } in self.oom.read() {
+            // What is no process of ours descends from one, whose pid is that of its session.
+            let process = self.running.get(&pid).or_else(|| self.running.get(&sys::session_of(pid)?));
+            let id = process.map_or("", |process| &process.id);
+            let message = format!("out of memory: the kernel ended {name} (pid {pid})");
+            LOG.add_event(Level::Warn, LogEvent::OutOfMemory, id, message);
+        }
+    }
+
     fn note_exit(&mut self, process: &Process, result: Result<i32, i32>) {
         let mut state = lock(&process.state);
         let kind = match result {
@@ -164,6 +189,13 @@ impl Inner {
         let (code, signal) = result.map_or_else(|signal| (128 + signal, signal as u32), |code| (code, 0));
         state.exit = Some(Exit { kind, code, signal, run_time: process.started.elapsed() });
         drop(state);
+        let message = match kind {
+            ExitKind::TimedOut => format!("process {} had its time and was ended", process.id),
+            ExitKind::OutOfMemory => format!("process {} was ended for want of memory", process.id),
+            ExitKind::Signaled => format!("process {} was ended by signal {signal}", process.id),
+            ExitKind::Exited | ExitKind::Unspecified => format!("process {} exited with {code}", process.id),
+        };
+        LOG.add_event(Level::Info, LogEvent::ProcessExited, &process.id, message);
         process.output.pump.ring();
     }
 

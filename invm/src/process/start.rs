@@ -48,8 +48,7 @@ pub fn start(spec: &Spec) -> Result<(Process, Vec<Source>), Fault> {
         None => pipe_ends(spec),
     }
     .map_err(|errno| Fault::internal("descriptors of the process", errno.desc()).code(errno))?;
-    let output =
-        Output::new(spec.replay).map_err(|errno| Fault::internal("eventfd", errno.desc()).code(errno))?;
+    let output = Output::new(spec.replay)?;
     let started = Instant::now();
     let pid = run(spec, &ends)?;
     let process = Process {

@@ -54,8 +54,7 @@ pub fn attach_process(agent: &Agent, conn: &mut Conn, request: AttachProcessRequ
 }
 
 fn stream(conn: &mut Conn, process: &Arc<Process>, from: From, existed: bool) -> Result<(), Stop> {
-    let reader =
-        process.output.attach(from).map_err(|errno| Fault::internal("eventfd", errno.desc()).code(errno))?;
+    let reader = process.output.attach(from)?;
     conn.queue(Event::ProcessStarted(ProcessStarted {
         process_id: process.id.clone(),
         pid: process.pid as u32,
