@@ -217,6 +217,17 @@ impl Conn {
         Ok(())
     }
 
+    /// For calls that work for long without a word: looks for a cancel, and says that the stream lives where
+    /// it is time to.
+    pub fn pulse(&mut self) -> Result<(), Stop> {
+        self.check_cancel()?;
+        if Instant::now() >= self.heartbeat_at() {
+            self.beat();
+            self.flush()?;
+        }
+        Ok(())
+    }
+
     /// Waits until the host closes the connection, for at most `limit`.
     pub fn wait_closed(&mut self, limit: Duration) {
         let end = Instant::now() + limit;

@@ -38,6 +38,7 @@ impl Fault {
             Errno::EISDIR => IsADirectory,
             Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG => NoSpace,
             Errno::EINVAL | Errno::ENAMETOOLONG | Errno::ELOOP | Errno::EXDEV => InvalidArgument,
+            Errno::EOPNOTSUPP | Errno::E2BIG | Errno::ERANGE => InvalidArgument,
             Errno::EBUSY | Errno::ETXTBSY => Busy,
             _ => Internal,
         };

@@ -34,6 +34,26 @@ pub fn group_name(gid: u32) -> String {
     name_in("/etc/group", gid)
 }
 
+/// uid of a name, or of a number as text, which need not be in /etc/passwd.
+pub fn user_id(wanted: &str) -> Option<u32> {
+    id_in("/etc/passwd", wanted)
+}
+
+/// gid of a name, or of a number as text, which need not be in /etc/group.
+pub fn group_id(wanted: &str) -> Option<u32> {
+    id_in("/etc/group", wanted)
+}
+
+fn id_in(file: &str, wanted: &str) -> Option<u32> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let found = text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (!wanted.is_empty() && fields.next()? == wanted).then(|| fields.nth(1)?.parse().ok())?
+    });
+    // The kernel takes the highest number for "leave it".
+    found.or_else(|| wanted.parse().ok().filter(|id| *id != u32::MAX))
+}
+
 /// Both files have the name first and the number third.
 fn name_in(file: &str, id: u32) -> String {
     let text = fs::read_to_string(file).unwrap_or_default();

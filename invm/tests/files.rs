@@ -14,31 +14,13 @@ use invm::proto::{
     MoveFileRequest, ReadFileRequest, RemoveFileRequest, StatFileRequest, WriteFileRequest, WriteMode,
     input::Input, request::Call, response::Event,
 };
-use support::*;
-
-/// An agent and a folder that everybody may write to.
-fn set_up() -> (TestAgent, PathBuf) {
-    let agent = TestAgent::start();
-    let folder = agent.folder.join("files");
-    fs::create_dir(&folder).unwrap();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
-    (agent, folder)
-}
-
-fn text(path: &std::path::Path) -> String {
-    path.to_str().unwrap().to_owned()
-}
+use support::{files::*, *};
 
 fn write(agent: &TestAgent, request: WriteFileRequest, pieces: &[&[u8]]) -> Result<FileInfo, Error> {
     let mut host = agent.call(Call::WriteFile(request));
     pieces.iter().for_each(|piece| host.input(Input::Data(piece.to_vec())));
     host.input(Input::Close(Close {}));
     info(host.rest()?)
-}
-
-fn info(events: Vec<Event>) -> Result<FileInfo, Error> {
-    let [Event::FileInfo(info)] = &events[..] else { panic!("{events:?}") };
-    Ok(info.clone())
 }
 
 fn read(agent: &TestAgent, request: ReadFileRequest) -> Result<(FileInfo, Vec<u8>), Error> {
@@ -51,15 +33,6 @@ fn read(agent: &TestAgent, request: ReadFileRequest) -> Result<(FileInfo, Vec<u8
         all.extend(data);
     }
     Ok((info, all))
-}
-
-fn names(folder: &std::path::Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
 
 #[test]
@@ -236,18 +209,18 @@ fn stat_tells_links_and_what_they_lead_to() {
 #[test]
 fn a_directory_is_made_listed_moved_and_removed() {
     let (agent, folder) = set_up();
-    let make = |path: PathBuf| {
-        agent
-            .run(Call::MakeDirectory(MakeDirectoryRequest {
-                path: text(&path),
-                mode: 0o770,
-                user: String::new(),
-                must_be_new: false,
-            }))
-            .and_then(info)
+    let make = |name: &str, mode, must_be_new| {
+        let path = text(&folder.join(name));
+        let request = MakeDirectoryRequest { path, mode, user: String::new(), must_be_new };
+        agent.run(Call::MakeDirectory(request)).and_then(info)
     };
-    assert_eq!(make(folder.join("d/e")).unwrap().mode, 0o770);
-    assert_eq!(make(folder.join("d/e")).unwrap_err().reason(), ErrorReason::FileExists);
+    assert_eq!(make("d/e", 0o770, true).unwrap().mode, 0o770);
+    assert_eq!(make("d/e", 0o770, true).unwrap_err().reason(), ErrorReason::FileExists);
+    assert_eq!(make("d/e", 0o700, false).unwrap().mode, 0o770, "one that is there stays as it is");
+    fs::write(folder.join("file"), "").unwrap();
+    assert_eq!(make("file", 0, false).unwrap_err().reason(), ErrorReason::FileExists);
+    assert_eq!(make("file/below", 0, false).unwrap_err().reason(), ErrorReason::NotADirectory);
+    fs::remove_file(folder.join("file")).unwrap();
     (0..1500).for_each(|index| fs::write(folder.join(format!("d/e/{index:04}")), "").unwrap());
     let list = |depth| -> Vec<(usize, String)> {
         let request = ListDirectoryRequest { path: text(&folder), depth, ..Default::default() };

@@ -1,4 +1,4 @@
-//! make_directory, move_file and remove_file.
+//! make_directory and move_file.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -11,10 +11,10 @@ use super::{act_as, info::file_info, make_parents};
 use crate::{
     agent::Agent,
     error::{Fault, errno_of},
-    proto::{FileInfo, MakeDirectoryRequest, MoveFileRequest, RemoveFileRequest},
+    proto::{FileInfo, MakeDirectoryRequest, MoveFileRequest},
 };
 
-/// FILE_EXISTS where the path is there already.
+/// A directory that is there already stays as it is.
 pub fn make_directory(agent: &Agent, request: &MakeDirectoryRequest) -> Result<FileInfo, Fault> {
     let who = act_as(agent, &request.user, "make_directory.user")?;
     let path = who.path("make_directory.path", &request.path)?;
@@ -28,7 +28,12 @@ pub fn make_directory(agent: &Agent, request: &MakeDirectoryRequest) -> Result<F
     if let Some(parent) = path.parent() {
         make_parents(parent)?;
     }
-    fs::create_dir(&path).map_err(fault)?;
+    match fs::create_dir(&path) {
+        Err(error) if errno_of(&error) == Errno::EEXIST && !request.must_be_new && path.is_dir() => {
+            return file_info(&path);
+        }
+        result => result.map_err(fault)?,
+    }
     if request.mode != 0 {
         // Not by mkdir's argument, from which the umask takes bits.
         fs::set_permissions(&path, fs::Permissions::from_mode(request.mode)).map_err(fault)?;
@@ -56,22 +61,4 @@ pub fn move_file(agent: &Agent, request: &MoveFileRequest) -> Result<FileInfo, F
 fn across(source: &Path, destination: &Path) -> Fault {
     let message = format!("{} and {} are on different file systems", source.display(), destination.display());
     Fault::invalid("move_file.destination", message).code(Errno::EXDEV)
-}
-
-pub fn remove_file(agent: &Agent, request: &RemoveFileRequest) -> Result<(), Fault> {
-    let who = act_as(agent, &request.user, "remove_file.user")?;
-    let path = who.path("remove_file.path", &request.path)?;
-    if path == Path::new("/") {
-        return Err(Fault::invalid("remove_file.path", "the root directory can't be removed"));
-    }
-    let result = fs::symlink_metadata(&path).and_then(|meta| match (meta.is_dir(), request.recursive) {
-        (true, true) => fs::remove_dir_all(&path),
-        (true, false) => fs::remove_dir(&path),
-        (false, _) => fs::remove_file(&path),
-    });
-    match result.map_err(|error| errno_of(&error)) {
-        Ok(()) => Ok(()),
-        Err(Errno::ENOENT) if request.missing_ok => Ok(()),
-        Err(errno) => Err(Fault::file(&path, errno)),
-    }
 }

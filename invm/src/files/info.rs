@@ -1,6 +1,7 @@
 //! What a path is.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, Metadata},
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::Path,
@@ -10,26 +11,36 @@ use prost_types::Timestamp;
 
 use crate::{
     error::{Fault, errno_of},
-    proto::{FileInfo, FileType},
+    proto::{ErrorReason, FileInfo, FileType},
     users,
 };
 
+pub const XATTR_PREFIX: &str = "user.";
+/// Most extended attributes that are read of one file, names and values. Linux allows more than fits a frame.
+const MAX_XATTRS: usize = 1 << 20;
+
 /// Describes a path; of a link the link itself.
 pub fn file_info(path: &Path) -> Result<FileInfo, Fault> {
-    Names::default().file_info(path)
+    Describe::default().file_info(path)
 }
 
-/// Remembers the last owner and group: a directory's files mostly have the same.
+/// Describes many paths. Remembers the last owner and group: a directory's files mostly have the same.
 #[derive(Default)]
-pub struct Names {
+pub struct Describe {
+    xattrs: bool,
     owner: Option<(u32, String)>,
     group: Option<(u32, String)>,
 }
 
-impl Names {
+impl Describe {
+    pub fn new(xattrs: bool) -> Self {
+        Self { xattrs, ..Self::default() }
+    }
+
     pub fn file_info(&mut self, path: &Path) -> Result<FileInfo, Fault> {
         let meta = fs::symlink_metadata(path).map_err(|error| Fault::file(path, errno_of(&error)))?;
-        Ok(self.describe(path, &meta))
+        let xattrs = if self.xattrs { user_xattrs(path)? } else { BTreeMap::new() };
+        Ok(FileInfo { xattrs, ..self.describe(path, &meta) })
     }
 
     /// What `meta`, which was read by way of the path, says.
@@ -52,6 +63,24 @@ impl Names {
             inode: meta.ino(),
         }
     }
+}
+
+/// Extended attributes of the user namespace, without its prefix. None where there can't be any.
+fn user_xattrs(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
+    let mut found = BTreeMap::new();
+    let mut size = 0;
+    for name in xattr::list(path).into_iter().flatten() {
+        let Some(short) = name.to_str().and_then(|name| name.strip_prefix(XATTR_PREFIX)) else { continue };
+        // One that vanished meanwhile was not there.
+        let Ok(Some(value)) = xattr::get(path, &name) else { continue };
+        size += short.len() + value.len();
+        if size > MAX_XATTRS {
+            let message = format!("{}: extended attributes over {MAX_XATTRS} bytes", path.display());
+            return Err(Fault::new(ErrorReason::LimitExceeded, message));
+        }
+        found.insert(short.to_owned(), value);
+    }
+    Ok(found)
 }
 
 fn cached(cache: &mut Option<(u32, String)>, id: u32, look_up: fn(u32) -> String) -> String {

@@ -1,10 +1,15 @@
 //! Calls about files. Each runs with the rights of the user it is for, which its thread takes on for good.
 
+pub mod attributes;
+pub mod beneath;
 pub mod change;
 pub mod info;
 pub mod list;
+pub mod page;
 pub mod path;
 pub mod read;
+pub mod remove;
+pub mod walk;
 pub mod write;
 
 use std::{os::unix::fs::DirBuilderExt, path::Path, path::PathBuf};
@@ -33,7 +38,8 @@ pub fn dispatch(agent: &Agent, conn: &mut Conn, call: Call) -> Option<Result<(),
         Call::ListDirectory(request) => list::list_directory(agent, conn, &request),
         Call::MakeDirectory(request) => answer(conn, change::make_directory(agent, &request)),
         Call::MoveFile(request) => answer(conn, change::move_file(agent, &request)),
-        Call::RemoveFile(request) => change::remove_file(agent, &request).map_err(Stop::from),
+        Call::RemoveFile(request) => remove::remove_file(agent, conn, &request),
+        Call::SetAttributes(request) => attributes::set_attributes(agent, conn, &request),
         _ => return None,
     })
 }

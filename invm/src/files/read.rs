@@ -11,7 +11,7 @@ use std::{
 
 use nix::errno::Errno;
 
-use super::{act_as, info::Names};
+use super::{act_as, info::Describe};
 use crate::{
     agent::Agent,
     conn::Conn,
@@ -40,7 +40,7 @@ pub fn read_file(agent: &Agent, conn: &mut Conn, request: &ReadFileRequest) -> R
     if request.offset > 0 {
         file.seek(SeekFrom::Start(request.offset)).map_err(|error| fault(errno_of(&error)))?;
     }
-    conn.queue(Event::FileInfo(Names::default().describe(&path, &meta)));
+    conn.queue(Event::FileInfo(Describe::default().describe(&path, &meta)));
     let mut left = if request.length == 0 { u64::MAX } else { request.length };
     while left > 0 {
         let mut data = Vec::new();

@@ -1,6 +1,8 @@
 //! A real agent process on a unix socket, and a host that speaks to it.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod files;
+
 use std::{
     io::{Read, Write},
     os::unix::net::UnixStream,
