@@ -20,14 +20,16 @@ for (const file of globSync("**/*.ts", { cwd: join(here, "src") })) {
 for (const file of globSync("{daytonah/v1,buf/validate}/*.ts", { cwd: generated })) {
   copy(join(generated, file), join("gen", file));
 }
-const transport = (folder: string, extension: string) => ({
-  "#transport": {
-    node: `${folder}/transport/node.${extension}`,
-    browser: `${folder}/transport/browser.${extension}`,
-    default: `${folder}/transport/browser.${extension}`,
-  },
-});
-writeFileSync(join(stage, "package.json"), JSON.stringify({ type: "module", imports: transport(".", "ts") }));
+/** What there is twice, for Node and for browsers. */
+const imports = (folder: string, extension: string) => {
+  const twice = (suffix: string) => ({
+    node: `${folder}/transport/node${suffix}.${extension}`,
+    browser: `${folder}/transport/browser${suffix}.${extension}`,
+    default: `${folder}/transport/browser${suffix}.${extension}`,
+  });
+  return { "#transport": twice(""), "#tcp": twice("-tcp") };
+};
+writeFileSync(join(stage, "package.json"), JSON.stringify({ type: "module", imports: imports(".", "ts") }));
 compile();
 rmSync(stage, { recursive: true });
 for (const file of globSync("**/*.d.ts", { cwd: join(dist, "esm") })) {
@@ -59,7 +61,7 @@ function writePackage(): void {
   const published = {
     ...kept,
     exports: { ".": { types: "./esm/index.d.ts", default: "./esm/index.js" } },
-    imports: transport("./esm", "js"),
+    imports: imports("./esm", "js"),
     types: "./esm/index.d.ts",
     files: ["esm"],
     publishConfig: { access: publishConfig.access },

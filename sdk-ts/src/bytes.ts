@@ -32,6 +32,18 @@ export async function* piecesOf(source: ByteSource, size: number): AsyncGenerato
   yield { data: held.subarray(0, length), offset, last: true };
 }
 
+export function joinBytes(chunks: readonly Uint8Array[]): Uint8Array {
+  const [only] = chunks;
+  if (only && chunks.length === 1) return only;
+  const joined = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    joined.set(chunk, at);
+    at += chunk.length;
+  }
+  return joined;
+}
+
 /** The source's bytes as they come. */
 export async function* chunksOf(source: ByteSource): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();

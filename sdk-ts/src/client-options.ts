@@ -18,7 +18,12 @@ export interface ClientOptions {
   readonly retryDelayMs?: number | undefined;
   /** Node only. "1.1" for a server or proxy without HTTP/2; "2" where absent. */
   readonly httpVersion?: "1.1" | "2" | undefined;
-  /** A Connect transport of your own, in place of the one to `url`. */
+  /**
+   * Whether calls to a sandbox's processes, files and ports go straight to its host: "auto" (where absent) where the host can
+   * be reached from here, with a fall back to the control plane; "never"; or "always", which fails where it can't be reached.
+   */
+  readonly direct?: "auto" | "never" | "always" | undefined;
+  /** A Connect transport of your own, in place of the one to `url`. Then `direct` is "never" where absent. */
   readonly transport?: Transport | undefined;
 }
 
@@ -29,6 +34,7 @@ export interface ResolvedOptions {
   readonly timeoutMs: number;
   readonly retry: { readonly maxRetries: number; readonly baseDelayMs: number };
   readonly httpVersion: "1.1" | "2";
+  readonly direct: "auto" | "never" | "always";
   readonly transport: Transport | undefined;
 }
 
@@ -44,6 +50,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     timeoutMs: options.timeoutMs ?? 60_000,
     retry: { maxRetries: options.maxRetries ?? 4, baseDelayMs: options.retryDelayMs ?? 100 },
     httpVersion: options.httpVersion ?? "2",
+    direct: options.direct ?? (options.transport ? "never" : "auto"),
     transport: options.transport,
   };
 }

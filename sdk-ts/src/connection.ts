@@ -1,14 +1,14 @@
 /** The RPC clients of one platform, and what every call shares: credential, deadline, retries and typed errors. */
 import { type CallOptions, createClient, type Client as RpcClient } from "@connectrpc/connect";
-import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import { HostService } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import { ApiKeyService, OrganizationService } from "@daytonah/gen/daytonah/v1/organization_pb.ts";
-import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { TemplateService } from "@daytonah/gen/daytonah/v1/template_pb.ts";
 import { createTransport } from "#transport";
 import type { ResolvedOptions } from "./client-options.ts";
 import { convertError } from "./convert-error.ts";
+import { createDataWay, type DataWay } from "./data-plane/data-way.ts";
+import { DirectWays } from "./data-plane/direct-ways.ts";
 import { retrying } from "./retry.ts";
 import { anySignal } from "./signals.ts";
 
@@ -25,24 +25,26 @@ export interface UnaryOptions {
 export class Connection {
   readonly options: ResolvedOptions;
   readonly sandboxes: RpcClient<typeof SandboxService>;
-  readonly processes: RpcClient<typeof ProcessService>;
-  readonly files: RpcClient<typeof FileService>;
   readonly templates: RpcClient<typeof TemplateService>;
   readonly hosts: RpcClient<typeof HostService>;
   readonly organizations: RpcClient<typeof OrganizationService>;
   readonly apiKeys: RpcClient<typeof ApiKeyService>;
+  /** The way to the data plane that is always there. */
+  readonly controlPlane: DataWay;
+  /** The ways that may be shorter. */
+  readonly directWays: DirectWays;
 
   constructor(options: ResolvedOptions) {
     this.options = options;
     const { url: baseUrl, httpVersion } = options;
     const transport = options.transport ?? createTransport({ baseUrl, httpVersion });
     this.sandboxes = createClient(SandboxService, transport);
-    this.processes = createClient(ProcessService, transport);
-    this.files = createClient(FileService, transport);
     this.templates = createClient(TemplateService, transport);
     this.hosts = createClient(HostService, transport);
     this.organizations = createClient(OrganizationService, transport);
     this.apiKeys = createClient(ApiKeyService, transport);
+    this.controlPlane = createDataWay(baseUrl, transport);
+    this.directWays = new DirectWays((url) => createDataWay(url, createTransport({ baseUrl: url, httpVersion })));
   }
 
   /** Headers of a call with this credential, the API key where absent. */

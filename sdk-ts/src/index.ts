@@ -22,24 +22,60 @@ export {
   UnsupportedError,
 } from "./errors.ts";
 export { CommandFailedError } from "./exec/command-failed-error.ts";
+export type { Environment, EnvironmentChange } from "./exec/environment.ts";
 export type {
   AttachOptions,
   ByteSource,
+  Command,
   ExecOptions,
   ExecResult,
   OutputEvent,
   OutputOptions,
+  ProcessExit,
+  ProcessRef,
+  ProgramOptions,
+  PtySize,
+  StartedProcess,
+  StartOptions,
 } from "./exec/exec-types.ts";
 export type { Process } from "./exec/process.ts";
 export type { ProcessInfo } from "./exec/process-info.ts";
 export type { ProcessInput } from "./exec/process-input.ts";
 export type { SignalName } from "./exec/signal-names.ts";
-export type { Command } from "./exec/start-process.ts";
-export type { FileInfo, FileOptions, ReadOptions, ReadWholeOptions, WriteOptions } from "./files/file-types.ts";
+export type {
+  FileAttributes,
+  FileInfo,
+  FileOptions,
+  FileType,
+  ListFilesOptions,
+  MakeDirectoryOptions,
+  MoveOptions,
+  ReadOptions,
+  ReadWholeOptions,
+  RemoveOptions,
+  SetAttributesOptions,
+  WriteOptions,
+} from "./files/file-types.ts";
+export type { FileUrl, FileUrlOptions } from "./files/file-url.ts";
+export type { FileWatch } from "./files/file-watch.ts";
 export type { SandboxFiles } from "./files/sandbox-files.ts";
+export type { FileReplacement, FindOptions, ReplaceOptions, SearchOptions, TextMatch } from "./files/search-types.ts";
+export type { FileChange, WatchOptions } from "./files/watch-types.ts";
 export type { Host, Hosts } from "./hosts.ts";
+export type { LogEntry, LogSource, LogsOptions } from "./monitoring/logs.ts";
+export type { Metrics, MetricsOptions, MetricsSample } from "./monitoring/metrics.ts";
 export type { CreateOrganizationOptions, Organization, Organizations } from "./organizations.ts";
 export type { ListOptions } from "./pages.ts";
+export type {
+  ForwardOptions,
+  ListeningPort,
+  PortForward,
+  PortUrl,
+  PortUrlOptions,
+} from "./ports/port-types.ts";
+export type { SandboxPorts } from "./ports/sandbox-ports.ts";
+export type { Pty } from "./pty/pty.ts";
+export type { AttachPtyOptions, PtyOptions } from "./pty/pty-types.ts";
 export { Sandbox } from "./sandbox.ts";
 export type {
   ConnectOptions,
@@ -48,5 +84,6 @@ export type {
   SandboxInfo,
   SandboxState,
   StageTime,
+  UpdateSandboxOptions,
 } from "./sandbox-types.ts";
 export type { Template, Templates } from "./templates.ts";

@@ -72,6 +72,7 @@ test("what browsers load has no part of Node in it", () => {
     )) {
       expect(name, file).not.toMatch(/^node:|connect-node/);
       if (name === "#transport") visit(join(sdk, "src/transport/browser.ts"));
+      else if (name === "#tcp") visit(join(sdk, "src/transport/browser-tcp.ts"));
       else if (name.startsWith(".")) visit(resolve(dirname(file), name));
     }
   };

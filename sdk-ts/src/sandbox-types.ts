@@ -35,6 +35,10 @@ export interface SandboxInfo {
   readonly hostId: string | undefined;
   /** False where the host emulates: such a sandbox is no security boundary. */
   readonly hardwareIsolated: boolean;
+  /** Origin of its host's edge, which answers without a way through the control plane; undefined where there is none. */
+  readonly directUrl: string | undefined;
+  /** Ports whose addresses are open to everyone. */
+  readonly publicPorts: readonly number[];
 }
 
 /** How long a stage of a create took: "queue", "disk", "vmm", "agent", "personalize". */
@@ -76,11 +80,25 @@ export interface ListSandboxesOptions extends ListOptions {
 }
 
 export interface ConnectOptions {
-  /** The sandbox's own credential; then nothing is asked of the platform, and no API key is needed for exec and files. */
+  /**
+   * The sandbox's own credential, `sandbox.accessToken` of whoever created it; then nothing is asked of the platform, and no
+   * API key is needed for processes, files, ports, metrics and logs.
+   */
   readonly accessToken?: string | undefined;
+  /** Origin of its host's edge, `sandbox.directUrl` of whoever created it. Used with `accessToken` alone. */
+  readonly directUrl?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /** The client of the environment where absent. */
   readonly client?: Client | undefined;
+}
+
+/** What to change of a sandbox's labels. */
+export interface UpdateSandboxOptions {
+  /** Labels to set; the others stay. All together at most 64. */
+  readonly setMetadata?: Readonly<Record<string, string>> | undefined;
+  /** Labels to take away, before `setMetadata` is set. */
+  readonly removeMetadata?: readonly string[] | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export function sandboxInfoOf(sandbox: WireSandbox | undefined): SandboxInfo {
@@ -100,6 +118,8 @@ export function sandboxInfoOf(sandbox: WireSandbox | undefined): SandboxInfo {
     failure: failure && { reason: failure.reason, message: failure.message },
     hostId: sandbox.hostId || undefined,
     hardwareIsolated: sandbox.hardwareIsolated,
+    directUrl: sandbox.directUrl || undefined,
+    publicPorts: sandbox.publicPorts,
   };
 }
 

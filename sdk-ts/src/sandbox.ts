@@ -1,14 +1,30 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { defaultClient } from "./client.ts";
 import type { Connection } from "./connection.ts";
-import { DataPlane } from "./data-plane.ts";
+import { DataPlane } from "./data-plane/data-plane.ts";
 import { NotFoundError } from "./errors.ts";
-import type { AttachOptions, ExecOptions } from "./exec/exec-types.ts";
+import { type Environment, type EnvironmentChange, getEnvironment, setEnvironment } from "./exec/environment.ts";
+import type {
+  AttachOptions,
+  Command,
+  ExecOptions,
+  ProcessRef,
+  StartedProcess,
+  StartOptions,
+} from "./exec/exec-types.ts";
 import type { Process } from "./exec/process.ts";
+import { ProcessCalls } from "./exec/process-calls.ts";
 import { type ProcessInfo, processInfoOf } from "./exec/process-info.ts";
-import { attachProcess, type Command, startProcess } from "./exec/start-process.ts";
+import { type SignalName, signalNumberOf } from "./exec/signal-names.ts";
+import { attachProcess, startDetached, startProcess } from "./exec/start-process.ts";
 import { SandboxFiles } from "./files/sandbox-files.ts";
+import { type LogEntry, type LogsOptions, readLogs } from "./monitoring/logs.ts";
+import { type Metrics, type MetricsOptions, readMetrics } from "./monitoring/metrics.ts";
 import { pages } from "./pages.ts";
+import { SandboxPorts } from "./ports/sandbox-ports.ts";
+import { attachPty, openPty } from "./pty/open-pty.ts";
+import type { Pty } from "./pty/pty.ts";
+import type { AttachPtyOptions, PtyOptions } from "./pty/pty-types.ts";
 import { randomId } from "./random-id.ts";
 import {
   type ConnectOptions,
@@ -17,8 +33,13 @@ import {
   type SandboxInfo,
   type StageTime,
   sandboxInfoOf,
+  type UpdateSandboxOptions,
   wireStateOf,
 } from "./sandbox-types.ts";
+
+interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
 
 const createTimeoutMs = 120_000;
 
@@ -32,26 +53,32 @@ const createTimeoutMs = 120_000;
 export class Sandbox implements AsyncDisposable {
   /** 20 of [a-z0-9]. */
   readonly id: string;
-  /** Credential for this sandbox's processes and files alone; undefined after `connect` without it. */
-  readonly accessToken: string | undefined;
   /** How long each stage of the create took; empty after `connect`. */
   readonly stages: readonly StageTime[];
+  /** Its files. */
   readonly files: SandboxFiles;
+  /** Its TCP ports. */
+  readonly ports: SandboxPorts;
   readonly #connection: Connection;
   readonly #plane: DataPlane;
 
-  private constructor(
-    connection: Connection,
-    id: string,
-    accessToken: string | undefined,
-    stages: readonly StageTime[] = [],
-  ) {
-    this.id = id;
-    this.accessToken = accessToken;
+  private constructor(plane: DataPlane, stages: readonly StageTime[] = []) {
+    this.id = plane.sandboxId;
     this.stages = stages;
-    this.#connection = connection;
-    this.#plane = new DataPlane(connection, id, accessToken);
-    this.files = new SandboxFiles(this.#plane);
+    this.#connection = plane.connection;
+    this.#plane = plane;
+    this.files = new SandboxFiles(plane);
+    this.ports = new SandboxPorts(plane);
+  }
+
+  /** Credential for this sandbox's processes, files, ports, metrics and logs alone; undefined after `connect` without it. */
+  get accessToken(): string | undefined {
+    return this.#plane.accessToken;
+  }
+
+  /** Origin of its host's edge as last heard of; undefined where there is none, or after `connect` without it. */
+  get directUrl(): string | undefined {
+    return this.#plane.directUrl;
   }
 
   /**
@@ -78,7 +105,8 @@ export class Sandbox implements AsyncDisposable {
       repeatable: idempotencyKey !== "",
     });
     const stages = answer.stages.map(({ stage, duration }) => ({ stage, ms: duration ? durationMs(duration) : 0 }));
-    return new Sandbox(connection, sandboxInfoOf(answer.sandbox).id, answer.accessToken || undefined, stages);
+    const { id, directUrl } = sandboxInfoOf(answer.sandbox);
+    return new Sandbox(new DataPlane(connection, id, answer.accessToken || undefined, directUrl), stages);
   }
 
   /**
@@ -86,8 +114,9 @@ export class Sandbox implements AsyncDisposable {
    */
   static async connect(id: string, options: ConnectOptions = {}): Promise<Sandbox> {
     const { connection } = options.client ?? defaultClient();
-    const sandbox = new Sandbox(connection, id, options.accessToken);
-    if (options.accessToken === undefined) await sandbox.info({ signal: options.signal });
+    const { accessToken, directUrl, signal } = options;
+    const sandbox = new Sandbox(new DataPlane(connection, id, accessToken, directUrl));
+    if (accessToken === undefined) await sandbox.info({ signal });
     return sandbox;
   }
 
@@ -108,13 +137,45 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** How the sandbox is now. Needs an API key. */
-  async info(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<SandboxInfo> {
+  async info(options: CallOptions = {}): Promise<SandboxInfo> {
     const { sandboxes } = this.#connection;
     const answer = await this.#connection.unary((call) => sandboxes.getSandbox({ sandboxId: this.id }, call), {
       signal: options.signal,
       repeatable: true,
     });
-    return sandboxInfoOf(answer.sandbox);
+    return this.#learn(sandboxInfoOf(answer.sandbox));
+  }
+
+  /** Changes its labels. Needs scope `sandboxes:write`. */
+  async update(options: UpdateSandboxOptions): Promise<SandboxInfo> {
+    const { setMetadata = {}, removeMetadata = [], signal } = options;
+    const request = {
+      sandboxId: this.id,
+      setMetadata: { ...setMetadata },
+      removeMetadata: [...removeMetadata],
+      idempotencyKey: randomId(),
+    };
+    const { sandboxes } = this.#connection;
+    const answer = await this.#connection.unary((call) => sandboxes.updateSandbox(request, call), {
+      signal,
+      repeatable: true,
+    });
+    return this.#learn(sandboxInfoOf(answer.sandbox));
+  }
+
+  /**
+   * Ends the sandbox's access token, and with it every port and file address made so far; answers with the new one, which
+   * this object uses from then on. Needs scope `sandboxes:write`.
+   */
+  async rotateAccessToken(options: CallOptions = {}): Promise<string> {
+    const request = { sandboxId: this.id, idempotencyKey: randomId() };
+    const { sandboxes } = this.#connection;
+    const { accessToken } = await this.#connection.unary((call) => sandboxes.rotateAccessToken(request, call), {
+      signal: options.signal,
+      repeatable: true,
+    });
+    this.#plane.accessToken = accessToken;
+    return accessToken;
   }
 
   /**
@@ -128,25 +189,94 @@ export class Sandbox implements AsyncDisposable {
     return startProcess(this.#plane, command, options);
   }
 
-  /** Reads the output of a process that was started before, from `fromOffset` on; see {@link Process}. */
-  attach(processId: string, options: AttachOptions = {}): Process {
-    return attachProcess(this.#plane, processId, options);
+  /**
+   * Starts a program that runs on its own, a server say; resolves when it runs. `attach` reads its output, from the beginning
+   * where it is wanted. Throws as awaiting `exec` does.
+   *
+   * @example
+   * const server = await sandbox.start("npm run dev", { tag: "web" });
+   * for await (const { text } of sandbox.attach(server.id)) if (text.includes("ready")) break;
+   */
+  start(command: Command, options: StartOptions = {}): Promise<StartedProcess> {
+    return startDetached(this.#plane, command, options);
   }
 
-  /** The processes that were started by exec, by start time. */
+  /**
+   * Reads the output of a process that was started before, from `fromOffset` on; see {@link Process}. It is named by its id,
+   * `{ pid }`, or `{ tag }`. Awaiting throws a NotFoundError (PROCESS_NOT_FOUND) where there is none.
+   */
+  attach(process: ProcessRef, options: AttachOptions = {}): Process {
+    return attachProcess(this.#plane, process, options);
+  }
+
+  /** Opens a terminal; resolves when its program runs. See {@link Pty}. Throws as awaiting `exec` does. */
+  pty(options: PtyOptions = {}): Promise<Pty> {
+    return openPty(this.#plane, options);
+  }
+
+  /**
+   * Attaches to a terminal that was opened before, from `fromOffset` on. Its program is named by its id, `{ pid }`, or
+   * `{ tag }`. Throws a NotFoundError (PROCESS_NOT_FOUND) where there is none.
+   */
+  attachPty(process: ProcessRef, options: AttachPtyOptions = {}): Promise<Pty> {
+    return attachPty(this.#plane, process, options);
+  }
+
+  /** The processes that were started by exec, start or pty, by start time. */
   async processes(
-    options: { readonly includeExited?: boolean | undefined; readonly signal?: AbortSignal | undefined } = {},
+    options: CallOptions & {
+      /** Also those that ended and can still be attached to. */
+      readonly includeExited?: boolean | undefined;
+    } = {},
   ): Promise<readonly ProcessInfo[]> {
     const { includeExited = false, signal } = options;
-    const answer = await this.#plane.unary(
-      (call) => this.#connection.processes.listProcesses({ includeExited }, call),
-      { signal, repeatable: true },
-    );
+    const answer = await this.#plane.unary((way, call) => way.processes.listProcesses({ includeExited }, call), {
+      signal,
+      repeatable: true,
+    });
     return answer.processes.map(processInfoOf);
   }
 
+  /**
+   * Sends a signal to a process and its children, or with `onlyProcess` to it alone. It is named by its id, `{ pid }`, or
+   * `{ tag }`. Throws a NotFoundError (PROCESS_NOT_FOUND) where there is none that runs.
+   */
+  async signal(
+    process: ProcessRef,
+    name: SignalName | number = "SIGTERM",
+    options: CallOptions & { readonly onlyProcess?: boolean | undefined } = {},
+  ): Promise<void> {
+    const calls = new ProcessCalls(this.#plane, process);
+    await calls.signal(signalNumberOf(name), options.onlyProcess, options.signal);
+  }
+
+  /** The environment that processes get before their own additions. */
+  environment(options: CallOptions = {}): Promise<Environment> {
+    return getEnvironment(this.#plane, options.signal);
+  }
+
+  /** Changes the environment of processes started later; those that run keep theirs. Answers with how it is then. */
+  setEnvironment(change: EnvironmentChange, options: CallOptions = {}): Promise<Environment> {
+    return setEnvironment(this.#plane, change, options.signal);
+  }
+
+  /** CPU, memory, disk and network now, and how they were. */
+  metrics(options: MetricsOptions = {}): Promise<Metrics> {
+    return readMetrics(this.#plane, options);
+  }
+
+  /**
+   * Lines of the console, the agent and the processes; with `follow` also those to come.
+   *
+   * @example
+   * for await (const { time, source, text } of sandbox.logs({ follow: true, tail: 20 })) console.log(time, source, text);
+   */
+  logs(options: LogsOptions = {}): AsyncGenerator<LogEntry, void, undefined> {
+    return readLogs(this.#plane, options);
+  }
+
   /** Deletes the sandbox; resolves when its VM and disk are gone. Throws a NotFoundError where it is gone already. */
-  async kill(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async kill(options: CallOptions = {}): Promise<void> {
     const request = { sandboxId: this.id, idempotencyKey: randomId() };
     await this.#connection.unary((call) => this.#connection.sandboxes.deleteSandbox(request, call), {
       signal: options.signal,
@@ -161,5 +291,11 @@ export class Sandbox implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
     }
+  }
+
+  /** Its host can be another one than before. */
+  #learn(info: SandboxInfo): SandboxInfo {
+    this.#plane.directUrl = info.directUrl;
+    return info;
   }
 }

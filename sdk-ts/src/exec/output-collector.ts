@@ -1,3 +1,5 @@
+import { joinBytes } from "../bytes.ts";
+
 /** Keeps the first bytes of each stream, up to a bound. */
 export class OutputCollector {
   readonly #maxBytes: number;
@@ -24,17 +26,6 @@ export class OutputCollector {
   }
 
   bytes(stream: "stdout" | "stderr"): Uint8Array {
-    const { chunks, size } = this.#streams[stream];
-    return joinBytes(chunks, size);
+    return joinBytes(this.#streams[stream].chunks);
   }
-}
-
-export function joinBytes(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const joined = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    joined.set(chunk, at);
-    at += chunk.length;
-  }
-  return joined;
 }

@@ -1,8 +1,9 @@
-import { ExitKind, type Process as WireProcess } from "@daytonah/gen/daytonah/v1/process_pb.ts";
+import type { Process as WireProcess } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { dateOf } from "../convert.ts";
-import { signalNameOf } from "./signal-names.ts";
+import type { ProcessExit, PtySize } from "./exec-types.ts";
+import { processExitOf } from "./process-exit.ts";
 
-/** A process that was started by exec. */
+/** A process that was started by exec, start or pty. */
 export interface ProcessInfo {
   /** Its name, for `sandbox.attach(id)`. */
   readonly id: string;
@@ -14,17 +15,19 @@ export interface ProcessInfo {
   readonly user: string;
   /** The label it was started with; may be empty. */
   readonly tag: string;
+  /** What was added to the sandbox's environment for it. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Size of its terminal; undefined where it has none. */
+  readonly pty: PtySize | undefined;
   readonly startTime: Date;
   /** Set once it ended. */
-  readonly exited:
-    | { readonly exitCode: number; readonly signal: string | undefined; readonly timedOut: boolean }
-    | undefined;
+  readonly exited: ProcessExit | undefined;
   /** Offset after its last byte of output so far. */
   readonly endOffset: number;
 }
 
 export function processInfoOf(process: WireProcess): ProcessInfo {
-  const { processId, pid, args, cwd, user, tag, startTime, exited, endOffset } = process;
+  const { processId, pid, args, cwd, user, tag, env, pty, startTime, exited, endOffset } = process;
   return {
     id: processId,
     pid,
@@ -32,12 +35,10 @@ export function processInfoOf(process: WireProcess): ProcessInfo {
     cwd,
     user,
     tag,
+    env,
+    pty: pty && { columns: pty.columns, rows: pty.rows },
     startTime: dateOf(startTime),
-    exited: exited && {
-      exitCode: exited.exitCode,
-      signal: signalNameOf(exited.signal),
-      timedOut: exited.kind === ExitKind.TIMED_OUT,
-    },
+    exited: exited && processExitOf(exited),
     endOffset: Number(endOffset),
   };
 }

@@ -1,27 +1,22 @@
-import { durationMs } from "@bufbuild/protobuf/wkt";
-import {
-  ExitKind,
-  OutputStream,
-  type ProcessExited,
-  type ProcessStarted,
-} from "@daytonah/gen/daytonah/v1/process_pb.ts";
-import type { RetryPolicy } from "../retry.ts";
+import { OutputStream, type ProcessExited, type ProcessStarted } from "@daytonah/gen/daytonah/v1/process_pb.ts";
+import type { DataPlane } from "../data-plane/data-plane.ts";
 import { CommandFailedError } from "./command-failed-error.ts";
-import type { ExecResult, OutputEvent } from "./exec-types.ts";
+import type { ExecResult, OutputEvent, PtySize } from "./exec-types.ts";
 import { OutputCollector } from "./output-collector.ts";
+import type { ProcessCalls } from "./process-calls.ts";
+import { processExitOf } from "./process-exit.ts";
 import type { ProcessInput } from "./process-input.ts";
 import { type OutputSource, type ProcessEvent, resumeOutput } from "./resume-output.ts";
-import { type SignalName, signalNameOf, signalNumberOf } from "./signal-names.ts";
+import { type SignalName, signalNumberOf } from "./signal-names.ts";
 
 /** @internal */
 export interface ProcessParts {
-  readonly id: string;
-  readonly source: OutputSource;
+  readonly plane: DataPlane;
+  readonly calls: ProcessCalls;
+  readonly start: OutputSource["start"];
   /** Undefined where the process is yet to be started. */
   readonly fromOffset: number | undefined;
   readonly createInput: (started: Promise<ProcessStarted>) => ProcessInput;
-  readonly sendSignal: (signal: number) => Promise<void>;
-  readonly policy: RetryPolicy;
   readonly maxOutputBytes: number;
   readonly check: boolean;
   readonly signal: AbortSignal;
@@ -44,8 +39,6 @@ export interface ProcessParts {
  * const { exitCode } = await build;
  */
 export class Process implements PromiseLike<ExecResult>, AsyncIterable<OutputEvent> {
-  /** Name of the process, for `sandbox.attach(id)`. Not the pid. */
-  readonly id: string;
   /** Standard input; needs `stdin: true`. */
   readonly stdin: ProcessInput;
 
@@ -65,7 +58,6 @@ export class Process implements PromiseLike<ExecResult>, AsyncIterable<OutputEve
 
   /** @internal */
   constructor(parts: ProcessParts) {
-    this.id = parts.id;
     this.#parts = parts;
     this.#offset = parts.fromOffset;
     this.#collector = new OutputCollector(parts.maxOutputBytes);
@@ -77,6 +69,14 @@ export class Process implements PromiseLike<ExecResult>, AsyncIterable<OutputEve
     this.#ahead.catch((error: unknown) => this.#started.reject(error));
   }
 
+  /**
+   * Name of the process, for `sandbox.attach(id)`. Not the pid. Of a process that was attached to by pid or tag it is known
+   * from when `pid` is; asking earlier throws.
+   */
+  get id(): string {
+    return this.#parts.calls.id;
+  }
+
   /** Its pid in the sandbox, once it runs. Throws where it could not be started. */
   get pid(): Promise<number> {
     return this.#started.promise.then((started) => started.pid);
@@ -86,7 +86,13 @@ export class Process implements PromiseLike<ExecResult>, AsyncIterable<OutputEve
   async kill(signal: SignalName | number = "SIGTERM"): Promise<void> {
     const number = signalNumberOf(signal);
     await this.#started.promise;
-    await this.#parts.sendSignal(number);
+    await this.#parts.calls.signal(number);
+  }
+
+  /** Tells a program on a terminal its window's new size. Throws a ConflictError where it has no terminal. */
+  async resize(size: PtySize): Promise<void> {
+    await this.#started.promise;
+    await this.#parts.calls.resize(size);
   }
 
   /** As awaiting it, and throws a {@link CommandFailedError} unless the exit code is 0. */
@@ -131,17 +137,13 @@ export class Process implements PromiseLike<ExecResult>, AsyncIterable<OutputEve
     const stderrBytes = this.#collector.bytes("stderr");
     const decoder = new TextDecoder();
     return {
-      exitCode: exited.exitCode,
-      signal: signalNameOf(exited.signal),
-      timedOut: exited.kind === ExitKind.TIMED_OUT,
-      outOfMemory: exited.kind === ExitKind.OUT_OF_MEMORY,
+      ...processExitOf(exited),
       stdout: decoder.decode(stdoutBytes),
       stderr: decoder.decode(stderrBytes),
       stdoutBytes,
       stderrBytes,
       truncated: this.#collector.truncated || this.#lostBytes > 0,
       lostBytes: this.#lostBytes,
-      runTimeMs: exited.runTime ? durationMs(exited.runTime) : 0,
     };
   }
 
@@ -186,14 +188,16 @@ export class Process implements PromiseLike<ExecResult>, AsyncIterable<OutputEve
   }
 
   #open(): AsyncGenerator<ProcessEvent> {
-    return resumeOutput(this.#parts.source, {
-      policy: this.#parts.policy,
+    const { plane, calls, start, signal } = this.#parts;
+    return resumeOutput(plane, {
+      source: { start, attach: (way, call, offset) => calls.attach(way, call, offset) },
       fromOffset: this.#offset,
       onStarted: (started) => {
+        calls.found(started);
         this.#offset ??= Number(started.firstOffset);
         this.#started.resolve(started);
       },
-      signal: AbortSignal.any([this.#parts.signal, this.#stop.signal]),
+      signal: AbortSignal.any([signal, this.#stop.signal]),
     });
   }
 

@@ -2,48 +2,35 @@
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { FileInfo as WireFileInfo } from "@daytonah/gen/daytonah/v1/file_pb.ts";
-import { convertError } from "../convert-error.ts";
-import type { DataPlane } from "../data-plane.ts";
+import type { DataPlane } from "../data-plane/data-plane.ts";
+import { resuming } from "../data-plane/resuming.ts";
 import { ConflictError, UnavailableError } from "../errors.ts";
-import { waitToRetry } from "../retry.ts";
 import type { ReadOptions } from "./file-types.ts";
 
-export async function* readFile(plane: DataPlane, path: string, options: ReadOptions): AsyncGenerator<Uint8Array> {
+export function readFile(
+  plane: DataPlane,
+  path: string,
+  options: ReadOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
   const { offset = 0, length = 0, user = "" } = options;
-  const signal = plane.signal(options.signal);
   let received = 0;
   let first: WireFileInfo | undefined;
-  for (let failures = 0; ; ) {
-    const stream = new AbortController();
-    const call = plane.streamCall(AbortSignal.any([signal, stream.signal]));
-    const request = {
-      path,
-      user,
-      offset: BigInt(offset + received),
-      length: BigInt(length === 0 ? 0 : length - received),
-    };
-    try {
-      signal.throwIfAborted();
-      for await (const { part } of plane.connection.files.readFile(request, call)) {
-        if (part.case === "info") {
-          first ??= part.value;
-          if (versionOf(first) !== versionOf(part.value)) throw changed(path);
-        } else if (part.case === "data") {
-          failures = 0;
-          received += part.value.length;
-          yield part.value;
-        }
+  return resuming(plane, { signal: plane.signal(options.signal) }, async function* (way, call, progress) {
+    if (length > 0 && received >= length) return; // all that was asked for; 0 would ask for the rest
+    const left = BigInt(length === 0 ? 0 : length - received);
+    const request = { path, user, offset: BigInt(offset + received), length: left };
+    for await (const { part } of way.files.readFile(request, call)) {
+      if (part.case === "info") {
+        first ??= part.value;
+        if (versionOf(first) !== versionOf(part.value)) throw changed(path);
+      } else if (part.case === "data") {
+        progress();
+        received += part.value.length;
+        yield part.value;
       }
-      if (first) return;
-      throw new UnavailableError("The stream of the file ended too early.", { code: "unavailable" });
-    } catch (error) {
-      if (length > 0 && received >= length) return; // all that was asked for; 0 would ask for the rest
-      failures += 1;
-      await waitToRetry(plane.connection.options.retry, failures, convertError(error, signal), signal);
-    } finally {
-      stream.abort();
     }
-  }
+    if (!first) throw new UnavailableError("The stream of the file ended too early.", { code: "unavailable" });
+  });
 }
 
 function versionOf({ size, modifyTime }: WireFileInfo): string {
@@ -51,5 +38,9 @@ function versionOf({ size, modifyTime }: WireFileInfo): string {
 }
 
 function changed(path: string): ConflictError {
-  return new ConflictError(`${path} was changed while it was read.`, { code: "aborted", nextStep: "Read it again." });
+  return new ConflictError(`${path} was changed while it was read.`, {
+    code: "aborted",
+    reason: "FILE_CHANGED",
+    nextStep: "Read it again.",
+  });
 }

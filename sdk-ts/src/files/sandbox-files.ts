@@ -1,11 +1,30 @@
-import { FileType, type FileInfo as WireFileInfo } from "@daytonah/gen/daytonah/v1/file_pb.ts";
-import { dateOf, lowerNameOf } from "../convert.ts";
-import type { DataPlane } from "../data-plane.ts";
+import { joinBytes } from "../bytes.ts";
+import type { DataPlane } from "../data-plane/data-plane.ts";
 import { LimitError, NotFoundError } from "../errors.ts";
 import type { ByteSource } from "../exec/exec-types.ts";
-import { joinBytes } from "../exec/output-collector.ts";
-import type { FileInfo, FileOptions, ReadOptions, ReadWholeOptions, WriteOptions } from "./file-types.ts";
+import { fileInfoOf } from "./file-info.ts";
+import type {
+  FileAttributes,
+  FileInfo,
+  FileOptions,
+  ListFilesOptions,
+  MakeDirectoryOptions,
+  MoveOptions,
+  ReadOptions,
+  ReadWholeOptions,
+  RemoveOptions,
+  SetAttributesOptions,
+  WriteOptions,
+} from "./file-types.ts";
+import { createFileUrl, type FileUrl, type FileUrlOptions } from "./file-url.ts";
+import { FileWatch } from "./file-watch.ts";
+import { listFiles } from "./list-files.ts";
 import { readFile } from "./read-file.ts";
+import { findFiles, replaceInFiles, searchFiles } from "./search-files.ts";
+import type { FileReplacement, FindOptions, ReplaceOptions, SearchOptions, TextMatch } from "./search-types.ts";
+import { setAttributes } from "./set-attributes.ts";
+import { watchFiles } from "./watch-files.ts";
+import type { FileChange, WatchOptions } from "./watch-types.ts";
 import { writeFile } from "./write-file.ts";
 
 const defaultMaxBytes = 256 * 1024 * 1024;
@@ -43,7 +62,7 @@ export class SandboxFiles {
       }
       chunks.push(chunk);
     }
-    return joinBytes(chunks, size);
+    return joinBytes(chunks);
   }
 
   /** The file as text; what is no UTF-8 becomes U+FFFD. */
@@ -64,17 +83,17 @@ export class SandboxFiles {
    * Anything over 1 MiB goes in pieces, one in memory at a time.
    */
   async write(path: string, content: ByteSource, options: WriteOptions = {}): Promise<FileInfo> {
-    return fromWire(await writeFile(this.#plane, path, content, options));
+    return fileInfoOf(await writeFile(this.#plane, path, content, options));
   }
 
   /** What is at the path. */
   async stat(path: string, options: FileOptions = {}): Promise<FileInfo> {
     const { user = "", signal } = options;
-    const answer = await this.#plane.unary((call) => this.#plane.connection.files.statFile({ path, user }, call), {
+    const answer = await this.#plane.unary((way, call) => way.files.statFile({ path, user }, call), {
       signal,
       repeatable: true,
     });
-    return fromWire(answer.info);
+    return fileInfoOf(answer.info);
   }
 
   /** Whether anything is at the path. */
@@ -87,19 +106,111 @@ export class SandboxFiles {
       throw error;
     }
   }
-}
 
-function fromWire(info: WireFileInfo | undefined): FileInfo {
-  if (!info) throw new TypeError("The platform's answer lacks the file's description.");
-  return {
-    path: info.path,
-    name: info.name,
-    type: lowerNameOf(FileType, info.type),
-    size: Number(info.size),
-    mode: info.mode,
-    owner: info.owner,
-    group: info.group,
-    modifyTime: dateOf(info.modifyTime),
-    symlinkTarget: info.symlinkTarget || undefined,
-  };
+  /**
+   * A directory's entries, sorted by path, each directory before what is in it.
+   *
+   * @example
+   * for await (const { path, type, size } of sandbox.files.list("src", { depth: 3 })) console.log(type, path, size);
+   * const names = await Array.fromAsync(sandbox.files.list("."), ({ name }) => name);
+   */
+  list(path: string, options: ListFilesOptions = {}): AsyncGenerator<FileInfo, void, undefined> {
+    return listFiles(this.#plane, path, options);
+  }
+
+  /** Makes a directory and those above it that are missing. */
+  async mkdir(path: string, options: MakeDirectoryOptions = {}): Promise<FileInfo> {
+    const { mode = 0, user = "", mustBeNew = false, signal } = options;
+    const request = { path, mode, user, mustBeNew };
+    const answer = await this.#plane.unary((way, call) => way.files.makeDirectory(request, call), {
+      signal,
+      repeatable: !mustBeNew,
+    });
+    return fileInfoOf(answer.info);
+  }
+
+  /** Moves or renames a path. `to` is its new path, not the directory to move it into; missing folders of it are made. */
+  async move(from: string, to: string, options: MoveOptions = {}): Promise<FileInfo> {
+    const { user = "", noReplace = false, signal } = options;
+    const request = { source: from, destination: to, user, noReplace };
+    const answer = await this.#plane.unary((way, call) => way.files.moveFile(request, call), {
+      signal,
+      repeatable: false,
+    });
+    return fileInfoOf(answer.info);
+  }
+
+  /** Removes a file, a link or an empty directory; with `recursive` a directory with all below it. */
+  async remove(path: string, options: RemoveOptions = {}): Promise<void> {
+    const { user = "", recursive = false, missingOk = false, signal } = options;
+    const request = { path, user, recursive, missingOk };
+    await this.#plane.unary((way, call) => way.files.removeFile(request, call), { signal, repeatable: missingOk });
+  }
+
+  /**
+   * Changes permission bits, owner, time or extended attributes; what is not named stays.
+   *
+   * @example
+   * await sandbox.files.setAttributes("bin/tool", { mode: 0o755, owner: "root" }, { user: "root" });
+   */
+  setAttributes(path: string, attributes: FileAttributes, options: SetAttributesOptions = {}): Promise<FileInfo> {
+    return setAttributes(this.#plane, path, attributes, options);
+  }
+
+  /**
+   * The changes below a directory as they happen, "ready" first. After a broken connection comes "overflow": list the
+   * directory again. Nothing is lost silently.
+   *
+   * @example
+   * for await (const { kind, path } of sandbox.files.watch("src", { recursive: true })) console.log(kind, path);
+   */
+  watch(directory: string, options: WatchOptions = {}): AsyncGenerator<FileChange, void, undefined> {
+    return watchFiles(this.#plane, directory, options);
+  }
+
+  /** A watch that is asked for its changes; see {@link FileWatch}. Throws a LimitError (GUEST_LIMIT_EXCEEDED) over 64. */
+  createWatch(directory: string, options: WatchOptions = {}): Promise<FileWatch> {
+    return FileWatch.create(this.#plane, directory, options);
+  }
+
+  /**
+   * Finds files and directories by name, below a directory. Links are not followed.
+   *
+   * @example
+   * for await (const { path } of sandbox.files.find(".", { name: "*.py", exclude: ["node_modules"] })) console.log(path);
+   */
+  find(directory: string, options: FindOptions = {}): AsyncGenerator<FileInfo, void, undefined> {
+    return findFiles(this.#plane, directory, options);
+  }
+
+  /**
+   * Finds lines by content, in one file or in all below a directory. Binary files are passed over.
+   *
+   * @example
+   * for await (const { path, line, text } of sandbox.files.search("src", "TODO")) console.log(`${path}:${line}: ${text}`);
+   */
+  search(path: string, text: string, options: SearchOptions = {}): AsyncGenerator<TextMatch, void, undefined> {
+    return searchFiles(this.#plane, path, text, options);
+  }
+
+  /**
+   * Replaces text in files, 1 to 1,000 of them; each changes at once and whole. One answer for each path, in their order: a
+   * file that failed stands beside those that did not.
+   */
+  replace(
+    paths: readonly string[],
+    pattern: string,
+    replacement: string,
+    options: ReplaceOptions = {},
+  ): Promise<readonly FileReplacement[]> {
+    return replaceInFiles(this.#plane, paths, pattern, replacement, options);
+  }
+
+  /**
+   * A signed address under which anybody can read, or write, this one file for a time, by GET or PUT. Needs an API key. A new
+   * access token ends it.
+   */
+  url(path: string, options: FileUrlOptions = {}): Promise<FileUrl> {
+    return createFileUrl(this.#plane, path, options);
+  }
 }

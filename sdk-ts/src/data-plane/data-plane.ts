@@ -1,0 +1,122 @@
+/**
+ * Calls to one sandbox's processes, files, ports, metrics and logs: they name the sandbox in a header, so that no relay has
+ * to read a body. They go straight to its host's edge where that can be reached, else through the control plane.
+ */
+import type { CallOptions } from "@connectrpc/connect";
+import type { Connection } from "../connection.ts";
+import { convertError } from "../convert-error.ts";
+import { ConflictError, DaytonahError, TimeoutError, UnavailableError } from "../errors.ts";
+import { retrying } from "../retry.ts";
+import { anySignal } from "../signals.ts";
+import type { DataWay } from "./data-way.ts";
+
+export interface DataCallOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly repeatable: boolean;
+  readonly timeoutMs?: number | undefined;
+}
+
+export class DataPlane {
+  readonly connection: Connection;
+  readonly sandboxId: string;
+  /** The sandbox's own credential; the API key is used where absent. */
+  accessToken: string | undefined;
+  /** Origin of its host's edge, where it is known. */
+  directUrl: string | undefined;
+
+  constructor(connection: Connection, sandboxId: string, accessToken?: string, directUrl?: string) {
+    this.connection = connection;
+    this.sandboxId = sandboxId;
+    this.accessToken = accessToken;
+    this.directUrl = directUrl;
+    // The look at the edge is over before the first call, as a rule.
+    if (connection.options.direct !== "never" && accessToken && directUrl) connection.directWays.usable(directUrl);
+  }
+
+  get headers(): Record<string, string> {
+    return { ...this.connection.headers(this.accessToken), "sandbox-id": this.sandboxId };
+  }
+
+  /** The best way now. An edge takes the sandbox's token alone, never an API key. */
+  async way(): Promise<DataWay> {
+    const { controlPlane, directWays, options } = this.connection;
+    if (options.direct === "never") return controlPlane;
+    const url = this.accessToken && this.directUrl;
+    if (options.direct === "auto") return (url && directWays.usable(url)) || controlPlane;
+    if (!url) throw noDirectPath(this.sandboxId);
+    const way = await directWays.awaited(url);
+    if (!way) throw edgeSilent(url);
+    return way;
+  }
+
+  /** True where a call that failed on `way` is to be made again at once: the way is another one then. */
+  leaves(way: DataWay, error: unknown, repeatable: boolean): boolean {
+    const { directWays, options } = this.connection;
+    if (!directWays.includes(way) || !(error instanceof DaytonahError)) return false;
+    if (error.reason !== undefined && error.reason !== "SANDBOX_NOT_FOUND") return false;
+    if (error instanceof TimeoutError) return false;
+    directWays.failed(way);
+    return options.direct === "auto" && (repeatable || wasNeverSent(error));
+  }
+
+  /** Makes a call that has one answer. */
+  unary<T>(run: (way: DataWay, call: CallOptions) => Promise<T>, options: DataCallOptions): Promise<T> {
+    const attempt = (call: CallOptions) =>
+      this.#onBestWay(options.repeatable, async (way) => {
+        try {
+          return await run(way, call);
+        } catch (error) {
+          throw convertError(error, call.signal);
+        }
+      });
+    return this.connection.unary(attempt, { ...options, headers: this.headers });
+  }
+
+  /** Does what is no call, and may be repeated. `run` throws this package's errors. */
+  repeating<T>(signal: AbortSignal, run: (way: DataWay) => Promise<T>): Promise<T> {
+    return retrying(this.connection.options.retry, signal, () => this.#onBestWay(true, run));
+  }
+
+  /** The caller's signal and the client's. */
+  signal(caller: AbortSignal | undefined): AbortSignal {
+    return anySignal(caller, this.connection.options.signal) ?? new AbortController().signal;
+  }
+
+  async #onBestWay<T>(repeatable: boolean, run: (way: DataWay) => Promise<T>): Promise<T> {
+    const way = await this.way();
+    try {
+      return await run(way);
+    } catch (error) {
+      if (!this.leaves(way, error, repeatable)) throw error;
+      return await run(this.connection.controlPlane);
+    }
+  }
+}
+
+/** A sandbox that the host does not know has moved on; a connection that was refused carried nothing. */
+function wasNeverSent(error: DaytonahError): boolean {
+  if (error.reason === "SANDBOX_NOT_FOUND") return true;
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
+    if ("code" in cause && ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND"].includes(String(cause.code))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+function noDirectPath(sandboxId: string): ConflictError {
+  return new ConflictError(
+    `Sandbox ${sandboxId} can't be reached directly: its access token or direct URL is missing.`,
+    {
+      code: "failed_precondition",
+      nextStep: 'Give `accessToken` and `directUrl` to Sandbox.connect, or use a client with direct: "auto".',
+    },
+  );
+}
+
+function edgeSilent(url: string): UnavailableError {
+  return new UnavailableError(`The host's edge at ${url} can't be reached from here.`, {
+    code: "unavailable",
+    nextStep: 'Use a client with direct: "auto", which goes through the control plane then.',
+  });
+}

@@ -1,0 +1,50 @@
+/** One stream of values over as many calls as it takes: where a call breaks, the next goes on behind the caller's back. */
+import type { CallOptions } from "@connectrpc/connect";
+import { convertError } from "../convert-error.ts";
+import { waitToRetry } from "../retry.ts";
+import type { DataPlane } from "./data-plane.ts";
+import type { DataWay } from "./data-way.ts";
+
+export interface ResumingOptions {
+  readonly signal: AbortSignal;
+  /** False from when on a broken call can't be continued; then its error is thrown. Always where absent. */
+  readonly mayResume?: () => boolean;
+  /** The error to judge a retry by; the one that was thrown where absent. */
+  readonly errorOf?: (error: unknown) => unknown;
+}
+
+/** What a call has to go by. `call` has no deadline; it ends with its signal. `progress` says that the way is a good one. */
+export type StreamAttempt<T> = (way: DataWay, call: CallOptions, progress: () => void) => AsyncIterable<T>;
+
+/** `attempt` makes one call, from where the last one stopped. It returns when all is told and throws when the call broke. */
+export async function* resuming<T>(
+  plane: DataPlane,
+  options: ResumingOptions,
+  attempt: StreamAttempt<T>,
+): AsyncGenerator<T, void, undefined> {
+  const { signal, mayResume = () => true, errorOf = (error) => error } = options;
+  let failures = 0;
+  const progress = () => {
+    failures = 0;
+  };
+  for (;;) {
+    // Each call has a signal of its own: leaving the loop early must end it, and Connect's iterators can't be returned.
+    const stream = new AbortController();
+    let way: DataWay | undefined;
+    try {
+      signal.throwIfAborted();
+      way = await plane.way();
+      const call = { headers: plane.headers, signal: AbortSignal.any([signal, stream.signal]) };
+      yield* attempt(way, call, progress);
+      return;
+    } catch (error) {
+      const failure = errorOf(convertError(error, signal));
+      if (!mayResume()) throw failure;
+      if (way && plane.leaves(way, failure, true)) continue;
+      failures += 1;
+      await waitToRetry(plane.connection.options.retry, failures, failure, signal);
+    } finally {
+      stream.abort();
+    }
+  }
+}
