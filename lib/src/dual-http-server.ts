@@ -35,10 +35,23 @@ export interface DualHttpServerOptions {
   readonly onUpgrade?: (request: http.IncomingMessage, socket: net.Socket, head: Buffer) => void;
 }
 
+/**
+ * Not to HTTP/2, which curl offers with every request and is spoken here without: what follows would be further requests,
+ * unseen. And not with a body, which would be taken for the new protocol's.
+ */
+function leavesHttp({ headers }: http.IncomingMessage): boolean {
+  const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+  return !hasBody && headers.upgrade?.toLowerCase() !== "h2c";
+}
+
 export async function listenDual(options: DualHttpServerOptions): Promise<DualHttpServer> {
   const sockets = new Set<net.Socket>();
-  const http1 = http.createServer({ keepAliveTimeout: 65_000 }, (request, response) =>
-    options.handler(request, response),
+  const http1 = http.createServer(
+    {
+      keepAliveTimeout: 65_000,
+      shouldUpgradeCallback: (request) => options.onUpgrade !== undefined && leavesHttp(request),
+    },
+    (request, response) => options.handler(request, response),
   );
   // A stream of output may be silent for as long as it likes.
   http1.requestTimeout = 0;

@@ -1,0 +1,52 @@
+/** Carries one gRPC call to an HTTP/2 server in a guest: headers, messages and trailers as they come, reset for reset. */
+
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import http2 from "node:http2";
+import type { Forwarded } from "./forward-http1.ts";
+import { unanswered } from "./forward-http1.ts";
+import { groupHeaders, headersForClient, rawOf } from "./guest-headers.ts";
+
+export async function forwardGrpc(forwarded: Forwarded): Promise<void> {
+  const { connections, target, fail } = forwarded;
+  const request = forwarded.request as Http2ServerRequest;
+  const response = forwarded.response as Http2ServerResponse;
+  const client = response.stream;
+  let upstream: http2.ClientHttp2Stream;
+  try {
+    const session = await connections.http2(target);
+    if (client.destroyed) return;
+    const { host, ...headers } = groupHeaders(forwarded.headers);
+    upstream = session.request(
+      {
+        ":method": request.method,
+        ":path": forwarded.path,
+        ":scheme": "http",
+        ":authority": host?.[0] ?? target.sandboxId,
+        ...headers,
+      },
+      { endStream: request.stream.endAfterHeaders },
+    );
+  } catch (error) {
+    return fail(unanswered(target, error));
+  }
+  let cause: unknown;
+  client.on("error", () => undefined); // its close is what counts
+  client.once("close", () => upstream.close(client.rstCode || http2.constants.NGHTTP2_CANCEL));
+  client.pipe(upstream);
+  upstream.once("response", (headers) => {
+    if (client.destroyed) return;
+    const answer = groupHeaders(headersForClient(rawOf(headers)));
+    const endStream = upstream.endAfterHeaders;
+    client.respond({ ...answer, ":status": headers[":status"] }, { endStream, waitForTrailers: !endStream });
+    if (!endStream) upstream.pipe(client);
+  });
+  upstream.once("trailers", (headers) => response.addTrailers(groupHeaders(rawOf(headers))));
+  upstream.once("error", (error) => {
+    cause = error;
+  });
+  upstream.once("close", () => {
+    if (client.destroyed || upstream.rstCode === http2.constants.NGHTTP2_NO_ERROR) return;
+    if (client.headersSent) client.close(upstream.rstCode);
+    else fail(unanswered(target, cause));
+  });
+}

@@ -1,0 +1,145 @@
+/**
+ * Carries one request to an HTTP/1.1 server in a guest, and its answer back: bodies as they come, with back-pressure,
+ * trailers, and cancellation both ways. An answer that breaks never looks as if it had ended well.
+ */
+import http from "node:http";
+import http2 from "node:http2";
+import { isGone, type NodeRequest, type NodeResponse } from "../node-http.ts";
+import { type Problem, problem, problemOf } from "../problem.ts";
+import type { GuestConnections, GuestPort } from "./guest-connections.ts";
+import { groupHeaders, headersForClient, type RawHeaders } from "./guest-headers.ts";
+
+export interface Forwarded {
+  readonly connections: GuestConnections;
+  readonly target: GuestPort;
+  readonly request: NodeRequest;
+  readonly response: NodeResponse;
+  /** Path and query. */
+  readonly path: string;
+  readonly headers: RawHeaders;
+  /** Answers in the guest's stead; called once at most, and only before anything was answered. */
+  readonly fail: (error: Problem) => void;
+}
+
+export function forwardHttp1(forwarded: Forwarded): void {
+  const { connections, target, request, response } = forwarded;
+  const hasBody = bodyFollows(request);
+  const send = (fresh: boolean) => {
+    const upstream = http.request({
+      ...connections.http1(target, { fresh }),
+      ...{
+        method: request.method ?? "GET",
+        path: forwarded.path,
+        headers: [...forwarded.headers, ...framingOf(request)],
+      },
+    });
+    const leave = () => upstream.destroy();
+    response.once("close", leave);
+    upstream.once("response", (answer) => receiveAnswer(answer, response, () => response.off("close", leave)));
+    upstream.once("error", (error) => {
+      response.off("close", leave);
+      if (isGone(response)) return;
+      if (response.headersSent) breakOff(response);
+      else if (upstream.reusedSocket && !hasBody) send(true);
+      else forwarded.fail(unanswered(target, error));
+    });
+    if (hasBody) sendBody(request, upstream);
+    else upstream.end();
+  };
+  send(hasBody);
+}
+
+/** Whether a request has a body; HTTP/2 says it by its headers' frame, HTTP/1.1 by a header. */
+export function bodyFollows(request: NodeRequest): boolean {
+  if ("stream" in request) return !request.stream.endAfterHeaders;
+  const { headers } = request;
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
+/** `Content-Length` passes as it came; a body of unknown length goes in chunks, which may have trailers. */
+function framingOf(request: NodeRequest): string[] {
+  if (request.headers["content-length"] !== undefined) return [];
+  if (bodyFollows(request)) return ["Transfer-Encoding", "chunked"];
+  return /^(?:POST|PUT|PATCH)$/.test(request.method ?? "") ? ["Content-Length", "0"] : [];
+}
+
+function sendBody(request: NodeRequest, upstream: http.ClientRequest): void {
+  request.pipe(upstream, { end: false });
+  request.once("end", () => {
+    if (Object.keys(request.trailers).length > 0 && request.headers["content-length"] === undefined) {
+      upstream.addTrailers(request.trailers as Record<string, string>);
+    }
+    upstream.end();
+  });
+  // A guest may answer before it has read all: the rest is thrown away.
+  upstream.once("close", () => request.unpipe(upstream).resume());
+}
+
+/** Passes on what the guest answers. */
+export function receiveAnswer(answer: http.IncomingMessage, response: NodeResponse, onEnd: () => void): void {
+  if (isGone(response)) return void answer.destroy();
+  try {
+    writeHead(answer, response);
+  } catch {
+    answer.destroy(); // a header that no HTTP message may have
+    breakOff(response);
+    return;
+  }
+  answer.pipe(response as http.ServerResponse, { end: false });
+  answer.once("end", () => {
+    onEnd();
+    if (!answer.complete) return breakOff(response);
+    endWith(response, answer.rawTrailers);
+  });
+  answer.once("error", () => breakOff(response));
+  answer.once("close", () => {
+    if (!answer.complete) breakOff(response);
+  });
+}
+
+function writeHead(answer: http.IncomingMessage, response: NodeResponse): void {
+  const status = answer.statusCode ?? 502;
+  const headers = headersForClient(answer.rawHeaders);
+  if ("stream" in response) {
+    const grouped = groupHeaders(headers);
+    response.writeHead(status, grouped as http.OutgoingHttpHeaders);
+    return;
+  }
+  response.sendDate = false;
+  const chunked = response.req.httpVersion === "1.1" && answer.headers["content-length"] === undefined;
+  // Node refuses to announce trailers that its framing can't carry.
+  response.writeHead(status, answer.statusMessage ?? "", chunked ? headers : without(headers, "trailer"));
+  response.flushHeaders();
+}
+
+function without(raw: readonly string[], name: string): string[] {
+  return raw.filter((_, index) => raw[index - (index % 2)]?.toLowerCase() !== name);
+}
+
+function endWith(response: NodeResponse, rawTrailers: RawHeaders): void {
+  if (isGone(response)) return;
+  if (rawTrailers.length > 0) {
+    for (const [name, values] of Object.entries(groupHeaders(rawTrailers))) {
+      response.addTrailers({ [name]: values.join(", ") });
+    }
+  }
+  response.end();
+}
+
+/** So that no client takes it for a clean end. */
+export function breakOff(response: NodeResponse): void {
+  if ("stream" in response) response.stream?.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+  else response.destroy();
+}
+
+/** What dialling said, or that the program broke the connection off. */
+export function unanswered({ port }: GuestPort, cause: unknown): Problem {
+  return (
+    problemOf(cause) ??
+    problem("PORT_CLOSED", `The program on port ${port} ended the connection, and gave no answer.`, {
+      metadata: { port: String(port) },
+      nextStep: "Look at what the program printed; it must speak HTTP on this port.",
+      cause,
+    })
+  );
+}

@@ -1,0 +1,74 @@
+/** Carries a connection that leaves HTTP, such as a WebSocket's, to a program in a guest: bytes both ways, and each end. */
+import http from "node:http";
+import type { Duplex } from "node:stream";
+import type { Problem } from "../problem.ts";
+import { unanswered } from "./forward-http1.ts";
+import type { GuestConnections, GuestPort } from "./guest-connections.ts";
+import { headersForClient, type RawHeaders } from "./guest-headers.ts";
+
+export interface ForwardedUpgrade {
+  readonly connections: GuestConnections;
+  readonly target: GuestPort;
+  readonly request: http.IncomingMessage;
+  readonly socket: Duplex;
+  /** What the client sent behind its request. */
+  readonly head: Buffer;
+  readonly path: string;
+  readonly headers: RawHeaders;
+  /** Passes on what the guest answers where it does not upgrade. */
+  readonly answer: (answer: http.IncomingMessage) => void;
+  readonly fail: (error: Problem) => void;
+}
+
+export function forwardUpgrade(forwarded: ForwardedUpgrade): void {
+  const { connections, target, request, socket, head } = forwarded;
+  const protocol = request.headers.upgrade ?? "";
+  const upstream = http.request({
+    ...connections.http1(target, { fresh: true }),
+    ...{ method: request.method ?? "GET", path: forwarded.path },
+    headers: [...forwarded.headers, "Connection", "Upgrade", "Upgrade", protocol],
+  });
+  const leave = () => upstream.destroy();
+  socket.once("close", leave);
+  upstream.once("upgrade", (answer, guest, guestHead) => {
+    socket.off("close", leave);
+    guest.allowHalfOpen = true;
+    const lines = [`HTTP/1.1 101 ${answer.statusMessage || "Switching Protocols"}`];
+    const headers = [...headersForClient(answer.rawHeaders), "Connection", "Upgrade"];
+    headers.push("Upgrade", answer.headers.upgrade ?? protocol);
+    for (let index = 0; index < headers.length; index += 2) lines.push(`${headers[index]}: ${headers[index + 1]}`);
+    socket.write(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
+    joinStreams({ stream: socket, head }, { stream: guest, head: guestHead });
+  });
+  upstream.once("response", (answer) => {
+    socket.off("close", leave);
+    forwarded.answer(answer);
+  });
+  upstream.once("error", (error) => {
+    socket.off("close", leave);
+    if (!socket.destroyed) forwarded.fail(unanswered(target, error));
+  });
+  upstream.end();
+}
+
+interface End {
+  readonly stream: Duplex;
+  /** Already read of it. */
+  readonly head: Uint8Array;
+}
+
+/** Pipes both ways, the end of each direction too; where one breaks, so does the other. */
+export function joinStreams(a: End, b: End): void {
+  for (const [from, to] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    from.stream.on("error", () => undefined); // the close that follows counts
+    from.stream.once("close", () => {
+      // One that ended both ways has let its last bytes go to the other, which may still be writing them.
+      if (!from.stream.readableEnded || !from.stream.writableFinished) to.stream.destroy();
+    });
+    if (from.head.length > 0) to.stream.write(from.head);
+    from.stream.pipe(to.stream);
+  }
+}
