@@ -45,11 +45,13 @@ export interface AgentClient {
 export interface GuestStream extends Disposable {
   /** The next event, undefined once the call ended well. Events this daemon does not know are skipped. */
   next(): Promise<GuestEvent | undefined>;
+  /** Waits until the agent says that it began, for calls whose first response is that alone. */
+  begun(): Promise<void>;
   /**
-   * Sends a piece of content, 1 MiB at most; resolves when the connection takes more. Where it rejects, `next` may know
-   * why: what the agent said before the connection broke.
+   * Sends a piece of content, 1 MiB at most in all; resolves when the connection takes more. Where it rejects, `next` may
+   * know why: what the agent said before the connection broke.
    */
-  send(data: Uint8Array): Promise<void>;
+  send(...pieces: readonly Uint8Array[]): Promise<void>;
   /** Says that no more content follows. */
   sendClose(): Promise<void>;
 }
@@ -113,22 +115,30 @@ function dataPrefix(length: number): Uint8Array {
 function streamOf(connection: GuestConnection, firstTimeoutMs: number): GuestStream {
   let answered = false;
   let ended = false;
+  const read = async () => {
+    const frame = await connection.readFrame(answered ? silenceTimeoutMs : firstTimeoutMs);
+    if (!frame) throw new GuestConnectionError("broken", "The agent closed the connection in the middle of a call.");
+    const { event } = decode(frame);
+    answered = true;
+    if (event.case === "end") {
+      ended = true;
+      if (event.value.error) throw guestProblem(event.value.error);
+    }
+    return event;
+  };
   return {
     async next() {
       while (!ended) {
-        const frame = await connection.readFrame(answered ? silenceTimeoutMs : firstTimeoutMs);
-        if (!frame)
-          throw new GuestConnectionError("broken", "The agent closed the connection in the middle of a call.");
-        const { event } = decode(frame);
-        answered = true;
-        if (event.case === undefined) continue;
-        if (event.case !== "end") return event;
-        ended = true;
-        if (event.value.error) throw guestProblem(event.value.error);
+        const event = await read();
+        if (event.case !== undefined && event.case !== "end") return event;
       }
       return undefined;
     },
-    send: (data) => connection.write(dataPrefix(data.length), data),
+    async begun() {
+      const event = await read();
+      if (event.case !== undefined) throw unexpectedEvent(event);
+    },
+    send: (...pieces) => connection.write(dataPrefix(pieces.reduce((sum, { length }) => sum + length, 0)), ...pieces),
     sendClose: () => connection.write(closeFrame),
     [Symbol.dispose]: () => connection[Symbol.dispose](),
   };
