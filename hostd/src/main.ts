@@ -30,6 +30,7 @@ import type { Vmm } from "./vmm/vmm.ts";
 const version = "0.1.0";
 const closeGraceMs = 3_000;
 const adoptMs = 15_000;
+const sampleMs = 15_000;
 const pruneEveryMs = 3_600_000;
 const mib = 1024 * 1024;
 
@@ -106,7 +107,7 @@ async function createDeps(config: Config, firstUid: number, log: Logger, signal:
     registry: new VmRegistry(store, uidsPerDaemon),
     now: () => new Date(),
     agentAt: (path) => createAgentClient({ path, port: agentPort }),
-    limits: { bootMs: config.bootMs, adoptMs, slots: uidsPerDaemon },
+    limits: { bootMs: config.bootMs, adoptMs, sampleMs, slots: uidsPerDaemon },
   };
 }
 

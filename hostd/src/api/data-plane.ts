@@ -1,6 +1,7 @@
 /** The services that clients use, by whichever port their calls come in. */
 import type { ConnectRouter } from "@connectrpc/connect";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { MonitoringService } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import { PortService } from "@daytonah/gen/daytonah/v1/port_pb.ts";
 import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { typedErrors, validateRequests } from "@daytonah/lib/interceptors.ts";
@@ -8,6 +9,7 @@ import { createRpcListener, type RpcListener, type RpcListenerOptions } from "@d
 import type { VmRegistry } from "../vm/vm-registry.ts";
 import { fileService } from "./file-service.ts";
 import type { Metrics } from "./metrics.ts";
+import { monitoringService } from "./monitoring-service.ts";
 import { portService } from "./port-service.ts";
 import { processService } from "./process-service.ts";
 import { createQuickStreams, quickStream } from "./quick-streams.ts";
@@ -16,7 +18,12 @@ export type DataPlaneServices = ReturnType<typeof dataPlaneServices>;
 
 /** One of each for the whole daemon: an upload may go on by another port. */
 export function dataPlaneServices(registry: VmRegistry) {
-  return { processes: processService(registry), files: fileService(registry), ports: portService(registry) };
+  return {
+    processes: processService(registry),
+    files: fileService(registry),
+    ports: portService(registry),
+    monitoring: monitoringService(registry),
+  };
 }
 
 export interface DataPlaneOptions extends Pick<RpcListenerOptions, "maxBodyBytes" | "log" | "acceptCompression"> {
@@ -26,7 +33,7 @@ export interface DataPlaneOptions extends Pick<RpcListenerOptions, "maxBodyBytes
 }
 
 export function createDataPlane(
-  { processes, files, ports }: DataPlaneServices,
+  { processes, files, ports, monitoring }: DataPlaneServices,
   options: DataPlaneOptions,
 ): RpcListener {
   const { metrics, routes, ...listenerOptions } = options;
@@ -37,6 +44,7 @@ export function createDataPlane(
       router.service(ProcessService, processes);
       router.service(FileService, files);
       router.service(PortService, ports);
+      router.service(MonitoringService, monitoring);
     },
     interceptors: [metrics.interceptor, typedErrors(options.log), validateRequests],
   });
@@ -47,6 +55,7 @@ export function createDataPlane(
       quickStream(FileService.method.readFile, files.readFile),
       quickStream(FileService.method.listDirectory, files.listDirectory),
       quickStream(FileService.method.searchFiles, files.searchFiles),
+      quickStream(MonitoringService.method.readLogs, monitoring.readLogs),
     ],
     options,
   );

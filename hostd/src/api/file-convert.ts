@@ -11,6 +11,7 @@ import {
 } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import { GuestConnectionError } from "../guest/guest-connection-error.ts";
 import { guestProblem } from "../guest/guest-problem.ts";
+import { timeField } from "../guest/wire-time.ts";
 
 /** A walk by descriptors may go deeper than PATH_MAX; this is 64 levels of the longest names. */
 const maxPathLength = 64 * 256;
@@ -38,7 +39,7 @@ export function toFileInfo(info: guest.FileInfo): FileInfo {
     mode: mode & 0o7777,
     type: toFileType(type),
     targetType: toFileType(targetType),
-    ...(modifyTime ? { modifyTime: { seconds: modifyTime.seconds, nanos: modifyTime.nanos } } : {}),
+    ...timeField("modifyTime", modifyTime),
   });
 }
 

@@ -14,6 +14,7 @@ import {
 } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import type { GuestCall } from "../guest/agent-client.ts";
 import { checkedId, type ProcessEvent } from "../guest/follow-process.ts";
+import { durationField, timeField } from "../guest/wire-time.ts";
 
 const lastExitKind = 4;
 const lastStream = 3;
@@ -77,13 +78,13 @@ export function toProcess(info: guest.ProcessInfo): MessageInitShape<typeof Proc
   return {
     ...{ processId: checkedId(processId), pid, args, cwd, user, tag, endOffset, env },
     ...(pty ? { pty: toSize(pty) } : {}),
-    ...(startTime ? { startTime } : {}),
+    ...timeField("startTime", startTime),
     ...(exited ? { exited: toExited(exited) } : {}),
   };
 }
 
 function toExited({ kind, exitCode, signal, runTime, endOffset }: guest.ProcessExited) {
-  return { kind: kind <= lastExitKind ? kind : 0, exitCode, signal, endOffset, ...(runTime ? { runTime } : {}) };
+  return { kind: kind <= lastExitKind ? kind : 0, exitCode, signal, endOffset, ...durationField("runTime", runTime) };
 }
 
 /** Both sides write a terminal's size alike. */

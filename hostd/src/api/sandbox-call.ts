@@ -36,7 +36,10 @@ export interface SandboxCall {
 }
 
 /** Finds the VM that the call's headers name. */
-export function sandboxCall(registry: VmRegistry, context: HandlerContext): SandboxCall {
+export function sandboxCall(
+  registry: VmRegistry,
+  context: Pick<HandlerContext, "signal" | "values" | "requestHeader">,
+): SandboxCall {
   const { entry, live, sandboxId } = liveVm(registry, context.requestHeader);
   const signal = AbortSignal.any([context.signal, live.ended.signal, ...tokenSignal(entry, context.requestHeader)]);
   const requestId = context.values.get(requestIdKey);

@@ -10,6 +10,7 @@ import { createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { MonitoringService } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import { PortService } from "@daytonah/gen/daytonah/v1/port_pb.ts";
 import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { killAllOfUid } from "../host/process-table.ts";
@@ -114,6 +115,7 @@ export function clientsOf(
     processes: createClient(ProcessService, transport),
     files: createClient(FileService, transport),
     ports: createClient(PortService, transport),
+    monitoring: createClient(MonitoringService, transport),
   };
 }
 

@@ -2,6 +2,7 @@
 import { problem } from "@daytonah/lib/problem.ts";
 import type { AgentClient } from "../guest/agent-client.ts";
 import type { Vm, VmExit } from "../vmm/vmm.ts";
+import { VmMonitor } from "./monitor/vm-monitor.ts";
 import { removeVmCgroup } from "./vm-cgroup.ts";
 import type { VmDeps } from "./vm-deps.ts";
 import type { VmFailure } from "./vm-record.ts";
@@ -9,7 +10,10 @@ import type { LiveVm, VmEntry } from "./vm-registry.ts";
 
 /** Makes the VM the entry's live one. Call it right after the record says "running". */
 export function superviseVm(deps: VmDeps, entry: VmEntry, vm: Vm, agent: AgentClient): LiveVm {
-  const live: LiveVm = { vm, agent, ended: new AbortController() };
+  const ended = new AbortController();
+  const { sampleMs: intervalMs } = deps.limits;
+  const monitor = new VmMonitor(vm, agent, { signal: ended.signal, intervalMs, now: deps.now });
+  const live: LiveVm = { vm, agent, ended, monitor };
   entry.live = live;
   void vm.exited.then((exit) => onExit(deps, entry, live, exit));
   return live;

@@ -28,6 +28,8 @@ export interface VmLimits {
   readonly bootMs: number;
   /** For the agent of a VM that runs already to answer a daemon that was started anew. */
   readonly adoptMs: number;
+  /** Between two samples of a VM's metrics. */
+  readonly sampleMs: number;
   /** How many VMs there can be. */
   readonly slots: number;
 }

@@ -5,6 +5,7 @@
 import { problem } from "@daytonah/lib/problem.ts";
 import type { AgentClient } from "../guest/agent-client.ts";
 import type { Vm } from "../vmm/vmm.ts";
+import type { VmMonitor } from "./monitor/vm-monitor.ts";
 import {
   planOf,
   transitions,
@@ -22,6 +23,7 @@ export interface LiveVm {
   readonly agent: AgentClient;
   /** Aborts when the VM ends or is about to be ended; its reason is the Problem for calls under way. */
   readonly ended: AbortController;
+  readonly monitor: VmMonitor;
 }
 
 export interface VmEntry {

@@ -84,6 +84,8 @@ export interface Vm {
   stop(options: VmmCallOptions & { graceMs: number }): Promise<void>;
   /** Ends all its processes at once. Resolves when nothing of it is left. Idempotent. */
   kill(): Promise<void>;
+  /** What the guest wrote to its console since this was last asked; the end of it, 64 KiB at most. */
+  readConsole(options: VmmCallOptions): Promise<Uint8Array>;
   /** Resident memory of its processes, in bytes (guest memory included). */
   residentBytes(): Promise<number>;
 }

@@ -199,7 +199,7 @@ export type ReadLogsRequest = Message<"daytonah.v1.ReadLogsRequest"> & {
   follow: boolean;
 
   /**
-   * Of each source only so many of the last lines; all that are kept where absent.
+   * Of each source only so many of the last lines, 4 MiB of them at most; all that are kept where absent.
    *
    * @generated from field: optional uint32 tail = 3;
    */

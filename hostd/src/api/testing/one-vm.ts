@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { MonitoringService } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import { PortService } from "@daytonah/gen/daytonah/v1/port_pb.ts";
 import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { typedErrors, validateRequests } from "@daytonah/lib/interceptors.ts";
@@ -16,13 +17,21 @@ import { VmRegistry } from "../../vm/vm-registry.ts";
 import { VmStore } from "../../vm/vm-store.ts";
 import type { Vm, VmExit } from "../../vmm/vmm.ts";
 import { fileService } from "../file-service.ts";
+import { monitoringService } from "../monitoring-service.ts";
 import { portService } from "../port-service.ts";
 import { processService } from "../process-service.ts";
 
 const sandboxId = "sbx1";
 const epoch = 7;
 
-export async function oneVm(vsockPath: string) {
+export interface OneVmOptions {
+  /** Between two samples of its metrics; none in a test's time where absent. */
+  readonly sampleMs?: number;
+  /** What its console has; asked again and again. */
+  readonly readConsole?: () => Uint8Array;
+}
+
+export async function oneVm(vsockPath: string, options: OneVmOptions = {}) {
   const dir = await mkdtemp(join(tmpdir(), "dnah-"));
   const store = new VmStore(dir);
   await store.prepare();
@@ -43,11 +52,14 @@ export async function oneVm(vsockPath: string) {
     ...{ pause: nothing, resume: nothing, snapshot: nothing, stop: nothing },
     kill: async () => exit({ kind: "stopped" }),
     residentBytes: async () => 0,
+    readConsole: async () => options.readConsole?.() ?? new Uint8Array(),
   };
   const files = { runDirOf: () => dir, uidOf: () => 0, removeRunDir: nothing };
   const vmm = { sweep: nothing };
   const cgroups = { limits: "unavailable" };
-  const deps = { registry, store, files, vmm, cgroups, log: silentLogger } as unknown as VmDeps;
+  const limits = { sampleMs: options.sampleMs ?? 3_600_000 };
+  const now = () => new Date();
+  const deps = { registry, store, files, vmm, cgroups, limits, now, log: silentLogger } as unknown as VmDeps;
   superviseVm(deps, entry, vm, createAgentClient({ path: vsockPath, port: agentPort }));
 
   const transport = createRouterTransport(
@@ -55,6 +67,7 @@ export async function oneVm(vsockPath: string) {
       router.service(ProcessService, processService(registry));
       router.service(FileService, fileService(registry));
       router.service(PortService, portService(registry));
+      router.service(MonitoringService, monitoringService(registry));
     },
     { router: { interceptors: [typedErrors(silentLogger), validateRequests] } },
   );
@@ -63,6 +76,7 @@ export async function oneVm(vsockPath: string) {
     processes: createClient(ProcessService, transport),
     files: createClient(FileService, transport),
     ports: createClient(PortService, transport),
+    monitoring: createClient(MonitoringService, transport),
     headers: { "sandbox-id": sandboxId, "sandbox-epoch": String(epoch) },
     die: () => exit({ kind: "died", detail: "test" }),
     [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }),

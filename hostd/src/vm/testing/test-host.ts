@@ -50,6 +50,7 @@ export async function lifeHost() {
       ...{ exited, pause: nothing, resume: nothing, snapshot: nothing, stop: nothing },
       kill: async () => resolve({ kind: "stopped" }),
       residentBytes: async () => 0,
+      readConsole: async () => new Uint8Array(),
     };
   };
   const vmm: Vmm = {
@@ -101,7 +102,7 @@ export async function lifeHost() {
       size: { vcpus: 8, memoryMib: 2048 },
       now: () => new Date(),
       agentAt: (path) => createAgentClient({ path, port: agentPort }),
-      limits: { bootMs: 2_000, adoptMs: 500, slots: 4 },
+      limits: { bootMs: 2_000, adoptMs: 500, sampleMs: 3_600_000, slots: 4 },
     };
   }
   return {

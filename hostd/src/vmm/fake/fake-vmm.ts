@@ -21,6 +21,7 @@ export interface FakeVmmConfig {
 const NAME = "fake";
 const POLL_MS = 20;
 const CLEANUP_TIMEOUT_MS = 10_000;
+const CONSOLE_BYTES = 64 * 1024;
 const LOG_BYTES = 16 * 1024 * 1024;
 
 /**
@@ -139,6 +140,7 @@ class FakeVm implements Vm {
   readonly #watch = new AbortController();
   #exit: VmExit | undefined;
   #end: Promise<void> | undefined;
+  #consoleRead = 0;
 
   constructor(config: VmConfig, agent: ProcessId & Partial<Daemon>, vsock: FakeVsock) {
     this.#config = config;
@@ -184,6 +186,14 @@ class FakeVm implements Vm {
   async kill(): Promise<void> {
     this.#exit ??= { kind: "stopped" };
     await this.#finish();
+  }
+
+  /** Its agent's log stands for it. */
+  async readConsole(): Promise<Uint8Array> {
+    const log = await readFile(pathsOf(this.#config).log);
+    const news = log.subarray(this.#consoleRead).subarray(-CONSOLE_BYTES);
+    this.#consoleRead = log.length;
+    return news;
   }
 
   async residentBytes(): Promise<number> {

@@ -53,7 +53,7 @@ const MEMORY_ID = "mem";
 /** The context id every guest has: each has a vsock device process, and so a host, of its own. */
 export const GUEST_CID = 3;
 
-const CONSOLE_BYTES = 64 * 1024;
+export const CONSOLE_BYTES = 64 * 1024;
 const MAX_DISKS = 16;
 
 /**

@@ -148,6 +148,14 @@ describe("qemu", () => {
     await shell(vm, "head -c 3000000 /dev/zero | tr '\\0' x > /dev/ttyS0");
     const { dir } = vm.handle.config;
     expect((await readFile(join(dir, "qemu.log"))).length).toBeLessThan(100_000);
+    expect((await vm.readConsole(options())).length).toBeLessThanOrEqual(64 * 1024);
+  });
+
+  test("hands on what the guest wrote to its console, once", async () => {
+    const vm = await boot(await withDisks());
+    await shell(vm, "echo for-the-log > /dev/ttyS0");
+    expect(Buffer.from(await vm.readConsole(options())).toString()).toMatch(/for-the-log\r?\n$/);
+    expect(Buffer.from(await vm.readConsole(options())).toString()).toBe("");
   });
 
   test("moves megabytes both ways unharmed", async () => {

@@ -1,4 +1,12 @@
-import { CONSOLE_ID, type GuestArchitecture, type QemuPaths, VSOCK_ID, vsockChardev, vsockDevice } from "./args.ts";
+import {
+  CONSOLE_BYTES,
+  CONSOLE_ID,
+  type GuestArchitecture,
+  type QemuPaths,
+  VSOCK_ID,
+  vsockChardev,
+  vsockDevice,
+} from "./args.ts";
 import { isRecord, type QmpCallOptions, type QmpClient, QmpError, type QmpEvent } from "./qmp.ts";
 
 /** A guest without a driver for the device, or one that hangs, never lets go of it. */
@@ -20,9 +28,9 @@ export async function readMachineType(qmp: QmpClient, options: QmpCallOptions): 
 }
 
 /** The end of what the guest wrote to its console since it was last read. */
-export async function readConsole(qmp: QmpClient, options: QmpCallOptions): Promise<string> {
-  const text = await qmp.execute("ringbuf-read", { device: CONSOLE_ID, size: 16 * 1024, format: "base64" }, options);
-  return Buffer.from(String(text), "base64").toString();
+export async function readConsole(qmp: QmpClient, options: QmpCallOptions): Promise<Buffer> {
+  const read = { device: CONSOLE_ID, size: CONSOLE_BYTES, format: "base64" };
+  return Buffer.from(String(await qmp.execute("ringbuf-read", read, options)), "base64");
 }
 
 export async function hasVsock(qmp: QmpClient, options: QmpCallOptions): Promise<boolean> {

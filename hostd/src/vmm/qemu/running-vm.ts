@@ -180,6 +180,10 @@ export class RunningVm implements Vm {
     await this.#finish();
   }
 
+  readConsole(options: VmmCallOptions): Promise<Uint8Array> {
+    return readConsole(this.#qmp, options);
+  }
+
   async residentBytes(): Promise<number> {
     return processesOfUid(this.#config.uid).reduce((sum, process) => sum + process.residentBytes, 0);
   }

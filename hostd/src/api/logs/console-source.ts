@@ -1,0 +1,31 @@
+/** The console's lines: what the monitor keeps, then what comes. */
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { LogSource as Kind } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
+import { sleep } from "../../host/sleep.ts";
+import type { VmMonitor } from "../../vm/monitor/vm-monitor.ts";
+import type { LogSink } from "./log-queue.ts";
+import type { LogSource } from "./log-source.ts";
+
+/** A VMM tells what was written only when it is asked. */
+const pollMs = 500;
+
+export function consoleSource(monitor: VmMonitor, signal: AbortSignal): LogSource {
+  let next = 1;
+  const backlog = async (sink: LogSink) => {
+    await monitor.console.refresh({ signal });
+    for (const { sequence, readAt, text } of monitor.console.linesFrom(next)) {
+      await sink.room(signal);
+      sink.push({ source: Kind.CONSOLE, time: timestampFromDate(readAt), text });
+      next = sequence + 1;
+    }
+  };
+  return {
+    backlog,
+    async follow(sink) {
+      for (;;) {
+        await sleep(pollMs, { signal });
+        await backlog(sink);
+      }
+    },
+  };
+}
