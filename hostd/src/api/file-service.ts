@@ -15,7 +15,7 @@ import { watchFiles } from "../guest/watch-files.ts";
 import type { VmRegistry } from "../vm/vm-registry.ts";
 import { requireBelow, toFileChange, toFileInfo, toReplacement, toTextMatch } from "./file-convert.ts";
 import { FileWatches } from "./file-watches.ts";
-import { meaningOf, sandboxCall } from "./sandbox-call.ts";
+import { meaningOf, sandboxCall, withMeaning } from "./sandbox-call.ts";
 import { Uploads } from "./uploads.ts";
 import { writeWhole } from "./write-file.ts";
 
@@ -154,11 +154,15 @@ export function fileService(registry: VmRegistry) {
       const files: ReturnType<typeof toReplacement>[] = [];
       const replaced = call.stream({ case: "replaceInFiles", value }, (event) => {
         if (event.case === "heartbeat") return undefined;
-        if (event.case !== "fileReplaced" || files.length === paths.length) throw unexpectedEvent(event);
-        return toReplacement(event.value, paths[files.length] as string);
+        const path = paths[files.length];
+        if (event.case !== "fileReplaced" || path === undefined) throw unexpectedEvent(event);
+        return toReplacement(event.value, path);
       });
-      for await (const file of replaced) files.push(file);
-      return create(ReplaceInFilesResponseSchema, { files });
+      return withMeaning(call.sandboxId, call.explain, async () => {
+        for await (const file of replaced) files.push(file);
+        if (files.length === paths.length) return create(ReplaceInFilesResponseSchema, { files });
+        throw new GuestConnectionError("protocol", `The agent told of ${files.length} of ${paths.length} files.`);
+      });
     },
   } satisfies ServiceImpl<typeof FileService>;
 }

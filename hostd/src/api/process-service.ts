@@ -8,6 +8,7 @@ import {
   type ProcessService,
 } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { followProcess, type ProcessEvent } from "../guest/follow-process.ts";
+import { GuestConnectionError } from "../guest/guest-connection-error.ts";
 import type { VmRegistry } from "../vm/vm-registry.ts";
 import { startProcessCall, toProcess, toProcessEvent, toSelector, toSize } from "./process-convert.ts";
 import { meaningOf, type SandboxCall, sandboxCall } from "./sandbox-call.ts";
@@ -41,7 +42,11 @@ export function processService(registry: VmRegistry) {
     async sendInput({ process, offset, data, close }, context) {
       const value = { process: toSelector(process), offset, data, close };
       const call = sandboxCall(registry, context);
-      return call.unary({ case: "sendInput", value }, "inputAccepted", ({ nextOffset }) => ({ nextOffset }));
+      return call.unary({ case: "sendInput", value }, "inputAccepted", ({ nextOffset }) => {
+        // A client that goes on there must come forward.
+        if (nextOffset >= offset + BigInt(data.length)) return { nextOffset };
+        throw new GuestConnectionError("protocol", `The agent has ${nextOffset} bytes of input after all of them.`);
+      });
     },
 
     async signalProcess({ process, signal, onlyProcess }, context) {
