@@ -10,7 +10,7 @@ use std::{
 };
 
 use invm::proto::{
-    Error, ErrorReason, FileInfo, ListDirectoryRequest, MakeDirectoryRequest, PingRequest, RemoveFileRequest,
+    Error, ErrorReason, FileInfo, ListDirectoryRequest, MakeDirectoryRequest, RemoveFileRequest,
     SetAttributesRequest, request::Call, response::Event,
 };
 use prost_types::Timestamp;
@@ -31,12 +31,6 @@ fn remove(agent: &TestAgent, path: &Path, user: &str) -> Result<Vec<Event>, Erro
 
 fn set(agent: &TestAgent, path: &Path, request: SetAttributesRequest) -> Result<FileInfo, Error> {
     agent.run(Call::SetAttributes(SetAttributesRequest { path: text(path), ..request })).and_then(info)
-}
-
-fn resident(agent: &TestAgent) -> u64 {
-    let events = agent.run(Call::Ping(PingRequest::default())).unwrap();
-    let [Event::Pong(pong)] = &events[..] else { panic!("{events:?}") };
-    pong.agent_resident_bytes
 }
 
 /// Makes directories in each other, deeper than any path can name; the innermost has a file.

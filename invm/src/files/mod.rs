@@ -10,6 +10,7 @@ pub mod path;
 pub mod read;
 pub mod remove;
 pub mod walk;
+pub mod watch;
 pub mod write;
 
 use std::{os::unix::fs::DirBuilderExt, path::Path, path::PathBuf};
@@ -40,6 +41,7 @@ pub fn dispatch(agent: &Agent, conn: &mut Conn, call: Call) -> Option<Result<(),
         Call::MoveFile(request) => answer(conn, change::move_file(agent, &request)),
         Call::RemoveFile(request) => remove::remove_file(agent, conn, &request),
         Call::SetAttributes(request) => attributes::set_attributes(agent, conn, &request),
+        Call::WatchFiles(request) => watch::watch_files(agent, conn, &request),
         _ => return None,
     })
 }

@@ -59,6 +59,13 @@ impl<'a> Walk<'a> {
         Ok(walk)
     }
 
+    /// As `new`, from a directory below the root on.
+    pub fn below(root: &'a Beneath, folder: &Path) -> Result<Self, Fault> {
+        let mut walk = Self { root, depth: u32::MAX, levels: Vec::new(), enter: None };
+        walk.enter(folder.to_owned()).map_err(|errno| Fault::file(&root.path.join(folder), errno))?;
+        Ok(walk)
+    }
+
     /// Does not go into the directory that was visited last.
     pub fn pass_over(&mut self) {
         self.enter = None;

@@ -19,6 +19,8 @@ use crate::{
 };
 
 const MODE: u32 = 0o644;
+/// What the names of files that are being written begin with.
+pub const TEMPORARY: &str = ".invm-write-";
 const MAX_PIECE: usize = 1 << 20;
 
 /// Tells files that are being written at the same time apart.
@@ -117,7 +119,7 @@ fn open(wanted: &Path, request: &WriteFileRequest) -> Result<Target, Fault> {
 fn beside(path: PathBuf, mode: u32, owner: Option<(u32, u32)>, create_only: bool) -> Result<Target, Fault> {
     let fault = |error: std::io::Error| Fault::file(&path, errno_of(&error));
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let temporary = path.with_file_name(format!(".invm-write-{}-{number}", std::process::id()));
+    let temporary = path.with_file_name(format!("{TEMPORARY}{}-{number}", std::process::id()));
     let _ = fs::remove_file(&temporary); // of an agent before a reboot
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(fault)?;
     let temporary = Temporary { path: temporary, create_only };

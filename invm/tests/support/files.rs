@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, path::PathBuf};
 
-use invm::proto::{Error, FileInfo, response::Event};
+use invm::proto::{Error, FileInfo, PingRequest, request::Call, response::Event};
 
 use super::TestAgent;
 
@@ -30,4 +30,11 @@ pub fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+/// Memory of an agent, in bytes.
+pub fn resident(agent: &TestAgent) -> u64 {
+    let events = agent.run(Call::Ping(PingRequest::default())).unwrap();
+    let [Event::Pong(pong)] = &events[..] else { panic!("{events:?}") };
+    pong.agent_resident_bytes
 }

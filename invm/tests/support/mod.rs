@@ -32,20 +32,27 @@ pub struct TestAgent {
 
 impl TestAgent {
     pub fn start() -> Self {
+        Self::start_by(&[]).expect("the agent listens")
+    }
+
+    /// Starts it by way of another program; `None` where that does not get so far.
+    pub fn start_by(program: &[&str]) -> Option<Self> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("invm-test-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_invm"))
-            .arg("--listen-unix")
-            .arg(folder.join("agent.sock"))
-            .spawn();
-        let agent = Self { child: child.unwrap(), folder };
+        let socket = folder.join("agent.sock");
+        let own = [env!("CARGO_BIN_EXE_invm"), "--listen-unix", socket.to_str().unwrap()];
+        let args = [program, &own].concat();
+        let child = Command::new(args[0]).args(&args[1..]).spawn().ok()?;
+        let mut agent = Self { child, folder };
         let end = Instant::now() + Duration::from_secs(20);
-        while UnixStream::connect(agent.socket()).is_err() {
-            assert!(Instant::now() < end, "the agent listens");
+        while UnixStream::connect(&socket).is_err() {
+            if Instant::now() > end || agent.child.try_wait().unwrap().is_some() {
+                return None;
+            }
             std::thread::sleep(Duration::from_millis(5));
         }
-        agent
+        Some(agent)
     }
 
     pub fn socket(&self) -> PathBuf {
