@@ -163,3 +163,11 @@ test("templates, hosts, organizations and keys", async () => {
   await client.apiKeys.revoke(apiKey.id);
   expect(await failureOf(client.apiKeys.revoke(apiKey.id))).toMatchObject({ reason: "RESOURCE_NOT_FOUND" });
 });
+
+test("labels are set and taken away", async () => {
+  await using fake = await fakeWithClient();
+  const sandbox = await Sandbox.create({ client: fake.client, metadata: { a: "1", b: "2" } });
+  fake.platform.faults.next("UpdateSandbox", { t: "cut" });
+  const info = await sandbox.update({ setMetadata: { b: "3", c: "4" }, removeMetadata: ["a"] });
+  expect(info.metadata).toEqual({ b: "3", c: "4" });
+});

@@ -53,8 +53,8 @@ export class DataPlane {
   leaves(way: DataWay, error: unknown, repeatable: boolean): boolean {
     const { directWays, options } = this.connection;
     if (!directWays.includes(way) || !(error instanceof DaytonahError)) return false;
-    if (error.reason !== undefined && error.reason !== "SANDBOX_NOT_FOUND") return false;
     if (error instanceof TimeoutError) return false;
+    if (error.reason !== undefined && !isGone(error)) return false;
     directWays.failed(way);
     return options.direct === "auto" && (repeatable || wasNeverSent(error));
   }
@@ -93,9 +93,14 @@ export class DataPlane {
   }
 }
 
-/** A sandbox that the host does not know has moved on; a connection that was refused carried nothing. */
+/** A sandbox that has moved on. An edge does not tell strangers what it has: to it the token is one of no sandbox. */
+function isGone({ reason }: DaytonahError): boolean {
+  return reason === "SANDBOX_NOT_FOUND" || reason === "CREDENTIAL_INVALID";
+}
+
+/** A connection that was refused carried nothing. */
 function wasNeverSent(error: DaytonahError): boolean {
-  if (error.reason === "SANDBOX_NOT_FOUND") return true;
+  if (isGone(error)) return true;
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
     if ("code" in cause && ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND"].includes(String(cause.code))) {
       return true;

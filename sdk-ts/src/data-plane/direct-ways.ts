@@ -84,8 +84,8 @@ async function answersAt(url: string): Promise<boolean> {
       credentials: "omit",
       redirect: "error",
     });
-    await answer.body?.cancel();
-    return answer.ok;
+    const said: unknown = await answer.json();
+    return answer.ok && typeof said === "object" && said !== null && "alive" in said && said.alive === true;
   } catch {
     return false;
   }

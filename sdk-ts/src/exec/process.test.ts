@@ -1,18 +1,13 @@
 import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
-import { CommandFailedError, InvalidArgumentError, NotFoundError, Sandbox, UnavailableError } from "../index.ts";
-import { fakeWithClient, ways } from "../testing/client-of.ts";
+import { CommandFailedError, InvalidArgumentError, NotFoundError, UnavailableError } from "../index.ts";
+import { ways } from "../testing/client-of.ts";
 import { failureOf } from "../testing/failure-of.ts";
 import { fakeError, unavailable } from "../testing/fake-error.ts";
+import { withSandbox } from "../testing/with-sandbox.ts";
 
 const letters = (count: number) =>
   Array.from({ length: count }, (_, at) => String.fromCharCode(97 + (at % 26))).join("");
-
-async function withSandbox(...args: Parameters<typeof fakeWithClient>) {
-  const fake = await fakeWithClient(...args);
-  const sandbox = await Sandbox.create({ client: fake.client });
-  return { ...fake, sandbox, [Symbol.asyncDispose]: () => fake[Symbol.asyncDispose]() };
-}
 
 describe.each(ways)("$name", (way) => {
   test("awaiting gives the exit code and both streams", async () => {
@@ -233,4 +228,58 @@ test("the processes are listed", async () => {
   expect(await fake.sandbox.processes({ includeExited: true })).toMatchObject([
     { args: ["echo", "a"], tag: "t", exited: { exitCode: 0 }, endOffset: 2 },
   ]);
+});
+
+test("a program that was started on its own is attached to, signalled and found by id, pid and tag", async () => {
+  await using fake = await withSandbox();
+  const { sandbox, platform } = fake;
+  platform.faults.next("Exec", { t: "cut" });
+  const { id, pid } = await sandbox.start("sleep", { tag: "web", processId: "server" });
+  expect([id, pid]).toEqual(["server", 100]);
+  expect(await sandbox.start("sleep", { processId: "server" })).toEqual({ id, pid, existed: true });
+  for (const ref of [id, { pid }, { tag: "web" }]) {
+    const process = sandbox.attach(ref);
+    expect(await process.pid).toBe(pid);
+    expect(process.id).toBe(id);
+    for await (const { text } of process) {
+      expect(text).toBe("sleeping\n");
+      break;
+    }
+  }
+  expect(() => sandbox.attach({ pid }).id).toThrow("await its pid");
+  await sandbox.signal({ tag: "web" }, "SIGINT");
+  expect(await sandbox.attach(id)).toMatchObject({ signal: "SIGINT" });
+  expect(await failureOf(sandbox.signal(id))).toMatchObject({ reason: "PROCESS_NOT_FOUND" });
+});
+
+test("what is written while a call is under way goes together in the next one", async () => {
+  await using fake = await withSandbox();
+  const process = fake.sandbox.exec("cat", { stdin: true });
+  await process.pid;
+  const typed = "the quick brown fox".split("").map((letter) => process.stdin.write(letter));
+  const end = process.stdin.end();
+  expect(await failureOf(process.stdin.write("too late"))).toMatchObject({ reason: "INPUT_CLOSED" });
+  await Promise.all([...typed, end]);
+  expect((await process).stdout).toBe("the quick brown fox");
+  expect(fake.platform.count("SendInput")).toBeLessThan(6);
+});
+
+test("a program on a terminal writes all to one stream, and is told its window's size", async () => {
+  await using fake = await withSandbox();
+  const process = fake.sandbox.exec(["[", "$SHELL", "]"], { pty: { columns: 80, rows: 24 }, stdin: true });
+  await process.resize({ columns: 100, rows: 30 });
+  await process.stdin.write("exit 0\n");
+  expect(await fake.sandbox.processes({ includeExited: true })).toMatchObject([{ pty: { columns: 100, rows: 30 } }]);
+  for await (const { stream } of process) expect(stream).toBe("pty");
+  expect((await process).stdout).toContain("resized 100x30");
+});
+
+test("the environment is read and changed", async () => {
+  await using fake = await withSandbox();
+  const { sandbox } = fake;
+  expect(await sandbox.setEnvironment({ set: { A: "1", B: "2" } })).toEqual({ A: "1", B: "2" });
+  expect(await sandbox.setEnvironment({ unset: ["A"], set: { C: "3" } })).toEqual({ B: "2", C: "3" });
+  expect(await sandbox.environment()).toEqual({ B: "2", C: "3" });
+  expect((await sandbox.exec("env")).stdout).toBe("B=2\nC=3\n");
+  expect(await sandbox.setEnvironment({ replace: true })).toEqual({});
 });

@@ -1,15 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { LimitError, NotFoundError, Sandbox } from "../index.ts";
-import { fakeWithClient, ways } from "../testing/client-of.ts";
+import { LimitError, NotFoundError } from "../index.ts";
+import { ways } from "../testing/client-of.ts";
 import { unavailable } from "../testing/fake-error.ts";
+import { withSandbox } from "../testing/with-sandbox.ts";
 
 const mib = 1024 * 1024;
-
-async function withSandbox(...args: Parameters<typeof fakeWithClient>) {
-  const fake = await fakeWithClient(...args);
-  const sandbox = await Sandbox.create({ client: fake.client });
-  return { ...fake, sandbox, [Symbol.asyncDispose]: () => fake[Symbol.asyncDispose]() };
-}
 
 function noise(size: number): Uint8Array {
   return Uint8Array.from({ length: size }, (_, at) => (at * 31 + (at >> 8)) & 255);

@@ -1,11 +1,12 @@
-/** FileService of the fake platform. Paths are kept as they come, relative ones below /home/user. */
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+/** FileService of the fake platform, but for watches and searches. Relative paths are below /home/user. */
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Code, type ServiceImpl } from "@connectrpc/connect";
-import { type FileService, FileType } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { FileChangeKind, type FileService, FileType } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import { fakeError } from "./fake-error.ts";
 import type { FakeFile, FakeSandbox, FakeState } from "./fake-state.ts";
 
 const chunkBytes = 256 * 1024;
+const pageEntries = 2;
 
 export function fakeFileService(platform: FakeState): Partial<ServiceImpl<typeof FileService>> {
   const { faults } = platform;
@@ -26,7 +27,7 @@ export function fakeFileService(platform: FakeState): Partial<ServiceImpl<typeof
       platform.writes.push({ size: data.length, ...(piece ? { offset: Number(piece.offset), last: piece.last } : {}) });
       const save = (content: Uint8Array) => {
         const file = { data: new Uint8Array(content), mode: mode || 0o644, changed: Date.now() };
-        sandbox.files.set(absolute(path), file);
+        put(sandbox, path, file);
         return { info: describe(sandbox, path) };
       };
       if (!piece) return save(data);
@@ -40,11 +41,65 @@ export function fakeFileService(platform: FakeState): Partial<ServiceImpl<typeof
       return piece.last ? save(joined) : {};
     }),
     statFile: faults.unary((request, context) => ({ info: describe(platform.dataPlane(context), request.path) })),
+    listDirectory: faults.stream(async function* (request, context) {
+      const sandbox = platform.dataPlane(context);
+      const prefix = `${absolute(request.path)}/`;
+      const paths = [...sandbox.files.keys()]
+        .filter((path) => path.startsWith(prefix))
+        .filter((path) => path.slice(prefix.length).split("/").length <= (request.depth || 1))
+        .sort();
+      for (let at = 0; at < paths.length; at += pageEntries) {
+        yield { files: paths.slice(at, at + pageEntries).map((path) => describe(sandbox, path)) };
+      }
+    }),
+    makeDirectory: faults.unary((request, context) => {
+      const sandbox = platform.dataPlane(context);
+      const { path, mode, mustBeNew } = request;
+      if (mustBeNew && sandbox.files.has(absolute(path))) throw exists(path);
+      put(sandbox, path, { data: new Uint8Array(0), mode: mode || 0o755, changed: Date.now(), isDirectory: true });
+      return { info: describe(sandbox, path) };
+    }),
+    moveFile: faults.unary((request, context) => {
+      const sandbox = platform.dataPlane(context);
+      const { source, destination, noReplace } = request;
+      if (noReplace && sandbox.files.has(absolute(destination))) throw exists(destination);
+      const file = open(sandbox, source);
+      sandbox.files.delete(absolute(source));
+      sandbox.changes.add({ kind: FileChangeKind.RENAMED, path: absolute(source) });
+      put(sandbox, destination, file);
+      return { info: describe(sandbox, destination) };
+    }),
+    removeFile: faults.unary((request, context) => {
+      const sandbox = platform.dataPlane(context);
+      const path = absolute(request.path);
+      if (!request.missingOk) open(sandbox, path);
+      for (const file of [...sandbox.files.keys()].filter((file) => file === path || file.startsWith(`${path}/`))) {
+        sandbox.files.delete(file);
+        sandbox.changes.add({ kind: FileChangeKind.REMOVED, path: file });
+      }
+      return {};
+    }),
+    setAttributes: faults.unary((request, context) => {
+      const sandbox = platform.dataPlane(context);
+      const file = open(sandbox, request.path);
+      const { mode = file.mode, owner = file.owner ?? "user", modifyTime, xattrs } = request;
+      const changed = modifyTime ? timestampMs(modifyTime) : file.changed;
+      const kept = Object.entries({ ...file.xattrs, ...xattrs }).filter(([, value]) => value.length > 0);
+      sandbox.files.set(absolute(request.path), { ...file, mode, owner, changed, xattrs: Object.fromEntries(kept) });
+      sandbox.changes.add({ kind: FileChangeKind.ATTRIBUTES, path: absolute(request.path) });
+      return { info: describe(sandbox, request.path) };
+    }),
   };
 }
 
-function absolute(path: string): string {
+export function absolute(path: string): string {
   return path.startsWith("/") ? path : `/home/user/${path.replace(/^~\//, "")}`;
+}
+
+function put(sandbox: FakeSandbox, path: string, file: FakeFile): void {
+  const kind = sandbox.files.has(absolute(path)) ? FileChangeKind.WRITTEN : FileChangeKind.CREATED;
+  sandbox.files.set(absolute(path), file);
+  sandbox.changes.add({ kind, path: absolute(path) });
 }
 
 function open(sandbox: FakeSandbox, path: string): FakeFile {
@@ -53,17 +108,24 @@ function open(sandbox: FakeSandbox, path: string): FakeFile {
   throw fakeError(Code.NotFound, "FILE_NOT_FOUND", `${absolute(path)} is not there.`);
 }
 
-function describe(sandbox: FakeSandbox, path: string) {
+function exists(path: string) {
+  return fakeError(Code.AlreadyExists, "FILE_EXISTS", `${absolute(path)} is there.`);
+}
+
+export function describe(sandbox: FakeSandbox, path: string) {
   if (absolute(path) === "/home/user") return { path: "/home/user", name: "user", type: FileType.DIRECTORY };
-  const { data, mode, changed } = open(sandbox, path);
+  const { data, mode, changed, isDirectory = false, owner = "user", xattrs = {} } = open(sandbox, path);
   return {
     path: absolute(path),
     name: path.split("/").at(-1) ?? "",
-    type: FileType.FILE,
+    type: isDirectory ? FileType.DIRECTORY : FileType.FILE,
     size: BigInt(data.length),
     mode,
-    owner: "user",
+    owner,
     group: "user",
+    uid: 1000,
+    gid: 1000,
     modifyTime: timestampFromMs(changed),
+    xattrs: { ...xattrs },
   };
 }

@@ -17,8 +17,17 @@ import type { FakeSandbox, FakeState } from "./fake-state.ts";
 export function fakeProcessService(platform: FakeState): Partial<ServiceImpl<typeof ProcessService>> {
   const { faults } = platform;
   const find = (context: HandlerContext, selector: ProcessSelector | undefined) => {
-    const sandbox = platform.dataPlane(context);
-    const process = sandbox.processes.get(String(selector?.selector.value));
+    const all = [...platform.dataPlane(context).processes.values()];
+    const process = all.findLast(({ options, exited }) => {
+      switch (selector?.selector.case) {
+        case "processId":
+          return options.id === selector.selector.value;
+        case "pid":
+          return options.pid === selector.selector.value;
+        default:
+          return options.tag === selector?.selector.value && !exited;
+      }
+    });
     if (process) return process;
     throw fakeError(Code.NotFound, "PROCESS_NOT_FOUND", `There is no process ${String(selector?.selector.value)}.`);
   };
@@ -26,7 +35,11 @@ export function fakeProcessService(platform: FakeState): Partial<ServiceImpl<typ
     exec: faults.stream(async function* (request, context) {
       const sandbox = platform.dataPlane(context);
       const existing = sandbox.processes.get(request.processId);
-      yield* events(existing ?? start(sandbox, request), 0, existing !== undefined);
+      const running = events(existing ?? start(sandbox, request), 0, existing !== undefined);
+      for await (const event of running) {
+        yield event;
+        if (request.detach) return;
+      }
     }),
     attachProcess: faults.stream(async function* (request, context) {
       const process = find(context, request.process);
@@ -58,11 +71,24 @@ export function fakeProcessService(platform: FakeState): Partial<ServiceImpl<typ
       const all = [...platform.dataPlane(context).processes.values()];
       const processes = all
         .filter((process) => request.includeExited || !process.exited)
-        .map(({ options: { id, pid, args, cwd, user, tag }, exited, endOffset }) => {
-          const ended = exited ? { exited } : {};
-          return { processId: id, pid, args: [...args], cwd, user, tag, ...ended, endOffset: BigInt(endOffset) };
+        .map(({ options: { id, pid, args, cwd, user, tag }, exited, endOffset, size }) => {
+          const known = { ...(exited ? { exited } : {}), ...(size ? { pty: { ...size } } : {}) };
+          return { processId: id, pid, args: [...args], cwd, user, tag, ...known, endOffset: BigInt(endOffset) };
         });
       return { processes: processes.map((process) => ({ ...process, startTime: timestampNow() })) };
+    }),
+    resizePty: faults.unary((request, context) => {
+      const process = find(context, request.process);
+      if (!process.size) throw fakeError(Code.FailedPrecondition, "INPUT_CLOSED", "The process has no terminal.");
+      process.resize(request.size ?? { columns: 80, rows: 24 });
+      return {};
+    }),
+    getEnvironment: faults.unary((_request, context) => ({ env: platform.dataPlane(context).env })),
+    setEnvironment: faults.unary(({ set, unset, replace }, context) => {
+      const sandbox = platform.dataPlane(context);
+      const kept = Object.entries(replace ? {} : sandbox.env).filter(([name]) => !unset.includes(name));
+      sandbox.env = { ...Object.fromEntries(kept), ...set };
+      return { env: sandbox.env };
     }),
   };
 }
@@ -85,7 +111,8 @@ function start(sandbox: FakeSandbox, request: ExecRequest): FakeProcess {
     cwd: request.cwd || "/home/user",
     user: request.user || "user",
     tag: request.tag,
-    stdin: request.stdin,
+    stdin: request.stdin || request.pty !== undefined,
+    pty: request.pty,
     timeoutMs: request.timeout && durationMs(request.timeout),
   });
   sandbox.processes.set(process.options.id, process);

@@ -15,6 +15,11 @@ interface Chunk {
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
+interface FakeSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
 interface FakeProcessOptions {
   readonly id: string;
   readonly pid: number;
@@ -25,12 +30,15 @@ interface FakeProcessOptions {
   readonly user: string;
   readonly tag: string;
   readonly stdin: boolean;
+  readonly pty: FakeSize | undefined;
   readonly timeoutMs: number | undefined;
 }
 
 export class FakeProcess {
   readonly options: FakeProcessOptions;
   exited: ProcessExited | undefined;
+  /** Of its terminal, where it has one. */
+  size: FakeSize | undefined;
   endOffset = 0;
   inputOffset = 0;
   /** Offset before which output is forgotten. */
@@ -44,6 +52,7 @@ export class FakeProcess {
 
   constructor(options: FakeProcessOptions) {
     this.options = options;
+    this.size = options.pty;
     this.#inputClosed = !options.stdin;
     void this.#run();
   }
@@ -53,9 +62,14 @@ export class FakeProcess {
   }
 
   kill(signal: number): void {
-    this.#signals.push(signal);
+    if (signal !== 28) this.#signals.push(signal);
     for (const receive of this.#receivers) receive(signal);
     this.#wake();
+  }
+
+  resize({ columns, rows }: FakeSize): void {
+    this.size = { columns, rows };
+    this.kill(28);
   }
 
   /** What comes from `offset` on, until the process ends. */
@@ -92,8 +106,9 @@ export class FakeProcess {
         this.#receivers.push(receive);
         this.#signals.forEach(receive);
       },
-      out: (data) => this.#write(OutputStream.STDOUT, data),
-      err: (data) => this.#write(OutputStream.STDERR, data),
+      size: () => this.size,
+      out: (data) => this.#write(this.size ? OutputStream.PTY : OutputStream.STDOUT, data),
+      err: (data) => this.#write(this.size ? OutputStream.PTY : OutputStream.STDERR, data),
     });
     clearTimeout(timer);
     const signal = exitCode > 128 ? (this.#signals.at(-1) ?? 0) : 0;

@@ -6,6 +6,8 @@ export interface FakeIo {
   readonly cwd: string;
   readonly user: string;
   readonly stdin: AsyncIterable<Uint8Array>;
+  /** Of the terminal, where there is one. */
+  size(): { readonly columns: number; readonly rows: number } | undefined;
   /** Calls back for each signal, also for those that came before. */
   onSignal(receive: (signal: number) => void): void;
   out(data: string | Uint8Array): void;
@@ -56,6 +58,23 @@ export const fakePrograms: Readonly<Record<string, FakeProgram>> = {
       err(Uint8Array.of(byte));
     }
     return 0;
+  },
+  /** A terminal's shell (the line that finds it begins so): it echoes, says its window's size, and can `exit <code>`. */
+  "[": async ({ stdin, out, size, env, onSignal }) => {
+    let ended = 0;
+    onSignal((signal) => {
+      if (signal === 28) out(`resized ${size()?.columns}x${size()?.rows}\n`);
+      else ended = signal;
+    });
+    out(`${env.TERM} $ `);
+    let line = "";
+    for await (const chunk of stdin) {
+      out(chunk);
+      line += new TextDecoder().decode(chunk);
+      const [, code] = /^exit (\d+)\n/m.exec(line) ?? [];
+      if (code !== undefined) return Number(code);
+    }
+    return 128 + ended;
   },
   /** Runs until a signal comes. */
   sleep: ({ onSignal, out }) => {

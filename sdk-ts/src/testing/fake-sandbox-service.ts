@@ -1,9 +1,10 @@
 /** SandboxService of the fake platform. */
 import { create } from "@bufbuild/protobuf";
-import { durationFromMs, timestampNow } from "@bufbuild/protobuf/wkt";
+import { type Duration, durationFromMs, durationMs, timestampFromMs, timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, type ServiceImpl } from "@connectrpc/connect";
 import { SandboxSchema, type SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { fakeError } from "./fake-error.ts";
+import { FakeLog } from "./fake-log.ts";
 import { type FakeState, page } from "./fake-state.ts";
 
 export function fakeSandboxService(platform: FakeState): Partial<ServiceImpl<typeof SandboxService>> {
@@ -38,17 +39,31 @@ export function fakeSandboxService(platform: FakeState): Partial<ServiceImpl<typ
         epoch: 1n,
         hostId: "host-1",
         hardwareIsolated: true,
+        directUrl: platform.directUrl,
       });
       if (!known) {
         const { env } = request;
-        sandboxes.set(id, { id, info: sandbox, env, processes: new Map(), files: new Map(), uploads: new Map() });
+        sandboxes.set(id, {
+          id,
+          info: sandbox,
+          accessToken: `token-${id}`,
+          env,
+          processes: new Map(),
+          files: new Map(),
+          uploads: new Map(),
+          changes: new FakeLog(),
+          watches: new Map(),
+          servers: new Map(),
+          serverChanges: new FakeLog(),
+          logs: new FakeLog(),
+        });
         if (request.idempotencyKey) byKey.set(request.idempotencyKey, id);
       }
       const stages = [
         { stage: "queue", duration: durationFromMs(1) },
         { stage: "vmm", duration: durationFromMs(20) },
       ];
-      return { sandbox, accessToken: `token-${id}`, stages, replayed: known !== undefined };
+      return { sandbox, accessToken: platform.sandbox(id).accessToken, stages, replayed: known !== undefined };
     }),
     getSandbox: faults.unary((request, context) => {
       platform.controlPlane(context);
@@ -69,5 +84,42 @@ export function fakeSandboxService(platform: FakeState): Partial<ServiceImpl<typ
       sandboxes.delete(request.sandboxId);
       return {};
     }),
+    updateSandbox: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      const { info } = platform.sandbox(request.sandboxId);
+      for (const name of request.removeMetadata) delete info.metadata[name];
+      Object.assign(info.metadata, request.setMetadata);
+      return { sandbox: info };
+    }),
+    setPortVisibility: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      const { info } = platform.sandbox(request.sandboxId);
+      const others = info.publicPorts.filter((port) => port !== request.port);
+      info.publicPorts = request.public ? [...others, request.port] : others;
+      return { sandbox: info };
+    }),
+    createPortUrl: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      const { id } = platform.sandbox(request.sandboxId);
+      const token = `${request.port}.${id}`;
+      const url = `http://${request.port}-${id}.example.test/?token=${token}`;
+      return { url, directUrl: "", token, expireTime: expiryOf(request.ttl) };
+    }),
+    createFileUrl: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      const { id } = platform.sandbox(request.sandboxId);
+      const query = new URLSearchParams({ path: request.path, operation: String(request.operation) });
+      return { url: `http://example.test/${id}?${query}`, directUrl: "", expireTime: expiryOf(request.ttl) };
+    }),
+    rotateAccessToken: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      const sandbox = platform.sandbox(request.sandboxId);
+      sandbox.accessToken += "-next";
+      return { accessToken: sandbox.accessToken };
+    }),
   };
+}
+
+function expiryOf(ttl: Duration | undefined) {
+  return timestampFromMs(Date.now() + (ttl ? durationMs(ttl) : 3_600_000));
 }

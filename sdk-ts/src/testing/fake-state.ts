@@ -1,33 +1,57 @@
 /** What the fake services share: sandboxes, faults, what was called. */
-import { Code, type HandlerContext } from "@connectrpc/connect";
+import type { Duplex } from "node:stream";
+import { Code, createContextKey, type HandlerContext } from "@connectrpc/connect";
+import type { FileChange } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import type { LogEntry } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import type { Sandbox } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { fakeError } from "./fake-error.ts";
 import { FaultPlan } from "./fake-faults.ts";
+import type { FakeLog } from "./fake-log.ts";
 import type { FakeProcess } from "./fake-process.ts";
+
+/** True at a host's edge. */
+export const edgeKey = createContextKey(false);
 
 export interface FakeFile {
   readonly data: Uint8Array<ArrayBuffer>;
   readonly mode: number;
   readonly changed: number;
+  readonly isDirectory?: boolean;
+  readonly owner?: string;
+  readonly xattrs?: Readonly<Record<string, Uint8Array>>;
 }
 
 export interface FakeSandbox {
   readonly id: string;
   readonly info: Sandbox;
-  readonly env: Readonly<Record<string, string>>;
+  accessToken: string;
+  env: Record<string, string>;
   readonly processes: Map<string, FakeProcess>;
   readonly files: Map<string, FakeFile>;
   readonly uploads: Map<string, Uint8Array>;
+  /** Every change to its files, with absolute paths. */
+  readonly changes: FakeLog<Pick<FileChange, "kind" | "path">>;
+  /** Watches that are polled: where each began. */
+  readonly watches: Map<string, { readonly directory: string; readonly start: number }>;
+  /** What listens on its ports. */
+  readonly servers: Map<number, (socket: Duplex) => void>;
+  /** Grows with each change to `servers`. */
+  readonly serverChanges: FakeLog<null>;
+  readonly logs: FakeLog<LogEntry>;
 }
 
 export interface FakeCall {
   readonly method: string;
   readonly credential: string;
+  /** It came to the host's edge. */
+  readonly isDirect: boolean;
 }
 
 export class FakeState {
   /** The one API key. */
   readonly apiKey = `dnah_${"f".repeat(40)}`;
+  /** What sandboxes say about their host's edge. */
+  directUrl = "";
   readonly sandboxes = new Map<string, FakeSandbox>();
   readonly faults = new FaultPlan();
   /** Every call that came, with its credential. */
@@ -54,17 +78,18 @@ export class FakeState {
     if (this.#credential(context) !== this.apiKey) throw unknownCredential();
   }
 
-  /** The sandbox that a call names, for the API key and for the sandbox's own token. */
+  /** The sandbox that a call names, for the sandbox's own token and, but at an edge, for the API key. */
   dataPlane(context: HandlerContext): FakeSandbox {
     const id = context.requestHeader.get("sandbox-id") ?? "";
     const credential = this.#credential(context);
-    if (credential !== this.apiKey && credential !== `token-${id}`) throw unknownCredential();
+    const isKey = credential === this.apiKey && !context.values.get(edgeKey);
+    if (!isKey && credential !== this.sandboxes.get(id)?.accessToken) throw unknownCredential();
     return this.sandbox(id);
   }
 
   #credential(context: HandlerContext): string {
     const credential = context.requestHeader.get("authorization")?.replace(/^Bearer /, "") ?? "";
-    this.calls.push({ method: context.method.name, credential });
+    this.calls.push({ method: context.method.name, credential, isDirect: context.values.get(edgeKey) });
     if (credential) return credential;
     throw fakeError(Code.Unauthenticated, "CREDENTIAL_MISSING", "No credential came.", {
       nextStep: "Send the header `Authorization: Bearer <API key>`.",
