@@ -1,20 +1,9 @@
-import { randomInt } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { PingRequestSchema } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
 import { describe, expect, test } from "vitest";
+import { randomFrom, testSeed } from "../testing/random.ts";
 import { encodeFrames, FrameDecoder, maxFrameBytes } from "./frames.ts";
 import { GuestConnectionError } from "./guest-connection-error.ts";
-
-/** Small and repeatable: mulberry32. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
 
 const pingOf = (size: number) => create(PingRequestSchema, { payload: new Uint8Array(size).fill(size) });
 const frameOf = (size: number) => encodeFrames(PingRequestSchema, pingOf(size));
@@ -82,7 +71,7 @@ describe("frames", () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(40 * 1024 * 1024);
   });
 
-  const seed = Number(process.env.DNAH_TEST_SEED ?? randomInt(2 ** 31));
+  const seed = testSeed();
   test(`any frames in any chunks come back whole (DNAH_TEST_SEED=${seed})`, () => {
     const random = randomFrom(seed);
     for (let round = 0; round < 100; round++) {
