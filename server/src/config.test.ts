@@ -11,6 +11,8 @@ test("what is absent has its default", () => {
     hosts: [],
     logLevel: "info",
     bootstrapKeyFile: undefined,
+    publicUrl: undefined,
+    domain: "localhost",
     publicMetrics: false,
   });
 });
@@ -28,6 +30,11 @@ test("hosts and addresses are read", () => {
   ]);
 });
 
+test("origin and domain are read", () => {
+  const config = readConfig({ ...least, DNAH_PUBLIC_URL: "https://api.example.org/", DNAH_DOMAIN: "example.net" });
+  expect(config).toMatchObject({ publicUrl: "https://api.example.org", domain: "example.net" });
+});
+
 test("one error lists every problem and repeats no password", () => {
   const wrong = {
     DNAH_DATABASE_URL: "mysql://u:secret@x",
@@ -35,6 +42,8 @@ test("one error lists every problem and repeats no password", () => {
     DNAH_HOSTS: "a=http://x,b=https://y,b=https://z",
     DNAH_LOG_LEVEL: "loud",
     DNAH_METRICS: "yes",
+    DNAH_PUBLIC_URL: "https://api.example.org/path",
+    DNAH_DOMAIN: "*.example.org",
   };
   expect(() => readConfig(wrong)).toThrowErrorMatchingInlineSnapshot(`
     [Error: The configuration is wrong:
@@ -44,6 +53,8 @@ test("one error lists every problem and repeats no password", () => {
       DNAH_HOSTS has "a=http://x": write id=https://address:port, the id of [a-z0-9-]
       DNAH_HOSTS names the host b twice
       DNAH_LOG_LEVEL is "loud": write one of error, warn, info, debug, silent
+      DNAH_PUBLIC_URL is "https://api.example.org/path": write an origin, such as https://api.example.org
+      DNAH_DOMAIN is "*.example.org": write a domain in lower case, such as sandboxes.example.net
       DNAH_METRICS is "yes": write one of loopback, public]
   `);
 });

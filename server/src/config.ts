@@ -10,6 +10,10 @@ export interface Config {
   readonly logLevel: LogLevel;
   /** Where the first API key is written; nowhere where undefined, and then none is made. */
   readonly bootstrapKeyFile: string | undefined;
+  /** Origin of the API as clients reach it; that of `listen` where undefined. */
+  readonly publicUrl: string | undefined;
+  /** Domain of the addresses of sandboxes' ports. */
+  readonly domain: string;
   /** False: /metrics answers on loopback only. */
   readonly publicMetrics: boolean;
 }
@@ -39,6 +43,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     hosts: readHosts(env.DNAH_HOSTS ?? "", problems),
     logLevel: readOneOf("DNAH_LOG_LEVEL", env.DNAH_LOG_LEVEL ?? "info", logLevels, problems),
     bootstrapKeyFile: env.DNAH_BOOTSTRAP_KEY_FILE || undefined,
+    publicUrl: readOrigin("DNAH_PUBLIC_URL", env.DNAH_PUBLIC_URL || undefined, problems),
+    domain: readDomain(env.DNAH_DOMAIN || "localhost", problems),
     publicMetrics:
       readOneOf("DNAH_METRICS", env.DNAH_METRICS ?? "loopback", ["loopback", "public"], problems) === "public",
   };
@@ -78,6 +84,25 @@ function readHosts(text: string, problems: string[]): readonly HostConfig[] {
     problems.push(`DNAH_HOSTS names the host ${id} twice`);
   }
   return hosts;
+}
+
+function readOrigin(name: string, text: string | undefined, problems: string[]): string | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url.origin;
+  problems.push(`${name} is ${JSON.stringify(text)}: write an origin, such as https://api.example.org`);
+  return undefined;
+}
+
+/** Longer ones leave no room for a port and a sandbox's id before them. */
+function readDomain(text: string, problems: string[]): string {
+  const label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
+  if (!new RegExp(`^${label}(\\.${label})*$`).test(text) || text.length > 180) {
+    problems.push(
+      `DNAH_DOMAIN is ${JSON.stringify(text)}: write a domain in lower case, such as sandboxes.example.net`,
+    );
+  }
+  return text;
 }
 
 function readOneOf<T extends string>(name: string, text: string, allowed: readonly T[], problems: string[]): T {

@@ -35,6 +35,8 @@ test("PostgreSQL down at start and killed in mid-run: clear errors, recovery by 
     hosts: [{ id: "h1", url: daemon.address.url }],
     logLevel: "silent",
     bootstrapKeyFile: join(dir.path, "admin.key"),
+    publicUrl: undefined,
+    domain: "localhost",
     publicMetrics: false,
   };
   await using server = await startServer({ config, clock: systemClock, log: silentLogger, graceMs: 500 });

@@ -1,6 +1,7 @@
 /** The composition of the whole server, without anything of the process: main.ts and tests start it. */
 
 import { randomBytes } from "node:crypto";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { listenDual } from "@daytonah/lib/dual-http-server.ts";
 import { typedErrors, validateRequests } from "@daytonah/lib/interceptors.ts";
@@ -22,6 +23,7 @@ import { createHostStatuses, type HostStatuses } from "./loops/host-statuses.ts"
 import { createMarkLost } from "./loops/mark-lost.ts";
 import { createRenewClaims } from "./loops/renew-claims.ts";
 import { createRepairCreates } from "./loops/repair-creates.ts";
+import { createTellHosts } from "./loops/tell-hosts.ts";
 import { createWatchHost } from "./loops/watch-hosts.ts";
 import { openServerPki } from "./pki/server-pki.ts";
 import { writeOnce } from "./pki/write-once.ts";
@@ -83,12 +85,14 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     background,
     log,
     onMoved: routes.forget,
+    tokenKey,
+    edgeUrlOf: (hostId: string | null) => statuses.get(hostId ?? "")?.edgeUrl ?? "",
   };
   const metrics = createMetrics(database, statuses);
   let isPrepared = false;
 
   const rpc = createRpcListener({
-    routes: apiRoutes(deps, tokenKey, routes.forgetAll),
+    routes: apiRoutes(deps, () => ({ publicUrl: config.publicUrl ?? url, domain: config.domain }), routes.forgetAll),
     maxBodyBytes,
     log,
     interceptors: [
@@ -122,6 +126,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
   stack.defer(() => drainWithin(background.drain(), graceMs));
   const server = await listenDual({ ...config.listen, handler });
   stack.defer(() => server.close(graceMs));
+  const url = originOf(server.address);
 
   const prepare = async () => {
     await prepareDatabase({ ...config, db: database.db, clock, log, signal: loops.signal });
@@ -132,6 +137,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
       createFinishDeletes(deps),
       createForgetKeys(deps),
       createMarkLost(deps, statuses),
+      createTellHosts(deps, statuses),
       ...[...clients.values()].flatMap((client) => {
         const status = statuses.get(client.hostId);
         return status ? [createWatchHost(deps, client, status)] : [];
@@ -143,14 +149,17 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
   prepared.catch(() => undefined); // main.ts and tests look at it
   running.push(prepared.catch(() => undefined));
 
-  const { address, family, port } = server.address;
   const owned = stack.move();
   return {
-    url: `http://${family === "IPv6" ? `[${address}]` : address}:${port}`,
+    url,
     prepared,
     statuses,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+function originOf({ address, family, port }: AddressInfo): string {
+  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
 }
 
 /** What is left after that is mended by the loops of the next start. */

@@ -26,6 +26,10 @@ export function registerUp(program: Command): void {
     .option("--log-level <level>", "error, warn, info or debug", "info")
     .option("--no-config", "don't write ~/.config/dnah/config.json")
     .option("--detach", "run in the background", false)
+    .addHelpText(
+      "after",
+      "\nDNAH_PUBLIC_URL, DNAH_DOMAIN, DNAH_EDGE_URL, DNAH_EDGE_TLS_CERT and DNAH_EDGE_TLS_KEY are handed on: docs/edge.md",
+    )
     .action((flags: Flags) => reported(() => runUp(flags)));
   program
     .command("down")
@@ -63,6 +67,9 @@ async function runUp(flags: Flags): Promise<void> {
   });
   const platform = await up(options, (line) => console.error(`dnah: ${line}`));
   console.log(`ready ${platform.url}`);
+  console.error(
+    `dnah: straight to its sandboxes: ${options.edgeListen.host}:${options.edgeListen.port} (docs/edge.md)`,
+  );
   console.error(`dnah: the first API key is in ${layout.adminKeyFile}; end with Ctrl-C`);
   await ended;
   console.error("dnah: ending; sandboxes go on and are taken over by the next `dnah up`");

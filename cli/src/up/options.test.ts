@@ -39,6 +39,15 @@ test("the installer's images are taken where no flag names any", () => {
   expect(options.hostdListen).toEqual({ host: "::1", port: 18048 });
 });
 
+test("what the processes are told by variables is handed on, and nothing else", () => {
+  const env = { DNAH_PUBLIC_URL: "https://api.example.org", DNAH_EDGE_URL: "https://h", DNAH_DATA_DIR: "/x" };
+  const { serverEnv, hostdEnv } = readUpOptions({ ...flags, bundle: folderWithBundle() }, env);
+  expect([serverEnv, hostdEnv]).toEqual([
+    { DNAH_PUBLIC_URL: "https://api.example.org" },
+    { DNAH_EDGE_URL: "https://h" },
+  ]);
+});
+
 test("without images it says how to make them", () => {
   const cache = mkdtempSync(join(tmpdir(), "dnah-cache-"));
   expect(() => readUpOptions(flags, { DNAH_CACHE_DIR: cache })).toThrow(/no guest images yet/);

@@ -15,6 +15,9 @@ export interface UpOptions {
   readonly bundle: string;
   readonly vhostDeviceVsock: string | undefined;
   readonly logLevel: string;
+  /** Settings of the control plane, and of the host's daemon, that are handed on as they are in the environment. */
+  readonly serverEnv: Readonly<Record<string, string>>;
+  readonly hostdEnv: Readonly<Record<string, string>>;
   /** Writes ~/.config/dnah/config.json, so that `dnah` finds the platform. */
   readonly writeConfig: boolean;
 }
@@ -56,8 +59,14 @@ export function readUpOptions(flags: UpFlags, env: NodeJS.ProcessEnv): UpOptions
     bundle: resolve(bundle),
     vhostDeviceVsock: flags.vhostDeviceVsock ?? env.DNAH_VHOST_DEVICE_VSOCK ?? setup.vhostDeviceVsock,
     logLevel: flags.logLevel,
+    serverEnv: pick(env, ["DNAH_PUBLIC_URL", "DNAH_DOMAIN"]),
+    hostdEnv: pick(env, ["DNAH_EDGE_URL", "DNAH_EDGE_TLS_CERT", "DNAH_EDGE_TLS_KEY"]),
     writeConfig: flags.config,
   };
+}
+
+function pick(env: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
 }
 
 export function readAddress(flag: string, text: string): Address {

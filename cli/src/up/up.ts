@@ -96,6 +96,7 @@ function startDaemon(options: UpOptions, report: (line: string) => void): Promis
     DNAH_HOST_ID: hostId,
     DNAH_HOSTD_LISTEN: `${hostdListen.host}:${hostdListen.port}`,
     DNAH_EDGE_LISTEN: `${edgeListen.host}:${edgeListen.port}`,
+    ...options.hostdEnv,
     DNAH_HOSTD_DATA_DIR: layout.hostdDir,
     DNAH_HOSTD_RUN_DIR: layout.runDir,
     DNAH_BUNDLE: options.bundle,
@@ -118,6 +119,7 @@ function startServer(options: UpOptions, databaseUrl: string, report: (line: str
     DNAH_DATA_DIR: layout.serverDir,
     DNAH_HOSTS: `${hostId}=https://${hostdListen.host}:${hostdListen.port}`,
     DNAH_BOOTSTRAP_KEY_FILE: layout.adminKeyFile,
+    ...options.serverEnv,
     DNAH_LOG_LEVEL: options.logLevel,
   };
   const script = [join(root, "server/src/main.ts")];

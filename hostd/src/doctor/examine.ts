@@ -1,4 +1,5 @@
 /** Examines this host: by trying each thing, never by a file's mere existence. */
+import { lookup } from "node:dns/promises";
 import { existsSync } from "node:fs";
 import { mkdir, open, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -53,6 +54,20 @@ export async function examineSpace(dataDir: string): Promise<Finding> {
   if (availableBytes > 8192 * mib) return { name: "disk space", good: "yes", detail: free };
   const good = availableBytes > 2048 * mib ? "limited" : "no";
   return { name: "disk space", good, detail: free, mend: "make room: a sandbox takes up to its disk's size" };
+}
+
+/** Names of sandboxes' ports, where DNAH_DOMAIN is `localhost`. */
+export async function examineLocalNames(): Promise<Finding> {
+  const name = "*.localhost";
+  const { address } = await lookup("80-sandbox.localhost").catch(() => ({ address: "" }));
+  if (/^127\.|^::1$/.test(address)) return { name, good: "yes", detail: `is ${address}: ports' addresses work` };
+  const detail = "is unknown to this system: ports' addresses work in browsers and curl alone";
+  return {
+    name,
+    good: "limited",
+    detail,
+    mend: "apt-get install libnss-myhostname, or set DNAH_DOMAIN (docs/edge.md)",
+  };
 }
 
 export async function examineMemory(): Promise<Finding> {

@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import {
   examineCgroups,
+  examineLocalNames,
   examineMemory,
   examineNft,
   examineProgram,
@@ -48,6 +49,7 @@ const findings: Finding[] = [
   await examineCgroups(),
   await examineTun(),
   await examineNft(options),
+  await examineLocalNames(),
 ];
 
 const usable = findings.every(({ good }) => good !== "no");

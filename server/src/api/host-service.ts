@@ -24,6 +24,7 @@ export function createHostService(db: Db): ServiceImpl<typeof HostService> {
         sandboxes: row.sandboxes ?? 0,
         seenTime: timestampFromDate(row.seen_time),
         version: row.version,
+        edgeUrl: row.edge_url,
       }));
       return { hosts, nextPageToken };
     },

@@ -8,14 +8,20 @@ import { demandScope } from "../auth/demand-scope.ts";
 import { type Caller, callerByHash } from "../db/callers.ts";
 import { asDatabaseProblem, databaseUnavailable } from "../db/database-problem.ts";
 import type { CallerOptions } from "../services/create-sandbox.ts";
-import { scopeOfRpc } from "./scopes.ts";
+import { scopeOfRpc, takesAccessTokens } from "./scopes.ts";
 
+const accessTokenKey = createContextKey<string | undefined>(undefined, { description: "access token" });
 const callerKey = createContextKey<Caller | undefined>(undefined, { description: "caller" });
 
 export function callerOf(context: HandlerContext): Caller {
   const caller = context.values.get(callerKey);
   if (!caller) throw problem("INTERNAL", "The call was not authenticated.");
   return caller;
+}
+
+/** For the calls that takesAccessTokens says so of; undefined where an API key came. */
+export function accessTokenIn(context: HandlerContext): string | undefined {
+  return context.values.get(accessTokenKey);
 }
 
 export function callOf(context: HandlerContext): CallerOptions {
@@ -38,7 +44,11 @@ export function authenticate(pool: pg.Pool): Interceptor {
   return (next) => async (request) => {
     const credential = readCredential((name) => request.header.get(name));
     if (credential.t === "access-token") {
-      throw credentialInvalid("A sandbox's access token is good for its processes and files only.");
+      if (!takesAccessTokens(request.service.typeName, request.method.name)) {
+        throw credentialInvalid("A sandbox's access token is good for its processes, files, ports and links only.");
+      }
+      request.contextValues.set(accessTokenKey, credential.token);
+      return next(request);
     }
     const caller = await callerByHash(pool, credential.hash);
     if (!caller) throw unknownKey();

@@ -4,6 +4,7 @@ import { HostService } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import { ApiKeyService, OrganizationService } from "@daytonah/gen/daytonah/v1/organization_pb.ts";
 import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { TemplateService } from "@daytonah/gen/daytonah/v1/template_pb.ts";
+import type { Origins } from "../domain/links.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { createApiKeyService } from "./api-key-service.ts";
 import { createHostService } from "./host-service.ts";
@@ -13,9 +14,13 @@ import { createTemplateService } from "./template-service.ts";
 
 export const apiServices = [SandboxService, TemplateService, HostService, OrganizationService, ApiKeyService] as const;
 
-export function apiRoutes(deps: ServiceDeps, tokenKey: string, onRevoked: () => void): (router: ConnectRouter) => void {
+export function apiRoutes(
+  deps: ServiceDeps,
+  origins: () => Origins,
+  onRevoked: () => void,
+): (router: ConnectRouter) => void {
   return (router) => {
-    router.service(SandboxService, createSandboxService(deps, tokenKey));
+    router.service(SandboxService, createSandboxService(deps, origins));
     router.service(TemplateService, createTemplateService(deps.db));
     router.service(HostService, createHostService(deps.db));
     router.service(OrganizationService, createOrganizationService(deps.db));

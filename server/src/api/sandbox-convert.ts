@@ -27,7 +27,7 @@ const protoStates = {
   deleted: ProtoState.DELETED,
 } as const satisfies Record<SandboxState, ProtoState>;
 
-export function sandboxFromRow(row: SandboxRow): Sandbox {
+export function sandboxFromRow(row: SandboxRow, edgeUrl: string): Sandbox {
   return create(SandboxSchema, {
     id: row.id,
     state: protoStates[row.state],
@@ -39,6 +39,8 @@ export function sandboxFromRow(row: SandboxRow): Sandbox {
     epoch: BigInt(row.epoch),
     hostId: row.host_id ?? "",
     hardwareIsolated: row.hardware_isolated,
+    directUrl: edgeUrl,
+    publicPorts: row.public_ports,
     ...(row.state === "failed"
       ? { failure: { reason: row.failure_reason ?? "", message: row.failure_message ?? "" } }
       : {}),

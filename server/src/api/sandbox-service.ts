@@ -1,24 +1,30 @@
 /** daytonah.v1.SandboxService. */
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
-import { listSandboxes, sandboxOf } from "../db/sandboxes.ts";
+import { listSandboxes, type SandboxRow, sandboxOf } from "../db/sandboxes.ts";
 import { accessTokenOf } from "../domain/access-token.ts";
+import type { Origins } from "../domain/links.ts";
 import { createSandbox } from "../services/create-sandbox.ts";
 import { deleteSandbox } from "../services/delete-sandbox.ts";
 import type { ServiceDeps } from "../services/deps.ts";
+import { rotateAccessToken } from "../services/rotate-access-token.ts";
 import { sandboxNotFound } from "../services/sandbox-problems.ts";
+import { setPortVisibility } from "../services/set-port-visibility.ts";
+import { updateSandbox } from "../services/update-sandbox.ts";
 import { callerOf, callOf } from "./interceptors.ts";
+import { createLinks } from "./links.ts";
 import { pageOf, sizeOfPage, timePositionOf } from "./paging.ts";
 import { createInputOf, sandboxFromRow, stageToProto, statesFromProto } from "./sandbox-convert.ts";
 
-export function createSandboxService(deps: ServiceDeps, tokenKey: string): Partial<ServiceImpl<typeof SandboxService>> {
+export function createSandboxService(deps: ServiceDeps, origins: () => Origins): ServiceImpl<typeof SandboxService> {
+  const toProto = (row: SandboxRow) => sandboxFromRow(row, deps.edgeUrlOf(row.host_id));
   return {
     async createSandbox(request, context) {
       const input = createInputOf(callerOf(context).orgId, request);
       const { row, stages, replayed } = await createSandbox(deps, input, callOf(context));
       return {
-        sandbox: sandboxFromRow(row),
-        accessToken: accessTokenOf(tokenKey, row.id, row.token_generation),
+        sandbox: toProto(row),
+        accessToken: accessTokenOf(deps.tokenKey, row.id, row.token_generation),
         stages: stages.map(stageToProto),
         replayed,
       };
@@ -27,7 +33,7 @@ export function createSandboxService(deps: ServiceDeps, tokenKey: string): Parti
     async getSandbox({ sandboxId }, context) {
       const row = await sandboxOf(deps.db, callerOf(context).orgId, sandboxId);
       if (!row || row.state === "deleted") throw sandboxNotFound(sandboxId);
-      return { sandbox: sandboxFromRow(row) };
+      return { sandbox: toProto(row) };
     },
 
     async listSandboxes(request, context) {
@@ -42,7 +48,7 @@ export function createSandboxService(deps: ServiceDeps, tokenKey: string): Parti
         String(row.create_time.getTime()),
         row.id,
       ]);
-      return { sandboxes: page.map(sandboxFromRow), nextPageToken };
+      return { sandboxes: page.map(toProto), nextPageToken };
     },
 
     async deleteSandbox({ sandboxId, idempotencyKey }, context) {
@@ -50,5 +56,24 @@ export function createSandboxService(deps: ServiceDeps, tokenKey: string): Parti
       await deleteSandbox(deps, { orgId, sandboxId, idempotencyKey }, context.signal);
       return {};
     },
+
+    async updateSandbox({ sandboxId, setMetadata, removeMetadata, idempotencyKey }, context) {
+      const { orgId } = callerOf(context);
+      const change = { orgId, sandboxId, setMetadata, removeMetadata, idempotencyKey };
+      return { sandbox: toProto(await updateSandbox(deps.db, change)) };
+    },
+
+    async setPortVisibility({ sandboxId, port, public: open, idempotencyKey }, context) {
+      const { orgId } = callerOf(context);
+      const row = await setPortVisibility(deps, { orgId, sandboxId, port, public: open, idempotencyKey });
+      return { sandbox: toProto(row) };
+    },
+
+    async rotateAccessToken({ sandboxId, idempotencyKey }, context) {
+      const { orgId } = callerOf(context);
+      return { accessToken: await rotateAccessToken(deps, { orgId, sandboxId, idempotencyKey }) };
+    },
+
+    ...createLinks(deps, origins),
   };
 }

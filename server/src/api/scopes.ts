@@ -6,6 +6,11 @@ const table: Readonly<Record<string, Scope>> = {
   "daytonah.v1.SandboxService/GetSandbox": "sandboxes:read",
   "daytonah.v1.SandboxService/ListSandboxes": "sandboxes:read",
   "daytonah.v1.SandboxService/DeleteSandbox": "sandboxes:write",
+  "daytonah.v1.SandboxService/UpdateSandbox": "sandboxes:write",
+  "daytonah.v1.SandboxService/CreatePortUrl": "sandboxes:write",
+  "daytonah.v1.SandboxService/SetPortVisibility": "sandboxes:write",
+  "daytonah.v1.SandboxService/CreateFileUrl": "sandboxes:write",
+  "daytonah.v1.SandboxService/RotateAccessToken": "sandboxes:write",
   "daytonah.v1.TemplateService/ListTemplates": "sandboxes:read",
   "daytonah.v1.HostService/ListHosts": "admin",
   "daytonah.v1.OrganizationService/CreateOrganization": "admin",
@@ -17,6 +22,16 @@ const table: Readonly<Record<string, Scope>> = {
 
 /** Every call of the data plane; a sandbox's own access token does as well. */
 export const dataPlaneScope: Scope = "sandboxes:write";
+
+/** Whoever has a sandbox's own access token may make links into it: with the token he gets in anyway. */
+const forAccessTokens: ReadonlySet<string> = new Set([
+  "daytonah.v1.SandboxService/CreatePortUrl",
+  "daytonah.v1.SandboxService/CreateFileUrl",
+]);
+
+export function takesAccessTokens(service: string, method: string): boolean {
+  return forAccessTokens.has(`${service}/${method}`);
+}
 
 export function scopeOfRpc(service: string, method: string): Scope | undefined {
   return table[`${service}/${method}`];

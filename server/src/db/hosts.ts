@@ -18,6 +18,7 @@ export interface HostReport {
   readonly version: string;
   readonly instanceId: string;
   readonly vmOverheadMib: number;
+  readonly edgeUrl: string;
 }
 
 /** What the host said of itself, just now. */
@@ -34,6 +35,7 @@ export async function saveHost(db: DbOrTx, report: HostReport): Promise<void> {
     version: report.version,
     instance_id: report.instanceId,
     vm_overhead_mib: report.vmOverheadMib,
+    edge_url: report.edgeUrl,
   };
   const seen = sql<Date>`clock_timestamp()`;
   await db

@@ -2,9 +2,10 @@
 import { Migrator } from "kysely/migration";
 import { init } from "./migrations/0001-init.ts";
 import { vmOverhead } from "./migrations/0002-vm-overhead.ts";
+import { access } from "./migrations/0003-access.ts";
 import type { Db } from "./schema.ts";
 
-const migrations = { "0001-init": init, "0002-vm-overhead": vmOverhead };
+const migrations = { "0001-init": init, "0002-vm-overhead": vmOverhead, "0003-access": access };
 
 /** Throws what went wrong; then nothing was changed, since all runs in one transaction. */
 export async function migrate(db: Db): Promise<void> {

@@ -146,6 +146,11 @@ export interface SandboxFilter {
 
 /** Newest first. */
 export async function listSandboxes(db: DbOrTx, filter: SandboxFilter): Promise<readonly SandboxRow[]> {
+  return listQuery(db, filter).execute();
+}
+
+/** Exported for the test that looks at its plan. */
+export function listQuery(db: DbOrTx, filter: SandboxFilter) {
   const { after } = filter;
   return db
     .selectFrom("sandboxes")
@@ -161,8 +166,7 @@ export async function listSandboxes(db: DbOrTx, filter: SandboxFilter): Promise<
     )
     .orderBy("create_time", "desc")
     .orderBy("id", "desc")
-    .limit(filter.limit)
-    .execute();
+    .limit(filter.limit);
 }
 
 /** What a host should have, or has had and not given back. */

@@ -41,6 +41,7 @@ create table hosts (
   instance_id text not null,
   seen_time timestamp(3) with time zone not null default clock_timestamp(),
   vm_overhead_mib integer not null default 0,
+  edge_url text not null default ''::text,
   constraint hosts_pkey PRIMARY KEY (id),
   constraint hosts_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'unreachable'::text])))
 );
@@ -84,11 +85,16 @@ create table sandboxes (
   claim_until timestamp(3) with time zone,
   create_time timestamp(3) with time zone not null default clock_timestamp(),
   state_time timestamp(3) with time zone not null default clock_timestamp(),
+  public_ports integer[] not null default '{}'::integer[],
+  access_version integer not null default 1,
+  access_told integer not null default 1,
   constraint sandboxes_host_id_fkey FOREIGN KEY (host_id) REFERENCES hosts(id),
   constraint sandboxes_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations(id),
   constraint sandboxes_pkey PRIMARY KEY (id),
   constraint sandboxes_state_check CHECK ((state = ANY (ARRAY['creating'::text, 'running'::text, 'pausing'::text, 'paused'::text, 'archiving'::text, 'archived'::text, 'resuming'::text, 'lost'::text, 'failed'::text, 'deleting'::text, 'deleted'::text])))
 );
 CREATE INDEX sandboxes_by_host ON sandboxes USING btree (host_id) WHERE (state <> 'deleted'::text);
+CREATE INDEX sandboxes_by_metadata ON sandboxes USING gin (metadata jsonb_path_ops) WHERE (state <> 'deleted'::text);
 CREATE INDEX sandboxes_by_org ON sandboxes USING btree (org_id, create_time DESC, id DESC);
 CREATE INDEX sandboxes_claimed ON sandboxes USING btree (claim_until) WHERE (state = ANY (ARRAY['creating'::text, 'deleting'::text]));
+CREATE INDEX sandboxes_untold ON sandboxes USING btree (host_id) WHERE (access_told < access_version);

@@ -52,6 +52,8 @@ interface HostsTable {
   readonly instance_id: string;
   readonly seen_time: SetTime;
   readonly vm_overhead_mib: Generated<number>;
+  /** Empty where it has no edge. */
+  readonly edge_url: Generated<string>;
 }
 
 export interface HostTemplateRow {
@@ -85,6 +87,11 @@ interface SandboxesTable {
   readonly claim_until: Date | null;
   readonly create_time: SetTime;
   readonly state_time: SetTime;
+  readonly public_ports: ColumnType<number[], never, readonly number[]>;
+  /** Counts the changes to who may reach it. */
+  readonly access_version: Generated<number>;
+  /** The last of them that its host was told of: the first comes with its start. */
+  readonly access_told: Generated<number>;
 }
 
 interface EventsTable {

@@ -43,6 +43,10 @@ export function createConnectHost(host: HostAddress): ConnectHost {
       call(async () => {
         await client.deleteVm({ ...id }, callOptions(options, deleteMs));
       }),
+    setVmAccess: (change, options) =>
+      call(async () => {
+        await client.setVmAccess(change, callOptions(options, shortMs));
+      }),
     async *watchVms(options) {
       const silence = setTimeout(() => sessionManager.abort(new Error(`silent for ${silenceMs} ms`)), silenceMs);
       try {

@@ -12,15 +12,20 @@ import {
   WatchVmsResponseSchema,
 } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { problem, problemOf } from "@daytonah/lib/problem.ts";
+import type { VmAccess } from "../domain/vm-access.ts";
 import type { HostClient, VmId } from "./host-client.ts";
 
 export interface FakeHost extends HostClient {
   /** What there is, by sandbox. */
   readonly vms: ReadonlyMap<string, Vm>;
+  /** Who may reach them, as it was told last. */
+  readonly accesses: ReadonlyMap<string, VmAccess>;
   /** Every StartVm and DeleteVm that arrived, such as "start abc 1". */
   readonly calls: readonly string[];
   /** StartVm waits for what this returns; rejecting is its failure. */
   onStart: (id: VmId) => Promise<void>;
+  /** SetVmAccess waits for what this returns; rejecting is its failure. */
+  onAccess: (id: VmId) => Promise<void>;
   /** False: every call fails as if nobody listened, and watchers are cut off. */
   reachable: boolean;
   /** The VMM is killed. */
@@ -35,6 +40,7 @@ const heartbeatMs = 5_000;
 
 export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> = {}): FakeHost {
   const vms = new Map<string, Vm>();
+  const accesses = new Map<string, VmAccess>();
   const refused = new Map<string, bigint>();
   const starts = new Map<string, Promise<void>>();
   const calls: string[] = [];
@@ -63,8 +69,10 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
   const host: FakeHost = {
     hostId,
     vms,
+    accesses,
     calls,
     onStart: async () => undefined,
+    onAccess: async () => undefined,
     get reachable() {
       return reachable;
     },
@@ -99,8 +107,9 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
         throw problem("SANDBOX_STATE_CONFLICT", "This epoch was ended.");
       }
       if (vms.get(sandboxId)?.epoch !== epoch) {
-        const { template: _, env: __, ...size } = spec;
-        put(create(VmSchema, { ...size, state: VmState.STARTING }));
+        const { template: _, env: __, access, ...size } = spec;
+        accesses.set(sandboxId, access);
+        put(create(VmSchema, { ...size, state: VmState.STARTING, accessVersion: access.version }));
         starts.set(sandboxId, host.onStart(spec));
       }
       try {
@@ -133,6 +142,17 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
       if (!vm) return;
       vms.delete(sandboxId);
       tell({ ...vm, state: VmState.DELETED });
+    },
+
+    async setVmAccess({ sandboxId, epoch, access }) {
+      demandReachable();
+      await host.onAccess({ sandboxId, epoch });
+      const vm = vms.get(sandboxId);
+      if (!vm) throw problem("SANDBOX_NOT_FOUND", "This host has no such sandbox.");
+      if (vm.epoch !== epoch) throw problem("SANDBOX_NOT_RUNNING", "It is at another epoch.");
+      if (access.version <= vm.accessVersion) return;
+      accesses.set(sandboxId, access);
+      put({ ...vm, accessVersion: access.version });
     },
 
     async *watchVms({ signal }) {

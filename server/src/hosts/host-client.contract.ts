@@ -2,6 +2,7 @@
 import { VmState as State, type VmState, type WatchVmsResponse } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { problemOf } from "@daytonah/lib/problem.ts";
 import { describe, expect, test } from "vitest";
+import type { VmAccess } from "../domain/vm-access.ts";
 import type { FakeHost } from "./fake-host.ts";
 import type { HostClient } from "./host-client.ts";
 
@@ -19,7 +20,13 @@ const spec = {
   memoryMib: 128,
   diskMib: 0,
   env: { A: "b" },
+  access: accessOf(1n),
 };
+
+function accessOf(version: bigint): VmAccess {
+  const [tokenSha256, signingKey] = [new Uint8Array(32), new Uint8Array(32)];
+  return { version, tokenGeneration: 1n, tokenSha256, signingKey, publicPorts: [80] };
+}
 
 export function describeHostClient(name: string, open: () => Promise<HostUnderTest>): void {
   describe(name, () => {
@@ -33,6 +40,19 @@ export function describeHostClient(name: string, open: () => Promise<HostUnderTe
       const [first, second] = await Promise.all([under.client.startVm(spec, {}), under.client.startVm(spec, {})]);
       expect([first.vm?.state, second.vm?.state]).toEqual([State.RUNNING, State.RUNNING]);
       expect(under.host.vms.size).toBe(1);
+    });
+
+    test("takes the newest of who may reach a VM, for its epoch alone, and tells watchers", async () => {
+      await using under = await open();
+      await under.client.startVm(spec, {});
+      const set = (version: bigint, epoch = 1n) =>
+        under.client.setVmAccess({ sandboxId: "s1", epoch, access: accessOf(version) }, {});
+      await set(3n);
+      await set(2n);
+      expect(await reasonOf(set(4n, 2n))).toBe("SANDBOX_NOT_RUNNING");
+      expect(under.host.accesses.get("s1")).toMatchObject({ version: 3n, publicPorts: [80] });
+      const { value } = await under.client.watchVms({})[Symbol.asyncIterator]().next();
+      expect(value.event).toMatchObject({ value: { accessVersion: 3n } });
     });
 
     test("refuses a start whose epoch was deleted", async () => {

@@ -1,5 +1,7 @@
 /** The port to one host's daemon: the calls of daytonah.host.v1 that the control plane makes. */
+
 import type { GetHostResponse, StartVmResponse, WatchVmsResponse } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import type { VmAccess } from "../domain/vm-access.ts";
 
 export interface HostClient {
   readonly hostId: string;
@@ -8,6 +10,8 @@ export interface HostClient {
   startVm(spec: VmSpec, options: CallOptions): Promise<StartVmResponse>;
   /** Idempotent, also for a VM that never was. Resolves when nothing is left of it. */
   deleteVm(id: VmId, options: CallOptions): Promise<void>;
+  /** Idempotent by version: a lower one than the host's changes nothing. */
+  setVmAccess(id: VmId & { readonly access: VmAccess }, options: CallOptions): Promise<void>;
   /** Every VM, `synced`, then changes; ends or throws when the host is gone. */
   watchVms(options: CallOptions): AsyncIterable<WatchVmsResponse>;
 }
@@ -23,6 +27,7 @@ export interface VmSpec extends VmId {
   readonly memoryMib: number;
   readonly diskMib: number;
   readonly env: Readonly<Record<string, string>>;
+  readonly access: VmAccess;
 }
 
 export interface CallOptions {

@@ -5,10 +5,12 @@ export interface HostStatus {
   connected: boolean;
   /** When it was last heard, by our clock; when we began to listen, before that. */
   heardAt: number;
+  /** Origin of its edge as it said last; empty where it has none. */
+  edgeUrl: string;
 }
 
 export type HostStatuses = ReadonlyMap<string, HostStatus>;
 
 export function createHostStatuses(hostIds: readonly string[], now: number): HostStatuses {
-  return new Map(hostIds.map((hostId) => [hostId, { hostId, connected: false, heardAt: now }]));
+  return new Map(hostIds.map((hostId) => [hostId, { hostId, connected: false, heardAt: now, edgeUrl: "" }]));
 }

@@ -2,6 +2,7 @@ import { SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_
 import { silentLogger } from "@daytonah/lib/log.ts";
 import { expect, test } from "vitest";
 import { openDatabase } from "../db/open-database.ts";
+import { vmAccessOf } from "../domain/vm-access.ts";
 import { createFakeHost } from "../hosts/fake-host.ts";
 import { createBackground } from "../services/background.ts";
 import { createHeldClaims } from "../services/held-claims.ts";
@@ -50,7 +51,9 @@ test("what changed while nobody watched is found when the host is back", async (
 test("VMs of deleted sandboxes are deleted; one without a row is left alone", async () => {
   const host = createFakeHost("h1");
   const spec = { epoch: 1n, template: "base", vcpus: 1, memoryMib: 128, diskMib: 0, env: {} };
-  await host.startVm({ ...spec, sandboxId: "unknown" }, {});
+  const row = { id: "unknown", token_generation: 1, access_version: 1, public_ports: [] };
+  const access = vmAccessOf("k", row);
+  await host.startVm({ ...spec, access, sandboxId: "unknown" }, {});
   await using server = await testServer({ host });
   const sandboxId = await newSandbox(server);
   await server.database.pool.query("update sandboxes set state = 'deleted', host_id = null where id = $1", [sandboxId]);
@@ -102,6 +105,8 @@ test("a database that does not answer makes no host a silent one", async () => {
     background: createBackground(),
     log: silentLogger,
     onMoved: () => undefined,
+    tokenKey: "k",
+    edgeUrlOf: () => "",
   };
   const status = createHostStatuses(["h1"], 0).get("h1") as HostStatus;
   const abort = new AbortController();

@@ -35,7 +35,7 @@ export function createWatchHost(deps: ServiceDeps, host: HostClient, status: Hos
 /** Until the stream ends or anything fails, the database too: the next one begins with the whole list again. */
 async function follow(deps: ServiceDeps, host: HostClient, status: HostStatus, signal: AbortSignal): Promise<void> {
   const toFind = await sandboxesToFind(deps, host.hostId);
-  await refresh(deps, host, signal);
+  await refresh(deps, host, status, signal);
   let refreshedAt = deps.clock.now();
   const vms = new Map<string, Vm>();
   for await (const { event } of host.watchVms({ signal })) {
@@ -49,16 +49,17 @@ async function follow(deps: ServiceDeps, host: HostClient, status: HostStatus, s
       deps.log.info("host.connected", { host: host.hostId, vms: vms.size });
     }
     if (deps.clock.now() - refreshedAt >= refreshMs) {
-      await refresh(deps, host, signal);
+      await refresh(deps, host, status, signal);
       refreshedAt = deps.clock.now();
     }
   }
 }
 
-async function refresh({ db }: ServiceDeps, host: HostClient, signal: AbortSignal): Promise<void> {
+async function refresh({ db }: ServiceDeps, host: HostClient, status: HostStatus, signal: AbortSignal): Promise<void> {
   const response = await host.getHost({ signal });
   if (response.hostId !== host.hostId) throw new Error(`the host ${host.hostId} says it is ${response.hostId}`);
   await saveHost(db, reportOf(response));
+  status.edgeUrl = response.edgeUrl;
 }
 
 function reportOf(host: GetHostResponse): HostReport {

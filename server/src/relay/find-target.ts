@@ -13,6 +13,8 @@ export interface Target {
   readonly sandboxId: string;
   readonly epoch: string;
   readonly hostId: string;
+  /** Of the access token that the call came with; absent where it came with an API key. */
+  readonly tokenGeneration?: number;
 }
 
 export interface TargetOptions {
@@ -45,7 +47,8 @@ async function search(pool: pg.Pool, tokenKey: string, credential: Credential, s
   const route = await findRoute(pool, tokenKey, credential, sandboxId);
   if (!route || route.state === "deleted") throw sandboxNotFound(sandboxId);
   if (route.state !== "running" || route.hostId === null) throw notRunning(route);
-  return { sandboxId, epoch: route.epoch, hostId: route.hostId };
+  const target = { sandboxId, epoch: route.epoch, hostId: route.hostId };
+  return credential.t === "access-token" ? { ...target, tokenGeneration: route.tokenGeneration } : target;
 }
 
 async function findRoute(

@@ -3,6 +3,9 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import { requestIdHeader } from "@daytonah/lib/request-id.ts";
 import { sandboxIdHeader, type Target } from "./find-target.ts";
 
+/** The host refuses a token that was replaced since we looked, and ends such calls. */
+const tokenGenerationHeader = "sandbox-token-generation";
+
 /** Of one connection only (RFC 9110, 7.6.1), the client's credentials, and what we set ourselves. */
 const dropped = new Set([
   "connection",
@@ -20,6 +23,7 @@ const dropped = new Set([
   "origin",
   "referer",
   "sandbox-epoch",
+  tokenGenerationHeader,
   sandboxIdHeader,
   requestIdHeader,
 ]);
@@ -55,6 +59,7 @@ export function upstreamHeaders({
   relayed.authorization = `Bearer ${bearer}`;
   relayed[sandboxIdHeader] = target.sandboxId;
   relayed["sandbox-epoch"] = target.epoch;
+  if (target.tokenGeneration !== undefined) relayed[tokenGenerationHeader] = target.tokenGeneration;
   relayed[requestIdHeader] = requestId;
   return relayed;
 }

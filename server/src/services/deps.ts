@@ -13,6 +13,10 @@ export interface ServiceDeps {
   readonly claims: HeldClaims;
   readonly background: Background;
   readonly log: Logger;
+  /** From which sandboxes' access tokens are made. */
+  readonly tokenKey: string;
+  /** Origin of a host's edge; empty where it has none, or we have not heard of the host yet. */
+  readonly edgeUrlOf: (hostId: string | null) => string;
   /** A sandbox left a state: whoever remembers where it is must ask again. */
   readonly onMoved: (sandboxId: string) => void;
 }

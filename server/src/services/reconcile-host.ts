@@ -1,10 +1,12 @@
 /** Holds what a host has against what it should have. */
 import { type Vm, VmState } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import { raiseAccessVersion } from "../db/access.ts";
 import { type SandboxRow, sandboxById, sandboxesById, sandboxesOnHost } from "../db/sandboxes.ts";
 import { judgeVm, type ReportedVm } from "../domain/judge-vm.ts";
 import type { HostClient } from "../hosts/host-client.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { move } from "./move.ts";
+import { tellAccess } from "./tell-access.ts";
 
 /** Read before the host is asked for its list: what runs now must be on it. */
 export async function sandboxesToFind({ db }: ServiceDeps, hostId: string): Promise<readonly SandboxRow[]> {
@@ -40,7 +42,7 @@ async function applyVerdict(deps: ServiceDeps, host: HostClient, row: SandboxRow
   const verdict = judgeVm(wanted, reported);
   switch (verdict) {
     case "none":
-      return;
+      return catchUpAccess(deps, host, row, vm);
     case "unknown":
       deps.log.warn("vm.unknown", { sandbox: vm.sandboxId, host: host.hostId, epoch: String(vm.epoch) });
       return;
@@ -55,11 +57,27 @@ async function applyVerdict(deps: ServiceDeps, host: HostClient, row: SandboxRow
       }
       return;
     case "recover":
-      if (row) await move(deps, { id: row.id, epoch: row.epoch, to: "running", from: ["lost"] });
-      return;
+      if (!row) return;
+      return catchUpAccess(deps, host, await move(deps, { ...recovered, id: row.id, epoch: row.epoch }), vm);
     default:
       return verdict satisfies never;
   }
+}
+
+const recovered = { to: "running", from: ["lost"] } as const;
+
+/** The host heard of no change while it was away, or has forgotten what it heard. */
+async function catchUpAccess(deps: ServiceDeps, host: HostClient, row: SandboxRow | undefined, vm: Vm): Promise<void> {
+  const ours = row?.host_id === host.hostId && BigInt(row.epoch) === vm.epoch && vm.state === VmState.RUNNING;
+  const version = Number(vm.accessVersion);
+  if (!ours || version === row.access_version) return;
+  const ahead = version > row.access_version;
+  if (ahead) deps.log.warn("access.ahead", { sandbox: row.id, host: host.hostId, version });
+  const current = ahead ? await raiseAccessVersion(deps.db, row.id, version) : row;
+  if (!current) return;
+  void deps.background
+    .run(tellAccess(deps, current))
+    .catch((error: unknown) => deps.log.warn("access.delayed", { sandbox: row.id, error }));
 }
 
 function deleteUnwanted(deps: ServiceDeps, host: HostClient, vm: Vm): void {

@@ -5,6 +5,7 @@ import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
 import type { ReasonName } from "@daytonah/lib/problem-reasons.ts";
 import { releaseClaim } from "../db/claims.ts";
 import { refuseSandbox, type SandboxRow, sandboxById } from "../db/sandboxes.ts";
+import { vmAccessOf } from "../domain/vm-access.ts";
 import type { VmSpec } from "../hosts/host-client.ts";
 import { abandonCreate } from "./delete-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
@@ -39,7 +40,7 @@ export async function startSandbox(deps: ServiceDeps, row: SandboxRow, requestId
 
 async function startVm(deps: ServiceDeps, row: SandboxRow, requestId: string): Promise<readonly Stage[]> {
   try {
-    const { vm, stages } = await hostOf(deps, row).startVm(specOf(row), { requestId });
+    const { vm, stages } = await hostOf(deps, row).startVm(specOf(deps, row), { requestId });
     // A repeat joins what the first made, also where that has ended since.
     if (vm?.state === VmState.FAILED) throw problem(reasonOf(vm.failureReason), vm.failureMessage);
     return stages.map(({ stage, duration }) => ({ stage, ms: duration ? durationMs(duration) : 0 }));
@@ -49,7 +50,7 @@ async function startVm(deps: ServiceDeps, row: SandboxRow, requestId: string): P
   }
 }
 
-function specOf(row: SandboxRow): VmSpec {
+function specOf({ tokenKey }: ServiceDeps, row: SandboxRow): VmSpec {
   return {
     sandboxId: row.id,
     epoch: BigInt(row.epoch),
@@ -58,6 +59,7 @@ function specOf(row: SandboxRow): VmSpec {
     memoryMib: row.memory_mib,
     diskMib: row.disk_mib,
     env: row.env ?? {},
+    access: vmAccessOf(tokenKey, row),
   };
 }
 

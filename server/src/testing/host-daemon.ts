@@ -8,6 +8,7 @@ import { http2ServerSettings, http2SessionWindowBytes } from "@daytonah/lib/http
 import { typedErrors } from "@daytonah/lib/interceptors.ts";
 import { silentLogger } from "@daytonah/lib/log.ts";
 import { createRpcListener } from "@daytonah/lib/rpc-listener.ts";
+import type { VmAccess } from "../domain/vm-access.ts";
 import type { FakeHost } from "../hosts/fake-host.ts";
 import type { HostAddress } from "../hosts/host-tls.ts";
 import { makeLeaf } from "../pki/certificates.ts";
@@ -38,9 +39,13 @@ export async function startHostDaemon({ pki, host, routes }: HostDaemonOptions):
     routes(router) {
       router.service(HostDaemonService, {
         getHost: () => host.getHost({}),
-        startVm: (request) => host.startVm(request, {}),
+        startVm: (request) => host.startVm({ ...request, access: request.access as VmAccess }, {}),
         deleteVm: async (request) => {
           await host.deleteVm(request, {});
+          return {};
+        },
+        setVmAccess: async ({ access, ...id }) => {
+          if (access) await host.setVmAccess({ ...id, access }, {});
           return {};
         },
         watchVms: (_, context) => host.watchVms({ signal: context.signal }),

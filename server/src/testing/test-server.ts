@@ -53,6 +53,8 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
     hosts: [{ id: "h1", url: daemon.address.url }],
     logLevel: "silent",
     bootstrapKeyFile: join(dir.path, "admin.key"),
+    publicUrl: undefined,
+    domain: "localhost",
     publicMetrics: false,
     ...options.config,
   };

@@ -1,0 +1,27 @@
+/** The sandbox that a link is asked for, by an API key of its organization or by its own access token. */
+import type { HandlerContext } from "@connectrpc/connect";
+import { credentialInvalid } from "../auth/credential.ts";
+import { type SandboxRow, sandboxById, sandboxOf } from "../db/sandboxes.ts";
+import { isAccessTokenOf } from "../domain/access-token.ts";
+import type { ServiceDeps } from "../services/deps.ts";
+import { sandboxNotFound } from "../services/sandbox-problems.ts";
+import { accessTokenIn, callerOf } from "./interceptors.ts";
+
+export async function linkSandbox(
+  { db, tokenKey }: ServiceDeps,
+  context: HandlerContext,
+  sandboxId: string,
+): Promise<SandboxRow> {
+  const token = accessTokenIn(context);
+  if (token === undefined) {
+    const row = await sandboxOf(db, callerOf(context).orgId, sandboxId);
+    if (row && row.state !== "deleted") return row;
+    throw sandboxNotFound(sandboxId);
+  }
+  const row = await sandboxById(db, sandboxId);
+  const genuine = row && isAccessTokenOf(token, tokenKey, sandboxId, row.token_generation);
+  // The same for a sandbox that is not there: a stranger learns nothing.
+  if (!genuine) throw credentialInvalid("This access token is not one of this sandbox.");
+  if (row.state === "deleted") throw sandboxNotFound(sandboxId);
+  return row;
+}

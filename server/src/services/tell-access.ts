@@ -1,0 +1,24 @@
+/** Tells the host of a sandbox who may reach it. May be repeated: the host keeps the highest version. */
+import { problemOf } from "@daytonah/lib/problem.ts";
+import type { ReasonName } from "@daytonah/lib/problem-reasons.ts";
+import { noteAccessTold, reachableStates } from "../db/access.ts";
+import type { SandboxRow } from "../db/sandboxes.ts";
+import type { SandboxState } from "../domain/sandbox-state.ts";
+import { vmAccessOf } from "../domain/vm-access.ts";
+import type { ServiceDeps } from "./deps.ts";
+import { hostOf } from "./host-of.ts";
+
+/** The host has no such VM, so nobody can reach it by what was true before. */
+const nothingToTell: ReadonlySet<ReasonName | undefined> = new Set(["SANDBOX_NOT_FOUND", "SANDBOX_NOT_RUNNING"]);
+
+/** Resolves when nobody gets in by what was true before. */
+export async function tellAccess(deps: ServiceDeps, row: SandboxRow): Promise<void> {
+  if (!(reachableStates as readonly SandboxState[]).includes(row.state)) return;
+  const access = vmAccessOf(deps.tokenKey, row);
+  try {
+    await hostOf(deps, row).setVmAccess({ sandboxId: row.id, epoch: BigInt(row.epoch), access }, {});
+  } catch (error) {
+    if (!nothingToTell.has(problemOf(error)?.reason)) throw error;
+  }
+  await noteAccessTold(deps.db, row);
+}
