@@ -23,6 +23,9 @@ describe("the daemon's settings", () => {
     ["DNAH_VMM", "qemu", { vmm: "qemu" }],
     ["DNAH_EDGE_LISTEN", "none", { edge: undefined }],
     ["DNAH_EDGE_URL", "https://host1.example.org/", { edge: { url: "https://host1.example.org" } }],
+    ["DNAH_VMM", "cloud-hypervisor", { vmm: "cloud-hypervisor", cloudHypervisor: "cloud-hypervisor" }],
+    ["DNAH_CLOUD_HYPERVISOR", "/opt/ch", { cloudHypervisor: "/opt/ch" }],
+    ["DNAH_RESTORE_STRATEGY", "copy", { restoreStrategy: "copy" }],
   ])("%s=%s is taken", (name, value, expected) => {
     expect(readConfig({ ...good, [name]: value })).toMatchObject(expected);
   });
@@ -38,7 +41,8 @@ describe("the daemon's settings", () => {
     ["DNAH_EDGE_LISTEN", "0.0.0.0:18049", "DNAH_EDGE_URL is not set"],
     ["DNAH_EDGE_URL", "https://host1.example.org/path", "must be an origin"],
     ["DNAH_EDGE_TLS_CERT", "/etc/edge.pem", "must be set both, or neither"],
-    ["DNAH_VMM", "xen", "must be one of auto, qemu"],
+    ["DNAH_VMM", "xen", "must be one of auto, cloud-hypervisor, qemu"],
+    ["DNAH_RESTORE_STRATEGY", "OnDemand", "must be one of auto, copy"],
     ["DNAH_LOG_LEVEL", "loud", "must be one of error"],
   ])("%s=%j is refused with the rule", (name, value, rule) => {
     expect(() => readConfig({ ...good, [name]: value })).toThrow(rule);

@@ -14,7 +14,12 @@ export interface Config {
   readonly bundle: string | undefined;
   /** ca.pem, host.pem, host.key, bearer. */
   readonly pkiDir: string;
-  readonly vmm: "auto" | "qemu";
+  /** `auto`: cloud-hypervisor where it is there and KVM boots a stock kernel, qemu otherwise. */
+  readonly vmm: "auto" | "cloud-hypervisor" | "qemu";
+  /** Cloud Hypervisor's program: a path, or a name to look up where commands are. VMs' users must be able to run it. */
+  readonly cloudHypervisor: string;
+  /** `auto`: restored VMs share the snapshot's memory, where the program can. */
+  readonly restoreStrategy: "auto" | "copy";
   /** Program that serves a VM's vsock where it is emulated. */
   readonly vhostDeviceVsock: string | undefined;
   readonly memoryMib: number | undefined;
@@ -71,7 +76,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     runDir: folder("DNAH_HOSTD_RUN_DIR", "/run/daytonah"),
     bundle: optional("DNAH_BUNDLE"),
     pkiDir: folder("DNAH_PKI_DIR"),
-    vmm: oneOf("DNAH_VMM", ["auto", "qemu"], "auto"),
+    vmm: oneOf("DNAH_VMM", ["auto", "cloud-hypervisor", "qemu"], "auto"),
+    cloudHypervisor: text("DNAH_CLOUD_HYPERVISOR", "cloud-hypervisor"),
+    restoreStrategy: oneOf("DNAH_RESTORE_STRATEGY", ["auto", "copy"], "auto"),
     vhostDeviceVsock: optional("DNAH_VHOST_DEVICE_VSOCK"),
     memoryMib: count("DNAH_MEMORY_MIB", 128, 2 ** 30),
     vcpus: count("DNAH_VCPUS", 1, 2 ** 20),

@@ -14,7 +14,7 @@ import { type ListenEdgeOptions, listenEdge } from "./edge/listen-edge.ts";
 import { agentPort, createAgentClient } from "./guest/agent-client.ts";
 import { probeCgroup } from "./host/cgroup/apply.ts";
 import { applyCopy, probeCopyMethod } from "./host/disk/apply.ts";
-import { type CommandRunner, createCommandRunner } from "./host/exec.ts";
+import { createCommandRunner } from "./host/exec.ts";
 import { lockName } from "./host/lock-name.ts";
 import { ImageStore } from "./images/image-store.ts";
 import { adoptVms } from "./vm/adopt-vms.ts";
@@ -24,8 +24,7 @@ import type { VmDeps } from "./vm/vm-deps.ts";
 import { VmFiles } from "./vm/vm-files.ts";
 import { VmRegistry } from "./vm/vm-registry.ts";
 import { VmStore } from "./vm/vm-store.ts";
-import { createQemuDriver } from "./vmm/qemu/driver.ts";
-import type { Vmm } from "./vmm/vmm.ts";
+import { selectVmm } from "./vmm/select-vmm.ts";
 
 const version = "0.1.0";
 const closeGraceMs = 3_000;
@@ -99,9 +98,23 @@ async function createDeps(config: Config, firstUid: number, log: Logger, signal:
     ...(config.vcpus === undefined ? {} : { vcpus: config.vcpus }),
     ...(config.memoryMib === undefined ? {} : { memoryMib: config.memoryMib }),
   });
-  const vmm = await selectVmm(config, runner, images.bundle.architecture, signal);
+  const { kernel, architecture } = images.bundle;
+  const { vmm, why } = await selectVmm(
+    {
+      ...{ runner, architecture, copyMethod },
+      wanted: config.vmm,
+      cloudHypervisor: config.cloudHypervisor,
+      restoreStrategy: config.restoreStrategy,
+      vhostDeviceVsock: config.vhostDeviceVsock ?? "vhost-device-vsock",
+      memoryDir: config.memoryDir,
+      stateDir: join(config.dataDir, "cloud-hypervisor"),
+      kernel: images.pathOf(kernel.sha256),
+      kvmCacheFile: join(config.dataDir, "kvm-probe.json"),
+    },
+    { signal },
+  );
   const cgroups = await probeCgroup();
-  log.info("hostd.host", { ...size, copyMethod, firstUid, driver: vmm.name, limits: cgroups });
+  log.info("hostd.host", { ...size, copyMethod, firstUid, driver: vmm.name, why, limits: cgroups });
   return {
     ...{ vmm, store, files, images, size, cgroups, log },
     registry: new VmRegistry(store, uidsPerDaemon),
@@ -137,24 +150,6 @@ function pruneHourly({ store, now, log }: VmDeps): Disposable {
   };
   const timer = setInterval(prune, pruneEveryMs).unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };
-}
-
-/** The driver this host can use. */
-async function selectVmm(
-  config: Config,
-  runner: CommandRunner,
-  architecture: "x86_64" | "aarch64",
-  signal: AbortSignal,
-): Promise<Vmm> {
-  const vmm = createQemuDriver({
-    ...{ runner, architecture },
-    qemuBinary: `qemu-system-${architecture}`,
-    vhostDeviceVsockBinary: config.vhostDeviceVsock ?? "vhost-device-vsock",
-    memoryDir: config.memoryDir,
-  });
-  const lack = await vmm.unavailable({ signal });
-  if (lack !== undefined) throw new Error(`the driver ${vmm.name} can't be used: ${lack}`);
-  return vmm;
 }
 
 /** VMs run under users of their own, who must be able to reach their files. */

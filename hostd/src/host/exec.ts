@@ -112,8 +112,10 @@ function runCommand(argv: readonly string[], options: CommandOptions): Promise<C
 export interface DaemonSpec {
   /** The program, by absolute path or by name in COMMAND_PATH, and its arguments. */
   readonly argv: readonly string[];
-  /** Who it runs as: without supplementary groups, capabilities, or ways to gain any. Absent: as we do. */
+  /** Who it runs as: without other groups than these, capabilities, or ways to gain any. Absent: as we do. */
   readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Supplementary groups of its owner; none where absent. */
+  readonly groups?: readonly number[];
   /** Takes stdout and stderr; appended to, made with mode 0600; no link is followed. */
   readonly logFile: string;
   readonly cwd: string;
@@ -175,7 +177,7 @@ export async function spawnDaemon(spec: DaemonSpec): Promise<Daemon> {
 /** The whole command line of a daemon. Each step executes the next, so that one pid stays. */
 export function planDaemonArgv(
   argv: readonly string[],
-  spec: Pick<DaemonSpec, "owner" | "maxFileBytes">,
+  spec: Pick<DaemonSpec, "owner" | "groups" | "maxFileBytes">,
 ): readonly string[] {
   // No core files: they would hold the guest's memory.
   const limits = ["prlimit", "--core=0"];
@@ -186,7 +188,8 @@ export function planDaemonArgv(
     return [...limits, "--", ...argv];
   }
   const { uid, gid } = spec.owner;
-  const identity = [`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
+  const groups = spec.groups?.length ? `--groups=${spec.groups.join(",")}` : "--clear-groups";
+  const identity = [`--reuid=${uid}`, `--regid=${gid}`, groups];
   const privileges = ["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs"];
   return [...limits, "--", "setpriv", ...identity, ...privileges, "--", ...argv];
 }

@@ -13,8 +13,10 @@ export interface VmmCapabilities {
   readonly snapshot: boolean;
   /** Restored VMs share the snapshot's memory until they write to it. */
   readonly copyOnWriteRestore: boolean;
-  /** A paused guest's clock stands still. False where the guest shares the host's kernel: the fake. */
-  readonly guestClock: boolean;
+  /** `VmConfig.nets` may be given. */
+  readonly nets: boolean;
+  /** `Vm.hardware` is there: devices and sizes of a VM change while it runs. */
+  readonly hardware: boolean;
 }
 
 export interface VmDisk {
@@ -23,6 +25,15 @@ export interface VmDisk {
   /** A raw image that `uid` may open. */
   readonly path: string;
   readonly readonly: boolean;
+}
+
+export interface VmNet {
+  /** Stable name of the device, `[a-z0-9]{1,16}`. */
+  readonly id: string;
+  /** A persistent TAP device that belongs to `uid`, with `vnet_hdr` and one queue, set up and used by nobody. */
+  readonly tap: string;
+  /** The guest's address. A restored guest keeps the one of the snapshot, whatever is said here. */
+  readonly mac: string;
 }
 
 export interface VmConfig {
@@ -37,12 +48,16 @@ export interface VmConfig {
   readonly uid: number;
   readonly gid: number;
   readonly vcpus: number;
+  /** How far `VmHardware.setVcpus` can go; `vcpus` where absent. */
+  readonly maxVcpus?: number;
   readonly memoryMib: number;
   readonly kernel: string;
   readonly initramfs: string;
   /** Guest kernel arguments, beside the driver's own. */
   readonly cmdline: readonly string[];
   readonly disks: readonly VmDisk[];
+  /** Absent: it has none, ever. Empty: it may be given some while it runs. */
+  readonly nets?: readonly VmNet[];
   /** An existing cgroup (v2) for all its processes. Absent: they stay in ours. */
   readonly cgroup?: string;
 }
@@ -64,12 +79,28 @@ export type VmExit =
   /** Its process ended otherwise. `detail`: exit code or signal, and the end of its log. */
   | { readonly kind: "died"; readonly detail: string };
 
+/** What can change in a VM that runs. The guest takes part: it follows when it gets to it. */
+export interface VmHardware {
+  /** From 1 to `maxVcpus`. Resolves when it is offered to the guest. */
+  setVcpus(vcpus: number, options: VmmCallOptions): Promise<void>;
+  /** Grows a disk's image, and tells the guest. A file system lies in it: never shrinks. */
+  growDisk(id: string, sizeBytes: number, options: VmmCallOptions): Promise<void>;
+  /** The image lies on the file system of the driver's folder. */
+  addDisk(disk: VmDisk, options: VmmCallOptions): Promise<void>;
+  addNet(net: VmNet, options: VmmCallOptions): Promise<void>;
+  /** Resolves when the guest let go of it. */
+  removeDisk(id: string, options: VmmCallOptions): Promise<void>;
+  removeNet(id: string, options: VmmCallOptions): Promise<void>;
+}
+
 export interface Vm {
   readonly handle: VmHandle;
   /** Unix socket in front of the guest's vsock: `CONNECT <port>\n`, answered by `OK <n>\n`, closed where nobody listens. */
   readonly vsockPath: string;
   /** Settles once, when the VMM's process is gone. Never rejects. */
   readonly exited: Promise<VmExit>;
+  /** Absent where the driver's capabilities say so. */
+  readonly hardware?: VmHardware;
   /** Stops the vCPUs. Idempotent. */
   pause(options: VmmCallOptions): Promise<void>;
   /** Runs the vCPUs again; after a snapshot with a new vsock, where nobody may listen at first, as after a boot. Idempotent. */

@@ -55,7 +55,7 @@ export async function lifeHost() {
   };
   const vmm: Vmm = {
     name: "scripted",
-    capabilities: { hardwareIsolated: false, snapshot: false, copyOnWriteRestore: false, guestClock: false },
+    capabilities: { hardwareIsolated: false, snapshot: false, copyOnWriteRestore: false, nets: false, hardware: false },
     unavailable: async () => undefined,
     boot: async (config, options) => {
       script.boots.push(config);

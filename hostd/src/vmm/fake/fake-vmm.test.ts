@@ -17,6 +17,7 @@ async function makeHarness(): Promise<VmmHarness> {
   await writeFile(initramfs, "");
   let made = 0;
   return {
+    guest: "host-agent",
     createVmm: () => createFakeVmm({ invmBinary }),
     createBrokenVmm: () => createFakeVmm({ invmBinary: "/nonexistent/invm" }),
     makeConfig: async () => {

@@ -37,7 +37,13 @@ export function createFakeVmm(config: FakeVmmConfig): Vmm {
   };
   return {
     name: NAME,
-    capabilities: { hardwareIsolated: false, snapshot: false, copyOnWriteRestore: false, guestClock: false },
+    capabilities: {
+      hardwareIsolated: false,
+      snapshot: false,
+      copyOnWriteRestore: false,
+      nets: false,
+      hardware: false,
+    },
     unavailable: async () => {
       try {
         await executablePath(config.invmBinary);
@@ -73,6 +79,9 @@ function pathsOf(config: Pick<VmConfig, "dir">) {
 async function boot(config: FakeVmmConfig, vm: VmConfig, options: VmmCallOptions): Promise<FakeVm> {
   try {
     options.signal.throwIfAborted();
+    if (vm.nets?.length) {
+      throw new Error("the fake has no network devices");
+    }
     // What a VMM would refuse.
     for (const path of [vm.kernel, vm.initramfs, ...vm.disks.map((disk) => disk.path)]) {
       await access(path);

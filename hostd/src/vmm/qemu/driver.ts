@@ -45,7 +45,13 @@ export function createQemuDriver(config: QemuConfig): Vmm {
   };
   return {
     name: NAME,
-    capabilities: { hardwareIsolated: false, snapshot: true, copyOnWriteRestore: false, guestClock: true },
+    capabilities: {
+      hardwareIsolated: false,
+      snapshot: true,
+      copyOnWriteRestore: false,
+      nets: false,
+      hardware: false,
+    },
     unavailable: (options) => unavailable(config, options),
     boot: async (vm, options) => keep(await boot(config, context, vm, options)),
     restore: async (vm, dir, options) => keep(await restore(config, context, vm, dir, options)),
@@ -94,6 +100,9 @@ async function boot(
 ): Promise<RunningVm> {
   const paths = qemuPathsOf(vmConfig, config.memoryDir);
   return cleanedOnFailure(vmConfig, paths, options, async () => {
+    if (vmConfig.nets?.length) {
+      throw new Error("the driver qemu has no network devices");
+    }
     await makeFolders(config.memoryDir, vmConfig, paths);
     const vsock = await startVsockDevice(config.vhostDeviceVsockBinary, vmConfig, paths, options);
     const vm = await startQemu(config, context, vmConfig, paths, { start: { t: "boot" }, vsock }, options);

@@ -4,6 +4,7 @@ import { emptyLog } from "../../host/log-file.ts";
 import { isAlive, killAllOfUid, type ProcessId, processesOfUid, waitForExit } from "../../host/process-table.ts";
 import { sleep } from "../../host/sleep.ts";
 import type { Vm, VmConfig, VmExit, VmHandle, VmmCallOptions } from "../vmm.ts";
+import { VsockFront } from "../vsock-front.ts";
 import { type GuestArchitecture, type QemuPaths, qemuPathsOf } from "./args.ts";
 import { logTail, removeLeftovers } from "./leftovers.ts";
 import {
@@ -19,7 +20,6 @@ import {
 import { type QmpClient, QmpClosedError, type QmpEvent } from "./qmp.ts";
 import { describeSnapshot, snapshotPathsOf, writeDescription, writeDeviceState } from "./snapshot.ts";
 import { endVsockDevice, settleVsockDevice, startVsockDevice } from "./vsock-device.ts";
-import { VsockFront } from "./vsock-front.ts";
 
 export interface QemuContext {
   readonly driver: string;

@@ -30,6 +30,7 @@ export async function makeQemuHarness(): Promise<QemuHarness> {
   };
   return {
     config,
+    guest: "agent",
     createVmm: () => createQemuDriver(config),
     createBrokenVmm: () => createQemuDriver({ ...config, qemuBinary: "/nonexistent/qemu-system-x86_64" }),
     makeConfig: async (): Promise<VmConfig> => {

@@ -1,15 +1,17 @@
 import { rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
-import { connectOwned } from "../../host/connect-owned.ts";
-import { readLine } from "../read-line.ts";
+import { connectOwned } from "../host/connect-owned.ts";
+import { readLine } from "./read-line.ts";
 
 /** A guest that runs and has the port open or shut answers at once. */
-const ANSWER_TIMEOUT_MS = 30_000;
+const DEFAULT_PATIENCE_MS = [30_000];
 
 /** The socket of the device's process, in a folder where that process may put what it likes. */
 export interface DeviceSocket {
   readonly path: string;
   readonly uid: number;
+  /** How long each of its answers is waited for, before it is dialled again or, after the last, given up. */
+  readonly patienceMs?: readonly number[];
 }
 
 interface Link {
@@ -18,7 +20,9 @@ interface Link {
 }
 
 /**
- * The socket that takes connections to a guest's vsock, in front of `vhost-device-vsock`'s own. Version 0.3 of that
+ * The socket that takes connections to a guest's vsock, in front of the VMM's own: nobody but us follows a path into
+ * the folder of the VMM's user. Cloud Hypervisor's says nothing at all until the guest's driver is up. Version 0.3 of
+ * `vhost-device-vsock`
  *
  * - drops what a peer sends right behind its CONNECT line,
  * - spins for ever on a peer that leaves before its line was read,
@@ -72,6 +76,33 @@ export class VsockFront {
     }
   }
 
+  /**
+   * Ends all connections in order, also while held: the guest sees the end of what it reads, and closes. Resolves when
+   * it did, or after `timeoutMs`. The guest must run meanwhile.
+   */
+  async drain(timeoutMs: number): Promise<void> {
+    const open = [...this.#links].map(({ client, device }) => {
+      client.unpipe(device).pause();
+      device.unpipe(client).pipe(client);
+      device.end();
+      return new Promise<void>((resolve) => device.once("close", () => resolve()));
+    });
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs);
+    });
+    await Promise.race([Promise.all(open), late]);
+    clearTimeout(timer);
+    for (const { device } of this.#links) {
+      device.destroy();
+    }
+  }
+
+  /** How many connections there are to the guest. */
+  get connections(): number {
+    return this.#links.size;
+  }
+
   /** Takes no more connections, and breaks those there are. The socket file goes too. */
   close(): void {
     this.#waiting = undefined;
@@ -92,7 +123,7 @@ export class VsockFront {
     });
   }
 
-  #dial(client: Socket, target: DeviceSocket, line: string, rest: Buffer): void {
+  #dial(client: Socket, target: DeviceSocket, line: string, rest: Buffer, attempt = 0): void {
     if (client.destroyed) {
       return;
     }
@@ -102,17 +133,24 @@ export class VsockFront {
       return;
     }
     this.#track(device);
+    const patience = target.patienceMs ?? DEFAULT_PATIENCE_MS;
     const end = () => this.#whenReleased(() => device.destroy());
-    const timer = setTimeout(end, ANSWER_TIMEOUT_MS).unref();
-    device.on("close", () => {
-      clearTimeout(timer);
-      // What the guest sent last is still to be read by the client.
-      client.end(() => client.destroy());
-    });
+    // What the guest sent last is still to be read by the client.
+    const closeClient = () => client.end(() => client.destroy());
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      if (attempt + 1 < patience.length) {
+        device.off("close", closeClient);
+        this.#whenReleased(() => this.#dial(client, target, line, rest, attempt + 1));
+      }
+      end();
+    }, patience[attempt]).unref();
+    device.on("close", () => clearTimeout(timer)).on("close", closeClient);
     device.write(`${line}\n`);
     readLine(device, (answer, first) => {
       clearTimeout(timer);
-      if (client.destroyed) {
+      if (client.destroyed || late) {
         end();
         return;
       }

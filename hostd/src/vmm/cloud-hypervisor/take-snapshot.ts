@@ -1,0 +1,91 @@
+import { createHash } from "node:crypto";
+import { chmod, chown, lstat, mkdir, readFile, rm } from "node:fs/promises";
+import { applyCopy } from "../../host/disk/apply.ts";
+import type { CopyMethod } from "../../host/disk/plan.ts";
+import type { CommandRunner } from "../../host/exec.ts";
+import type { VmConfig } from "../vmm.ts";
+import type { ChApi, ChCallOptions } from "./api-client.ts";
+import { readSnapshotConfig } from "./clone-config.ts";
+import { readCpuModel } from "./cpu-model.ts";
+import { manifestOf, writeManifest } from "./manifest.ts";
+import type { ChPaths } from "./paths.ts";
+import { snapshotFilesOf } from "./snapshot-files.ts";
+import { syncPath } from "./synced.ts";
+import { memoryTimeoutMs } from "./timeouts.ts";
+
+export interface SnapshotTools {
+  readonly runner: CommandRunner;
+  /** Whether files in the state folder and in snapshots' folders share blocks. */
+  readonly copyMethod: CopyMethod;
+}
+
+export interface SnapshotSubject {
+  readonly api: ChApi;
+  readonly config: VmConfig;
+  readonly paths: ChPaths;
+  readonly driver: string;
+  readonly version: string;
+}
+
+/**
+ * Has a paused VM's memory and devices written, and makes a snapshot of ours of it in `dir`: the VMM writes into a
+ * folder of its user's, which is taken from it, looked at, and copied, so that nobody holds the files open who could
+ * change what others are restored from. Where blocks can be shared the copy costs nothing.
+ */
+export async function takeSnapshot(
+  tools: SnapshotTools,
+  vm: SnapshotSubject,
+  dir: string,
+  options: ChCallOptions,
+): Promise<void> {
+  const { api, config, paths } = vm;
+  await rm(paths.snapshot, { recursive: true, force: true });
+  try {
+    await mkdir(paths.snapshot, { mode: 0o700 });
+    await chown(paths.snapshot, config.uid, config.gid);
+    const timeoutMs = memoryTimeoutMs(config.memoryMib);
+    await api.send("vm.snapshot", { destination_url: `file://${paths.snapshot}` }, { ...options, timeoutMs });
+    await takeFolder(paths.snapshot, config.uid);
+    const [from, to] = [snapshotFilesOf(paths.snapshot), snapshotFilesOf(dir)];
+    const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+    const copy = async (source: string, target: string, mode: number) => {
+      await applyCopy(tools.runner, { source, target, owner, mode }, tools.copyMethod, options);
+      await syncPath(target);
+    };
+    await copy(from.config, to.config, 0o400);
+    await copy(from.state, to.state, 0o400);
+    // VMs that are restored map it themselves. Their users reach it by a link in a folder of their own only.
+    await chmod(dir, 0o700);
+    await copy(from.memory, to.memory, 0o444);
+    const written = readSnapshotConfig(await readFile(to.config, "utf8"));
+    const manifest = manifestOf(vm.driver, vm.version, await readCpuModel(), written);
+    const zone = written.memory.zones !== undefined;
+    const sha256 = { config: await digestOf(to.config), state: await digestOf(to.state) };
+    const memoryBytes = (await lstat(to.memory)).size;
+    await writeManifest(dir, { ...manifest, content: { zone, memoryBytes, sha256 } });
+  } catch (error) {
+    for (const path of Object.values(snapshotFilesOf(dir))) {
+      await rm(path, { force: true });
+    }
+    throw error;
+  } finally {
+    await rm(paths.snapshot, { recursive: true, force: true });
+  }
+}
+
+/** From here on the VMM's user can neither enter the folder nor put anything into it. */
+async function takeFolder(folder: string, uid: number): Promise<void> {
+  await chown(folder, process.geteuid?.() ?? 0, process.getegid?.() ?? 0);
+  for (const path of Object.values(snapshotFilesOf(folder)).slice(0, 3)) {
+    const file = await lstat(path);
+    if (!file.isFile() || file.nlink !== 1 || file.uid !== uid) {
+      throw new Error(`${path}: is not the file that a VMM writes`);
+    }
+  }
+}
+
+export async function digestOf(path: string): Promise<string> {
+  return createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex");
+}

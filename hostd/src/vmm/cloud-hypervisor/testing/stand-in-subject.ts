@@ -1,0 +1,27 @@
+import { chmod, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ChSubject } from "./harness.ts";
+import { stageStandIn } from "./stage-stand-in.ts";
+import type { Settings } from "./stand-in/settings.ts";
+
+/** The stand-in, whose guest is the agent as a process of this host: kernel and initramfs need only be there. */
+export function standIn(settings: Partial<Settings> & Pick<ChSubject, "restoreStrategy"> = {}) {
+  const { version = "v53.0", copyOnWrite = false, restoreStrategy } = settings;
+  return async (root: string): Promise<ChSubject> => {
+    const file = async (name: string) => {
+      const path = join(root, name);
+      await writeFile(path, "");
+      await chmod(path, 0o666);
+      return path;
+    };
+    return {
+      binary: await stageStandIn(root, { version, copyOnWrite }),
+      landlock: true,
+      ...(restoreStrategy === undefined ? {} : { restoreStrategy }),
+      kvmDevice: await file("kvm"),
+      kernel: await file("kernel"),
+      initramfs: await file("initramfs"),
+      guest: "host-agent",
+    };
+  };
+}
