@@ -21,6 +21,7 @@ export function registerDoctor(program: Command): void {
         flags.dataDir,
         ...(setup.bundle === undefined ? [] : ["--bundle", setup.bundle]),
         ...(setup.vhostDeviceVsock === undefined ? [] : ["--vhost-device-vsock", setup.vhostDeviceVsock]),
+        ...(process.env.DNAH_CLOUD_HYPERVISOR ? ["--cloud-hypervisor", process.env.DNAH_CLOUD_HYPERVISOR] : []),
         ...(json ? ["--json"] : []),
       ];
       process.exitCode = spawnSync(process.execPath, argv, { stdio: "inherit" }).status ?? 1;

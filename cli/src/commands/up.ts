@@ -23,6 +23,8 @@ export function registerUp(program: Command): void {
     .option("--database-url <url>", "a PostgreSQL of yours; a private one is run otherwise")
     .option("--bundle <folder>", "guest images; those of `npm run quickstart` otherwise")
     .option("--vhost-device-vsock <file>", "vsock device for emulated VMs")
+    .option("--vmm <driver>", "cloud-hypervisor, qemu, or auto: cloud-hypervisor where KVM is of use (default: auto)")
+    .option("--cloud-hypervisor <file>", "Cloud Hypervisor's program; `cloud-hypervisor` in PATH otherwise")
     .option("--log-level <level>", "error, warn, info or debug", "info")
     .option("--no-config", "don't write ~/.config/dnah/config.json")
     .option("--detach", "run in the background", false)

@@ -14,6 +14,9 @@ export interface UpOptions {
   readonly databaseUrl: string | undefined;
   readonly bundle: string;
   readonly vhostDeviceVsock: string | undefined;
+  readonly cloudHypervisor: string | undefined;
+  /** The daemon checks it. */
+  readonly vmm: string;
   readonly logLevel: string;
   /** Settings of the control plane, and of the host's daemon, that are handed on as they are in the environment. */
   readonly serverEnv: Readonly<Record<string, string>>;
@@ -37,6 +40,8 @@ export interface UpFlags {
   readonly databaseUrl?: string;
   readonly bundle?: string;
   readonly vhostDeviceVsock?: string;
+  readonly cloudHypervisor?: string;
+  readonly vmm?: string;
   readonly logLevel: string;
   readonly config: boolean;
 }
@@ -58,6 +63,8 @@ export function readUpOptions(flags: UpFlags, env: NodeJS.ProcessEnv): UpOptions
     databaseUrl: flags.databaseUrl ?? env.DNAH_DATABASE_URL,
     bundle: resolve(bundle),
     vhostDeviceVsock: flags.vhostDeviceVsock ?? env.DNAH_VHOST_DEVICE_VSOCK ?? setup.vhostDeviceVsock,
+    cloudHypervisor: flags.cloudHypervisor ?? env.DNAH_CLOUD_HYPERVISOR,
+    vmm: flags.vmm ?? env.DNAH_VMM ?? "auto",
     logLevel: flags.logLevel,
     serverEnv: pick(env, ["DNAH_PUBLIC_URL", "DNAH_DOMAIN"]),
     hostdEnv: pick(env, ["DNAH_EDGE_URL", "DNAH_EDGE_TLS_CERT", "DNAH_EDGE_TLS_KEY"]),

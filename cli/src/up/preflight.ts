@@ -64,10 +64,10 @@ function requireAccount(name: string): void {
   ]);
 }
 
-/** A copy of a program where every user may run it. Returns its path. */
-export function installProgram(binDir: string, program: string): string {
+/** A copy of a program, which `flag` names, where every user may run it. Returns its path. */
+export function installProgram(binDir: string, flag: string, program: string): string {
   if (!existsSync(program)) {
-    throw new UpError(`${program} is not there`, "run `npm run quickstart` once, or name it with --vhost-device-vsock");
+    throw new UpError(`${program} is not there`, `run \`npm run quickstart\` once, or name it with ${flag}`);
   }
   const installed = join(binDir, basename(program));
   const temporary = `${installed}.${process.pid}`;

@@ -101,11 +101,16 @@ function startDaemon(options: UpOptions, report: (line: string) => void): Promis
     DNAH_HOSTD_RUN_DIR: layout.runDir,
     DNAH_BUNDLE: options.bundle,
     DNAH_PKI_DIR: layout.hostPkiDir,
-    DNAH_VMM: "auto",
+    DNAH_VMM: options.vmm,
     DNAH_LOG_LEVEL: options.logLevel,
     ...(options.vhostDeviceVsock === undefined
       ? {}
-      : { DNAH_VHOST_DEVICE_VSOCK: installProgram(layout.binDir, options.vhostDeviceVsock) }),
+      : {
+          DNAH_VHOST_DEVICE_VSOCK: installProgram(layout.binDir, "--vhost-device-vsock", options.vhostDeviceVsock),
+        }),
+    ...(options.cloudHypervisor === undefined
+      ? {}
+      : { DNAH_CLOUD_HYPERVISOR: installProgram(layout.binDir, "--cloud-hypervisor", options.cloudHypervisor) }),
   };
   const script = [join(root, "hostd/src/main.ts")];
   return startChild({ name: "hostd", script, env, readyPrefix: "ready ", readyMs: 120_000 }, report);

@@ -14,6 +14,7 @@ import {
   examineTun,
   examineUser,
 } from "./examine.ts";
+import { examineCloudHypervisor, examineLandlock } from "./examine-cloud-hypervisor.ts";
 import { examineKvm } from "./examine-kvm.ts";
 import { describeFindings, type Finding } from "./finding.ts";
 
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     "data-dir": { type: "string", default: "/var/lib/daytonah" },
     bundle: { type: "string" },
     "vhost-device-vsock": { type: "string", default: "vhost-device-vsock" },
+    "cloud-hypervisor": { type: "string", default: "cloud-hypervisor" },
     json: { type: "boolean", default: false },
   },
 });
@@ -31,18 +33,22 @@ const [qemuBinary, qemuPackage] =
   process.arch === "arm64" ? ["qemu-system-aarch64", "qemu-system-arm"] : ["qemu-system-x86_64", "qemu-system-x86"];
 
 const kvm = await examineKvm({ bundle: values.bundle, qemuBinary, cacheDir: dataDir }, options);
-const qemu = await examineProgram("qemu", qemuBinary, { good: "no", mend: `apt-get install ${qemuPackage}` }, options);
-const vsock = await examineProgram(
-  "vsock device",
-  values["vhost-device-vsock"],
-  { good: "no", mend: "npm run quickstart installs it; or cargo install vhost-device-vsock" },
-  options,
-);
+const cloudHypervisor = await examineCloudHypervisor(values["cloud-hypervisor"], options);
+/** What emulation needs is no lack where it is not used. */
+const isolated = kvm.good === "yes" && cloudHypervisor.good === "yes";
+const emulation = isolated ? "limited" : "no";
 const findings: Finding[] = [
   await examineUser(),
   kvm,
-  qemu,
-  vsock,
+  cloudHypervisor,
+  await examineLandlock(),
+  await examineProgram("qemu", qemuBinary, { good: emulation, mend: `apt-get install ${qemuPackage}` }, options),
+  await examineProgram(
+    "vsock device",
+    values["vhost-device-vsock"],
+    { good: emulation, mend: "npm run quickstart installs it; or cargo install vhost-device-vsock" },
+    options,
+  ),
   await examineReflinks(dataDir),
   await examineSpace(dataDir),
   await examineMemory(),
@@ -54,14 +60,18 @@ const findings: Finding[] = [
 
 const usable = findings.every(({ good }) => good !== "no");
 const why =
-  kvm.good === "yes"
-    ? "KVM works, but its driver (cloud-hypervisor) is not there yet"
-    : "this host's KVM runs no stock kernel";
-const driver = {
-  name: "qemu",
-  hardwareIsolated: false,
-  reason: `${why}: VMs are emulated. They behave the same, slower, and are NO security boundary`,
-};
+  kvm.good === "yes" ? "KVM works, but cloud-hypervisor can't be used" : "this host's KVM runs no stock kernel";
+const driver = isolated
+  ? {
+      name: "cloud-hypervisor",
+      hardwareIsolated: true,
+      reason: "each VM is a KVM guest with a VMM of its own: the virtual machine is the boundary",
+    }
+  : {
+      name: "qemu",
+      hardwareIsolated: false,
+      reason: `${why}: VMs are emulated. They behave the same, slower, and are NO security boundary`,
+    };
 if (values.json) {
   console.log(JSON.stringify({ usable, driver, findings }, undefined, 2));
 } else {

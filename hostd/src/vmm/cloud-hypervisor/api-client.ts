@@ -115,15 +115,16 @@ class OwnedSocketAgent extends Agent {
     this.#uid = uid;
   }
 
-  override createConnection(_options: ClientRequestArgs, done?: (error: Error | null, socket: Socket) => void): null {
-    let socket: Socket | undefined;
-    let failure: Error | null = null;
+  /** Gives the socket at once: of sockets that come later Node counts none, and makes one for each call. */
+  override createConnection(
+    _options: ClientRequestArgs,
+    done?: (error: Error | null, socket: Socket) => void,
+  ): Socket | null {
     try {
-      socket = connectOwned(this.#path, this.#uid);
+      return connectOwned(this.#path, this.#uid);
     } catch (error) {
-      failure = error as Error;
+      done?.(error as Error, undefined as unknown as Socket);
+      return null;
     }
-    process.nextTick(() => done?.(failure, socket as Socket));
-    return null;
   }
 }
