@@ -83,8 +83,9 @@ const PLATFORMS: Readonly<Record<GuestArchitecture, Platform>> = {
     pciBus: "pci.0",
     vsockPlace: { bus: "pci.0", addr: slot(VSOCK_SLOT) },
     devices: [],
-    // A triple fault is the reset that needs no device.
-    cmdline: ["reboot=t"],
+    // A triple fault is the reset that needs no device. And a guest whose emulator gets no processor for a moment would
+    // take its timer for broken, and panic.
+    cmdline: ["reboot=t", "no_timer_check"],
   },
   aarch64: {
     machine: "virt",
