@@ -12,6 +12,7 @@ import { VsockFront } from "../vsock-front.ts";
 import type { ChApi } from "./api-client.ts";
 import { ChApiError } from "./api-error.ts";
 import type { ChState } from "./api-types.ts";
+import { ConsoleFile } from "./console-file.ts";
 import { type ChEvent, type EventFollower, followEvents } from "./events.ts";
 import { consoleTail, logTail, removeLeftovers, trimFile } from "./folders.ts";
 import { createHardware } from "./hardware.ts";
@@ -49,6 +50,7 @@ export class RunningVm implements Vm {
   /** Ends the watching of this VM, when it is over or let go. */
   readonly #watch = new AbortController();
   readonly #removed = new Set<string>();
+  readonly #console: ConsoleFile;
   #events: EventFollower | undefined;
   #shutDown = false;
   /** Why it is about to end, by the first who knows. */
@@ -79,6 +81,7 @@ export class RunningVm implements Vm {
     const { driver, config, paths, process, api } = parts;
     this.#parts = parts;
     this.#front = front;
+    this.#console = new ConsoleFile(paths.console);
     this.vsockPath = paths.vsock;
     this.handle = { driver, config, pid: process.pid, startTime: process.startTime };
     this.exited = this.#exited.promise;
@@ -145,6 +148,10 @@ export class RunningVm implements Vm {
   async kill(): Promise<void> {
     this.#exit ??= { kind: "stopped" };
     await this.#finish();
+  }
+
+  readConsole(): Promise<Uint8Array> {
+    return this.#console.read();
   }
 
   async residentBytes(): Promise<number> {
