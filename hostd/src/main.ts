@@ -9,6 +9,7 @@ import { daemonHandler } from "./api/daemon-handler.ts";
 import { type DataPlaneServices, dataPlaneServices } from "./api/data-plane.ts";
 import { bearerCheck, listenTls } from "./api/listen-tls.ts";
 import { createMetrics } from "./api/metrics.ts";
+import { portTunnel } from "./api/port-tunnel.ts";
 import { type Config, readConfig } from "./config.ts";
 import { type ListenEdgeOptions, listenEdge } from "./edge/listen-edge.ts";
 import { agentPort, createAgentClient } from "./guest/agent-client.ts";
@@ -65,12 +66,13 @@ async function main(): Promise<void> {
   const metrics = createMetrics(deps);
   const services = dataPlaneServices(deps.registry);
   const edge = await openEdge(config, deps.registry, services, { metrics, log });
+  const isServer = bearerCheck(pki.bearer);
   const handler = daemonHandler(deps, {
     facts: { hostId: config.hostId, version, edgeUrl: edge?.url ?? "" },
-    ...{ services, metrics, log },
-    isServer: bearerCheck(pki.bearer),
+    ...{ services, metrics, log, isServer },
   });
-  const listener = await listenTls({ ...config.listen, identity: pki.identity, handler });
+  const onConnect = portTunnel(deps.registry, isServer);
+  const listener = await listenTls({ ...config.listen, identity: pki.identity, handler, onConnect });
   const url = originOf("https", listener.address);
   log.info("hostd.ready", { url, edge: edge?.url, driver: deps.vmm.name });
   process.stdout.write(`ready ${url}\n`);

@@ -4,10 +4,10 @@ import type http from "node:http";
 import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import type { Logger } from "@daytonah/lib/log.ts";
 import type { NodeHandler, NodeRequest } from "@daytonah/lib/node-http.ts";
-import { problem } from "@daytonah/lib/problem.ts";
 import type { VmDeps } from "../vm/vm-deps.ts";
 import { createDataPlane, type DataPlaneServices } from "./data-plane.ts";
 import { type HostFacts, hostService } from "./host-service.ts";
+import { notTheServer } from "./listen-tls.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** A shell line of 1 MiB and an environment beside it. */
@@ -36,11 +36,7 @@ export function daemonHandler(deps: VmDeps, options: DaemonHandlerOptions): Node
       (response as http.ServerResponse).end(text);
     };
     if (!isServer(request)) {
-      const failure = problem(
-        "CREDENTIAL_INVALID",
-        "This port is for the control plane: the bearer is missing or wrong.",
-      );
-      if (!rpc.fail(request, response, failure)) answer(401);
+      if (!rpc.fail(request, response, notTheServer())) answer(401);
       return;
     }
     if (rpc.handle(request, response)) return;

@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { http2ServerSettings, http2SessionWindowBytes } from "@daytonah/lib/http2-settings.ts";
 import type { NodeHandler, NodeRequest } from "@daytonah/lib/node-http.ts";
+import { type Problem, problem } from "@daytonah/lib/problem.ts";
 
 const serverName = "dnah-server";
 
@@ -28,9 +29,11 @@ export interface ListenTlsOptions {
   readonly port: number;
   readonly identity: TlsIdentity;
   readonly handler: NodeHandler;
+  /** Answers HTTP/2 CONNECT. */
+  readonly onConnect: (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) => void;
 }
 
-export async function listenTls({ host, port, identity, handler }: ListenTlsOptions): Promise<TlsListener> {
+export async function listenTls({ host, port, identity, handler, onConnect }: ListenTlsOptions): Promise<TlsListener> {
   const sessions = new Set<http2.ServerHttp2Session>();
   const server = http2.createSecureServer(
     {
@@ -45,6 +48,7 @@ export async function listenTls({ host, port, identity, handler }: ListenTlsOpti
     },
     (request, response) => handler(request, response),
   );
+  server.on("connect", onConnect);
   server.on("session", (session) => {
     const peer = (session.socket as TLSSocket).getPeerCertificate();
     if (peer.subject?.CN !== serverName) return session.destroy();
@@ -80,4 +84,9 @@ export function bearerCheck(bearer: string): (request: NodeRequest) => boolean {
     const sent = Buffer.from(request.headers.authorization ?? "");
     return sent.length === expected.length && timingSafeEqual(sent, expected);
   };
+}
+
+/** For whoever `bearerCheck` does not know. */
+export function notTheServer(): Problem {
+  return problem("CREDENTIAL_INVALID", "This port is for the control plane: the bearer is missing or wrong.");
 }

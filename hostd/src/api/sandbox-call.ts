@@ -35,11 +35,11 @@ export interface SandboxCall {
   explain(this: void): Promise<void>;
 }
 
+/** What is taken of connect-es's context: calls that are no rpc have as much. */
+export type CallContext = Pick<HandlerContext, "requestHeader" | "signal" | "values">;
+
 /** Finds the VM that the call's headers name. */
-export function sandboxCall(
-  registry: VmRegistry,
-  context: Pick<HandlerContext, "signal" | "values" | "requestHeader">,
-): SandboxCall {
+export function sandboxCall(registry: VmRegistry, context: CallContext): SandboxCall {
   const { entry, live, sandboxId } = liveVm(registry, context.requestHeader);
   const signal = AbortSignal.any([context.signal, live.ended.signal, ...tokenSignal(entry, context.requestHeader)]);
   const requestId = context.values.get(requestIdKey);

@@ -4,11 +4,14 @@
  */
 import { answerCors } from "@daytonah/lib/cors.ts";
 import { type DualHttpServer, type DualHttpServerOptions, listenDual } from "@daytonah/lib/dual-http-server.ts";
+import { responseOn } from "@daytonah/lib/edge/response-on.ts";
 import { answerUnknownCall } from "@daytonah/lib/unknown-call.ts";
 import type { DataPlaneOptions, DataPlaneServices } from "../api/data-plane.ts";
 import type { VmRegistry } from "../vm/vm-registry.ts";
 import { dataPlanePart } from "./data-plane-part.ts";
 import type { EdgePart } from "./edge-part.ts";
+import { previewPart } from "./preview-part.ts";
+import { tcpPart } from "./tcp-part.ts";
 import { type VisitorLimits, Visitors } from "./visitors.ts";
 
 const maxStreams = 1_000;
@@ -20,19 +23,22 @@ export interface ListenEdgeOptions
   readonly limits?: VisitorLimits;
 }
 
-export function listenEdge(
+export async function listenEdge(
   registry: VmRegistry,
   services: DataPlaneServices,
   { host, port, tls, limits, ...options }: ListenEdgeOptions,
 ): Promise<DualHttpServer> {
   const visitors = new Visitors(limits);
+  const previews = previewPart(registry, visitors, options.log);
   // The first one that answers does.
   const parts: readonly EdgePart[] = [
+    previews,
     { handle: answerCors },
+    tcpPart(registry, visitors, options.log),
     dataPlanePart(registry, visitors, services, options),
     healthPart,
   ];
-  return listenDual({
+  const server = await listenDual({
     ...{ host, port, maxStreams },
     ...(tls ? { tls } : {}),
     onConnection: (socket) => visitors.admit(socket),
@@ -40,9 +46,15 @@ export function listenEdge(
       if (!parts.some((part) => part.handle(request, response))) answerUnknownCall(request, response);
     },
     onUpgrade: (request, socket, head) => {
-      if (!parts.some((part) => part.upgrade?.(request, socket, head))) socket.destroy();
+      if (parts.some((part) => part.upgrade?.(request, socket, head))) return;
+      answerUnknownCall(request, responseOn(request, socket));
     },
   });
+  const close = async (graceMs: number) => {
+    await server.close(graceMs);
+    previews[Symbol.dispose]();
+  };
+  return { address: server.address, close, [Symbol.asyncDispose]: () => close(0) };
 }
 
 const healthPart: EdgePart = {

@@ -1,10 +1,11 @@
-/** Carries one gRPC call to an HTTP/2 server in a guest: headers, messages and trailers as they come, reset for reset. */
+/** Carries one gRPC call to an HTTP/2 server in a guest: headers, messages and trailers as they come, a break for a break. */
 
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import http2 from "node:http2";
 import type { Forwarded } from "./forward-http1.ts";
 import { unanswered } from "./forward-http1.ts";
 import { groupHeaders, headersForClient, rawOf } from "./guest-headers.ts";
+import { breakOff } from "./join-streams.ts";
 
 export async function forwardGrpc(forwarded: Forwarded): Promise<void> {
   const { connections, target, fail } = forwarded;
@@ -46,7 +47,7 @@ export async function forwardGrpc(forwarded: Forwarded): Promise<void> {
   });
   upstream.once("close", () => {
     if (client.destroyed || upstream.rstCode === http2.constants.NGHTTP2_NO_ERROR) return;
-    if (client.headersSent) client.close(upstream.rstCode);
+    if (client.headersSent) breakOff(client);
     else fail(unanswered(target, cause));
   });
 }

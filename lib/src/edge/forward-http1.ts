@@ -3,11 +3,11 @@
  * trailers, and cancellation both ways. An answer that breaks never looks as if it had ended well.
  */
 import http from "node:http";
-import http2 from "node:http2";
 import { isGone, type NodeRequest, type NodeResponse } from "../node-http.ts";
 import { type Problem, problem, problemOf } from "../problem.ts";
 import type { GuestConnections, GuestPort } from "./guest-connections.ts";
 import { groupHeaders, headersForClient, type RawHeaders } from "./guest-headers.ts";
+import { breakOff, wasReset } from "./join-streams.ts";
 
 export interface Forwarded {
   readonly connections: GuestConnections;
@@ -39,7 +39,7 @@ export function forwardHttp1(forwarded: Forwarded): void {
     upstream.once("error", (error) => {
       response.off("close", leave);
       if (isGone(response)) return;
-      if (response.headersSent) breakOff(response);
+      if (response.headersSent) breakOffAnswer(response);
       else if (upstream.reusedSocket && !hasBody) send(true);
       else forwarded.fail(unanswered(target, error));
     });
@@ -78,22 +78,23 @@ function sendBody(request: NodeRequest, upstream: http.ClientRequest): void {
 /** Passes on what the guest answers. */
 export function receiveAnswer(answer: http.IncomingMessage, response: NodeResponse, onEnd: () => void): void {
   if (isGone(response)) return void answer.destroy();
+  const { socket } = answer; // it is no longer the answer's when that ends
   try {
     writeHead(answer, response);
   } catch {
     answer.destroy(); // a header that no HTTP message may have
-    breakOff(response);
+    breakOffAnswer(response);
     return;
   }
   answer.pipe(response as http.ServerResponse, { end: false });
   answer.once("end", () => {
     onEnd();
-    if (!answer.complete) return breakOff(response);
+    if (!answer.complete || wasReset(socket)) return breakOffAnswer(response);
     endWith(response, answer.rawTrailers);
   });
-  answer.once("error", () => breakOff(response));
+  answer.once("error", () => breakOffAnswer(response));
   answer.once("close", () => {
-    if (!answer.complete) breakOff(response);
+    if (!answer.complete) breakOffAnswer(response);
   });
 }
 
@@ -127,9 +128,9 @@ function endWith(response: NodeResponse, rawTrailers: RawHeaders): void {
 }
 
 /** So that no client takes it for a clean end. */
-export function breakOff(response: NodeResponse): void {
-  if ("stream" in response) response.stream?.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
-  else response.destroy();
+function breakOffAnswer(response: NodeResponse): void {
+  if (!("stream" in response)) response.destroy();
+  else if (response.stream) breakOff(response.stream);
 }
 
 /** What dialling said, or that the program broke the connection off. */

@@ -5,6 +5,7 @@ import type { Problem } from "../problem.ts";
 import { unanswered } from "./forward-http1.ts";
 import type { GuestConnections, GuestPort } from "./guest-connections.ts";
 import { headersForClient, type RawHeaders } from "./guest-headers.ts";
+import { joinStreams } from "./join-streams.ts";
 
 export interface ForwardedUpgrade {
   readonly connections: GuestConnections;
@@ -49,26 +50,4 @@ export function forwardUpgrade(forwarded: ForwardedUpgrade): void {
     if (!socket.destroyed) forwarded.fail(unanswered(target, error));
   });
   upstream.end();
-}
-
-interface End {
-  readonly stream: Duplex;
-  /** Already read of it. */
-  readonly head: Uint8Array;
-}
-
-/** Pipes both ways, the end of each direction too; where one breaks, so does the other. */
-export function joinStreams(a: End, b: End): void {
-  for (const [from, to] of [
-    [a, b],
-    [b, a],
-  ] as const) {
-    from.stream.on("error", () => undefined); // the close that follows counts
-    from.stream.once("close", () => {
-      // One that ended both ways has let its last bytes go to the other, which may still be writing them.
-      if (!from.stream.readableEnded || !from.stream.writableFinished) to.stream.destroy();
-    });
-    if (from.head.length > 0) to.stream.write(from.head);
-    from.stream.pipe(to.stream);
-  }
 }

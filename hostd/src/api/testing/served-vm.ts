@@ -8,6 +8,7 @@ import { daemonHandler } from "../daemon-handler.ts";
 import { dataPlaneServices } from "../data-plane.ts";
 import { bearerCheck, listenTls } from "../listen-tls.ts";
 import { createMetrics } from "../metrics.ts";
+import { portTunnel } from "../port-tunnel.ts";
 import { oneVm } from "./one-vm.ts";
 
 export async function servedVm(pki: TestPki, vsockPath: string) {
@@ -24,6 +25,7 @@ export async function servedVm(pki: TestPki, vsockPath: string) {
       log: silentLogger,
       isServer: bearerCheck(pki.bearer),
     }),
+    onConnect: portTunnel(deps.registry, bearerCheck(pki.bearer)),
   });
   const stack = new AsyncDisposableStack();
   stack.use(vm);
@@ -31,6 +33,7 @@ export async function servedVm(pki: TestPki, vsockPath: string) {
   return {
     url: `https://localhost:${listener.address.port}`,
     headers: vm.headers,
+    die: vm.die,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

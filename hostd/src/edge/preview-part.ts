@@ -1,0 +1,24 @@
+/** Addresses of sandboxes' ports at this host, under any domain that leads here: the guest is dialled without a detour. */
+import { createContextValues } from "@connectrpc/connect";
+import { createPreviewProxy, type PreviewProxy } from "@daytonah/lib/edge/preview-proxy.ts";
+import type { Logger } from "@daytonah/lib/log.ts";
+import { dialPort } from "../api/dial-port.ts";
+import type { VmRegistry } from "../vm/vm-registry.ts";
+import type { Visitors } from "./visitors.ts";
+
+export function previewPart(registry: VmRegistry, visitors: Visitors, log: Logger): PreviewProxy {
+  return createPreviewProxy({
+    serves: () => true,
+    lookup: (sandboxId) => {
+      const access = registry.get(sandboxId)?.record.access;
+      return access && { ...access, signingKey: Buffer.from(access.signingKey, "hex") };
+    },
+    dial: ({ sandboxId, port }, { signal }) => {
+      const requestHeader = new Headers({ "sandbox-id": sandboxId });
+      return dialPort(registry, { requestHeader, signal, values: createContextValues() }, port);
+    },
+    now: () => new Date(),
+    log,
+    onAdmitted: (request, sandboxId) => visitors.welcome(request, sandboxId),
+  });
+}
