@@ -6,6 +6,12 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+export function port(text: string): number {
+  const number = wholeNumber(text);
+  if (number < 1 || number > 65_535) throw new InvalidArgumentError("It must be a port, 1 to 65535.");
+  return number;
+}
+
 export function seconds(text: string): number {
   const value = Number(text);
   if (!(value > 0) || !Number.isFinite(value))

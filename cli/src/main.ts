@@ -1,6 +1,7 @@
 /** Entry of `dnah`: parse, act, and turn what fails into two lines and an exit code. */
 import { type Command, CommanderError } from "commander";
 import { CliError } from "./cli-error.ts";
+import { prepareCompletion, registerCompletion } from "./completion.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { failureJson, failureText } from "./failure.ts";
 import { installInterrupts } from "./interrupts.ts";
@@ -9,11 +10,13 @@ import type { GlobalFlags } from "./settings.ts";
 
 installInterrupts();
 const program = createProgram();
+const completion = registerCompletion(program);
 let running: Command | undefined;
 program.hook("preAction", (_program, command) => {
   running = command;
 });
 try {
+  await prepareCompletion(completion, process.argv.slice(2));
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
@@ -27,5 +30,5 @@ try {
 }
 
 function usualExitCode(command: string | undefined): number {
-  return command === "run" || command === "exec" ? exitCodes.noCommand : exitCodes.failed;
+  return ["run", "exec", "shell"].includes(command ?? "") ? exitCodes.noCommand : exitCodes.failed;
 }

@@ -5,13 +5,22 @@ import { registerCp } from "./commands/cp.ts";
 import { registerCreate } from "./commands/create.ts";
 import { registerDoctor } from "./commands/doctor.ts";
 import { registerExec } from "./commands/exec.ts";
+import { registerForward } from "./commands/forward.ts";
 import { registerHosts } from "./commands/hosts.ts";
 import { registerKeys } from "./commands/keys.ts";
+import { registerLabel } from "./commands/label.ts";
+import { registerLogs } from "./commands/logs.ts";
 import { registerLs } from "./commands/ls.ts";
+import { registerMetrics } from "./commands/metrics.ts";
+import { registerOpen } from "./commands/open.ts";
+import { registerPorts } from "./commands/ports.ts";
+import { registerPs } from "./commands/ps.ts";
 import { registerRm } from "./commands/rm.ts";
 import { registerRun } from "./commands/run.ts";
+import { registerShell } from "./commands/shell.ts";
 import { registerTemplates } from "./commands/templates.ts";
 import { registerUp } from "./commands/up.ts";
+import { registerWatch } from "./commands/watch.ts";
 
 export function createProgram(): Command {
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
@@ -30,9 +39,19 @@ export function createProgram(): Command {
   registerRun(program);
   registerCreate(program);
   registerExec(program);
+  registerShell(program);
   registerCp(program);
+  registerWatch(program);
   registerLs(program);
+  registerLabel(program);
   registerRm(program);
+  // What runs in them
+  registerPs(program);
+  registerLogs(program);
+  registerMetrics(program);
+  registerPorts(program);
+  registerOpen(program);
+  registerForward(program);
   // What there is
   registerTemplates(program);
   registerHosts(program);

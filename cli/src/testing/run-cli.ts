@@ -21,11 +21,15 @@ export interface RunningCli {
   readonly result: Promise<CliResult>;
   /** Resolves once stdout or stderr has this text. */
   printed(text: string): Promise<void>;
+  /** What it has printed so far. */
+  stdout(): string;
 }
 
 export interface CliFixture extends AsyncDisposable {
   readonly fake: ServedFake;
   readonly home: string;
+  /** Where dnah finds the fake platform. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** Without URL and key in the environment where `env` says so. */
   start(args: readonly string[], options?: { input?: string; env?: Record<string, string | undefined> }): RunningCli;
   run(...args: string[]): Promise<CliResult>;
@@ -34,17 +38,16 @@ export interface CliFixture extends AsyncDisposable {
 export async function cliFixture(): Promise<CliFixture> {
   const fake = await serveFake();
   const home = mkdtempSync(join(tmpdir(), "dnah-cli-"));
+  const own = {
+    HOME: home,
+    NODE_COMPILE_CACHE: compileCache,
+    DNAH_URL: fake.url,
+    DNAH_API_KEY: fake.platform.apiKey,
+  };
   const start: CliFixture["start"] = (args, { input, env } = {}) => {
     const child = spawn(launcher, args, {
       cwd: home,
-      env: {
-        ...process.env,
-        HOME: home,
-        NODE_COMPILE_CACHE: compileCache,
-        DNAH_URL: fake.url,
-        DNAH_API_KEY: fake.platform.apiKey,
-        ...env,
-      },
+      env: { ...process.env, ...own, ...env },
     });
     const printed = { stdout: "", stderr: "" };
     for (const name of ["stdout", "stderr"] as const) {
@@ -67,11 +70,12 @@ export async function cliFixture(): Promise<CliFixture> {
         await Promise.race([new Promise((resolve) => setTimeout(resolve, 5)), ended]);
       }
     };
-    return { child, result, printed: has };
+    return { child, result, printed: has, stdout: () => printed.stdout };
   };
   return {
     fake,
     home,
+    env: own,
     start,
     run: (...args) => start(args, { input: "" }).result,
     async [Symbol.asyncDispose]() {
