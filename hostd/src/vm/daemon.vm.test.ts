@@ -1,5 +1,5 @@
 /** The daemon as a process, with real microVMs. */
-import { randomInt } from "node:crypto";
+import { createHash, randomInt } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,8 +7,9 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { VmState } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { problemOf } from "@daytonah/lib/problem.ts";
 import { describe, expect, test } from "vitest";
+import { edgeClients } from "../edge/testing/open-edge.ts";
 import { processesOfUid } from "../host/process-table.ts";
-import { type Clients, type TestHost, testHost } from "../testing/daemon.ts";
+import { type Clients, type TestDaemon, type TestHost, testHost } from "../testing/daemon.ts";
 import { uidsInUse } from "./host-uids.ts";
 import { uidsPerDaemon } from "./uid-range.ts";
 import type { VmRecord } from "./vm-record.ts";
@@ -110,8 +111,9 @@ describe("a host with real VMs", () => {
     expect(await silent).toMatchObject({ code: Code.Aborted, reason: "VM_DIED" });
     expect(performance.now() - killed).toBeLessThan(1_000);
     await expect.poll(async () => (await leftovers(host)).processes).toEqual([]);
-    const { vms } = await clients.host.listVms({});
-    expect(vms).toMatchObject([{ sandboxId: "one", state: VmState.FAILED, failureReason: "VM_DIED" }]);
+    const died = [{ sandboxId: "one", state: VmState.FAILED, failureReason: "VM_DIED" }];
+    // Its calls end before its record is on disk.
+    await expect.poll(async () => (await clients.host.listVms({})).vms).toMatchObject(died);
     expect(await readdir(join(host.dataDir, "vms/one"))).toContain("root.ext4");
     await clients.host.deleteVm({ sandboxId: "one", epoch: 1n });
     expect(await leftovers(host)).toEqual(nothing);
@@ -138,6 +140,30 @@ describe("a host with real VMs", () => {
     }
     expect(text).toBe("done\n");
     await clients.host.deleteVm({ sandboxId: "one", epoch: 1n });
+    expect(await leftovers(host)).toEqual(nothing);
+  });
+
+  test("lets the same visitors in at its edge after it was killed", async () => {
+    await using host = await vmHost();
+    const tokenSha256 = createHash("sha256").update("token-1").digest();
+    const access = { version: 4n, tokenGeneration: 2n, tokenSha256, signingKey: new Uint8Array(32), publicPorts: [80] };
+    const visit = async ({ clients }: TestDaemon, token: string) => {
+      const { edgeUrl } = await clients.host.getHost({});
+      const headers = { "x-api-key": token, "sandbox-id": "one" };
+      return run({ ...clients, ...edgeClients(edgeUrl, "connect over HTTP/2", headers) }, "one", "hostname");
+    };
+    {
+      await using daemon = await host.start();
+      await daemon.clients.host.startVm({ ...vm("one"), access });
+      expect(await visit(daemon, "token-1")).toEqual({ text: "one\n", exitCode: 0 });
+      await daemon.end("SIGKILL");
+    }
+    await using daemon = await host.start();
+    const { vms } = await daemon.clients.host.listVms({});
+    expect(vms).toMatchObject([{ sandboxId: "one", state: VmState.RUNNING, accessVersion: 4n }]);
+    expect(await visit(daemon, "token-1")).toEqual({ text: "one\n", exitCode: 0 });
+    expect(await failureOf(visit(daemon, "token-2"))).toMatchObject({ reason: "CREDENTIAL_INVALID" });
+    await daemon.clients.host.deleteVm({ sandboxId: "one", epoch: 1n });
     expect(await leftovers(host)).toEqual(nothing);
   });
 
