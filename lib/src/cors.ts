@@ -9,9 +9,18 @@ const allowedHeaders = [
   "sandbox-id",
   "sandbox-epoch",
   "x-request-id",
+  // Of files over plain HTTP.
+  ...["content-encoding", "range", "if-range", "if-none-match", "if-modified-since"],
+  ...["upload-offset", "upload-complete"],
 ].join(", ");
-const exposedHeaders = [...cors.exposedHeaders, "x-request-id", "retry-after"].join(", ");
-const allowedMethods = [...cors.allowedMethods].join(", ");
+const exposedHeaders = [
+  ...cors.exposedHeaders,
+  "x-request-id",
+  "retry-after",
+  ...["content-length", "content-range", "accept-ranges", "content-disposition", "etag", "last-modified"],
+  ...["upload-offset", "upload-complete"],
+].join(", ");
+const allowedMethods = [...cors.allowedMethods, "HEAD", "PUT", "PATCH"].join(", ");
 
 /** True where it was a preflight, which is answered now. */
 export function answerCors(request: NodeRequest, response: NodeResponse): boolean {

@@ -1,6 +1,6 @@
 /** Requests and responses of Node's HTTP/1.1 and HTTP/2 servers. */
 import type http from "node:http";
-import type http2 from "node:http2";
+import http2 from "node:http2";
 
 export type NodeRequest = http.IncomingMessage | http2.Http2ServerRequest;
 export type NodeResponse = http.ServerResponse | http2.Http2ServerResponse;
@@ -20,4 +20,10 @@ export function isGone(response: NodeResponse): boolean {
 export function headerOf(request: NodeRequest, name: string): string | undefined {
   const value = request.headers[name];
   return Array.isArray(value) ? value[0] : value;
+}
+
+/** So that no client takes what it got for a clean end. */
+export function breakOff(response: NodeResponse): void {
+  if ("stream" in response) response.stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+  else response.destroy();
 }

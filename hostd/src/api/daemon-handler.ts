@@ -1,4 +1,4 @@
-/** All that the daemon's port answers: the data plane, what the control plane asks, /healthz and /metrics. */
+/** All that the daemon's port answers: the data plane, files over plain HTTP, what the control plane asks, /healthz and /metrics. */
 
 import type http from "node:http";
 import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
@@ -29,6 +29,7 @@ export function daemonHandler(deps: VmDeps, options: DaemonHandlerOptions): Node
     // Its one client is near, and has better uses for its time.
     acceptCompression: [],
   });
+  const files = services.httpFiles({ metrics, log });
   return (request, response) => {
     const answer = (status: number, text = "", contentType = "text/plain") => {
       response.statusCode = status;
@@ -39,7 +40,7 @@ export function daemonHandler(deps: VmDeps, options: DaemonHandlerOptions): Node
       if (!rpc.fail(request, response, notTheServer())) answer(401);
       return;
     }
-    if (rpc.handle(request, response)) return;
+    if (rpc.handle(request, response) || files.handle(request, response)) return;
     switch (request.url) {
       case "/healthz":
         return answer(200, "ok\n");

@@ -16,7 +16,7 @@ import type { VmRegistry } from "../vm/vm-registry.ts";
 import { requireBelow, toFileChange, toFileInfo, toReplacement, toTextMatch } from "./file-convert.ts";
 import { FileWatches } from "./file-watches.ts";
 import { meaningOf, sandboxCall, withMeaning } from "./sandbox-call.ts";
-import { Uploads } from "./uploads.ts";
+import type { Uploads } from "./uploads.ts";
 import { writeWhole } from "./write-file.ts";
 
 const maxPieceBytes = 1024 * 1024;
@@ -25,8 +25,7 @@ const defaultSearchLimit = 1_000;
 /** For what takes the longer the more there is below a path. */
 const treeTimeoutMs = 600_000;
 
-export function fileService(registry: VmRegistry) {
-  const uploads = new Uploads();
+export function fileService(registry: VmRegistry, uploads: Uploads) {
   const watches = new FileWatches();
   return {
     async *readFile({ path, offset, length, user }, context) {
@@ -48,7 +47,7 @@ export function fileService(registry: VmRegistry) {
     async writeFile(request, context) {
       const call = sandboxCall(registry, context);
       const info = request.piece
-        ? await uploads.write(call, request, request.piece)
+        ? await uploads.write(call, request, request.piece, request.data)
         : await writeWhole(call, request, request.data);
       return info ? { info: toFileInfo(info) } : {};
     },

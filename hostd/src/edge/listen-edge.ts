@@ -10,6 +10,7 @@ import type { DataPlaneOptions, DataPlaneServices } from "../api/data-plane.ts";
 import type { VmRegistry } from "../vm/vm-registry.ts";
 import { dataPlanePart } from "./data-plane-part.ts";
 import type { EdgePart } from "./edge-part.ts";
+import { filesPart } from "./files-part.ts";
 import { previewPart } from "./preview-part.ts";
 import { tcpPart } from "./tcp-part.ts";
 import { type VisitorLimits, Visitors } from "./visitors.ts";
@@ -35,6 +36,7 @@ export async function listenEdge(
     previews,
     { handle: answerCors },
     tcpPart(registry, visitors, options.log),
+    filesPart(registry, visitors, services.httpFiles(options)),
     dataPlanePart(registry, visitors, services, options),
     healthPart,
   ];

@@ -1,11 +1,13 @@
 /** Who calls which sandbox, and where it is: one indexed query, or what it said within the last second. */
 import { fieldProblem, type Problem, problem } from "@daytonah/lib/problem.ts";
+import { type FilesAddress, fileGrantOf } from "@daytonah/lib/sandbox-files.ts";
+import { checkFileQuery, type FileGrant, signingKeyOf } from "@daytonah/lib/sandbox-signature.ts";
 import type pg from "pg";
 import { dataPlaneScope } from "../api/scopes.ts";
 import { type Credential, credentialInvalid, readCredential, unknownKey } from "../auth/credential.ts";
 import { demandScope } from "../auth/demand-scope.ts";
 import { callerAndRoute, type Route, routeById } from "../db/callers.ts";
-import { isAccessTokenOf } from "../domain/access-token.ts";
+import { accessTokenOf, isAccessTokenOf } from "../domain/access-token.ts";
 import { sandboxNotFound } from "../services/sandbox-problems.ts";
 import type { RouteCache } from "./route-cache.ts";
 
@@ -43,12 +45,42 @@ export function findTarget(
   return routes.get(name, sandboxId, () => search(pool, tokenKey, credential, sandboxId));
 }
 
+/** The same for an address of files: it names the sandbox itself, and may be signed instead of coming with a credential. */
+export function findFilesTarget(
+  options: TargetOptions,
+  address: FilesAddress,
+  method: string,
+  header: (name: string) => string | undefined,
+): Target | Promise<Target> {
+  const grant = header("authorization") === undefined ? fileGrantOf(method, address) : undefined;
+  if (grant) return findSignedTarget(options, grant, address.query);
+  return findTarget(options, (name) => (name === sandboxIdHeader ? address.sandboxId : header(name)));
+}
+
+async function findSignedTarget(
+  { pool, tokenKey }: TargetOptions,
+  grant: FileGrant,
+  query: URLSearchParams,
+): Promise<Target> {
+  const { sandboxId } = grant;
+  const route = await routeById(pool, sandboxId);
+  // Of a sandbox that is not there a stranger learns nothing: its signature is as wrong as any other.
+  const token = accessTokenOf(tokenKey, sandboxId, route?.tokenGeneration ?? -1);
+  checkFileQuery(signingKeyOf(token), grant, query, new Date());
+  return targetOf(route, sandboxId, true);
+}
+
 async function search(pool: pg.Pool, tokenKey: string, credential: Credential, sandboxId: string): Promise<Target> {
   const route = await findRoute(pool, tokenKey, credential, sandboxId);
+  return targetOf(route, sandboxId, credential.t === "access-token");
+}
+
+/** `ofToken`: the call ends with the sandbox's present access token. */
+function targetOf(route: Route | undefined, sandboxId: string, ofToken: boolean): Target {
   if (!route || route.state === "deleted") throw sandboxNotFound(sandboxId);
   if (route.state !== "running" || route.hostId === null) throw notRunning(route);
   const target = { sandboxId, epoch: route.epoch, hostId: route.hostId };
-  return credential.t === "access-token" ? { ...target, tokenGeneration: route.tokenGeneration } : target;
+  return ofToken ? { ...target, tokenGeneration: route.tokenGeneration } : target;
 }
 
 async function findRoute(

@@ -3,7 +3,7 @@
  * both ways. An exchange that breaks never looks as if it had ended well.
  */
 import http2 from "node:http2";
-import { isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
+import { breakOff, isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
 import { type Problem, problem, toConnectError } from "@daytonah/lib/problem.ts";
 import { hostUnavailable } from "../hosts/connect-host.ts";
 import { brokenEndOf, isEnveloped } from "./broken-end.ts";
@@ -156,12 +156,6 @@ function receiveAnswer(upstream: http2.ClientHttp2Stream, response: NodeResponse
       } else breakOff(response);
     },
   };
-}
-
-/** So that no client takes it for a clean end. */
-function breakOff(response: NodeResponse): void {
-  if ("stream" in response) response.stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
-  else response.destroy();
 }
 
 export function bodyTooLarge(maxBytes: number): Problem {

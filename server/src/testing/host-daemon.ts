@@ -7,6 +7,7 @@ import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { http2ServerSettings, http2SessionWindowBytes } from "@daytonah/lib/http2-settings.ts";
 import { typedErrors } from "@daytonah/lib/interceptors.ts";
 import { silentLogger } from "@daytonah/lib/log.ts";
+import type { NodeHandler } from "@daytonah/lib/node-http.ts";
 import { createRpcListener } from "@daytonah/lib/rpc-listener.ts";
 import type { VmAccess } from "../domain/vm-access.ts";
 import type { FakeHost } from "../hosts/fake-host.ts";
@@ -25,9 +26,11 @@ export interface HostDaemonOptions {
   readonly host: FakeHost;
   /** Further services. */
   readonly routes?: (router: ConnectRouter) => void;
+  /** For what is no rpc. */
+  readonly plainHttp?: NodeHandler;
 }
 
-export async function startHostDaemon({ pki, host, routes }: HostDaemonOptions): Promise<HostDaemon> {
+export async function startHostDaemon({ pki, host, routes, plainHttp }: HostDaemonOptions): Promise<HostDaemon> {
   const leaf = await makeLeaf(pki.authority, { name: host.hostId, use: "server", now: Date.now() });
   const bearer = pki.bearerOf(host.hostId);
   const demandBearer: Interceptor = (next) => (request) => {
@@ -68,7 +71,9 @@ export async function startHostDaemon({ pki, host, routes }: HostDaemonOptions):
     (request, response) => {
       const peer = (request.stream.session?.socket as TLSSocket | undefined)?.getPeerCertificate().subject?.CN;
       if (peer !== serverName) request.stream.session?.destroy();
-      else if (!rpc.handle(request, response)) response.writeHead(404).end();
+      else if (rpc.handle(request, response)) return;
+      else if (plainHttp) plainHttp(request, response);
+      else response.writeHead(404).end();
     },
   );
   const sessions = new Set<http2.ServerHttp2Session>();

@@ -5,6 +5,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import { type Client, type ConnectRouter, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { silentLogger } from "@daytonah/lib/log.ts";
+import type { NodeHandler } from "@daytonah/lib/node-http.ts";
 import type { Config } from "../config.ts";
 import type { Clock } from "../domain/clock.ts";
 import { createFakeHost, type FakeHost } from "../hosts/fake-host.ts";
@@ -34,6 +35,8 @@ export interface TestServer extends AsyncDisposable {
 export interface TestServerOptions {
   /** Served by the host beside HostDaemonService. */
   readonly routes?: (router: ConnectRouter) => void;
+  /** Answered by the host where it is no rpc. */
+  readonly plainHttp?: NodeHandler;
   readonly host?: FakeHost;
   readonly clock?: Clock;
   readonly config?: Partial<Config>;
@@ -45,7 +48,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
   const database = stack.use(await testDatabase());
   const pki = await openServerPki(join(dir.path, "server"), Date.now());
   const host = options.host ?? createFakeHost("h1");
-  const daemon = stack.use(await startHostDaemon({ pki, host, ...(options.routes ? { routes: options.routes } : {}) }));
+  const daemon = stack.use(await startHostDaemon({ pki, host, ...options }));
   const config: Config = {
     listen: { host: "127.0.0.1", port: 0 },
     databaseUrl: database.url,

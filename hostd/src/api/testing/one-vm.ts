@@ -20,6 +20,7 @@ import { fileService } from "../file-service.ts";
 import { monitoringService } from "../monitoring-service.ts";
 import { portService } from "../port-service.ts";
 import { processService } from "../process-service.ts";
+import { Uploads } from "../uploads.ts";
 
 const sandboxId = "sbx1";
 const epoch = 7;
@@ -65,7 +66,7 @@ export async function oneVm(vsockPath: string, options: OneVmOptions = {}) {
   const transport = createRouterTransport(
     (router) => {
       router.service(ProcessService, processService(registry));
-      router.service(FileService, fileService(registry));
+      router.service(FileService, fileService(registry, new Uploads()));
       router.service(PortService, portService(registry));
       router.service(MonitoringService, monitoringService(registry));
     },

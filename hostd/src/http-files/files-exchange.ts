@@ -1,0 +1,10 @@
+/** One request for files over plain HTTP, on its way to the sandbox. */
+import type { NodeRequest, NodeResponse } from "@daytonah/lib/node-http.ts";
+import type { SandboxCall } from "../api/sandbox-call.ts";
+
+export interface FilesExchange {
+  readonly call: SandboxCall;
+  readonly query: URLSearchParams;
+  readonly request: NodeRequest;
+  readonly response: NodeResponse;
+}
