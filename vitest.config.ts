@@ -11,6 +11,8 @@ import { defineConfig } from "vitest/config";
  */
 const exclude = ["**/node_modules/**", "target/**"];
 const tiers = ["db", "root", "vm", "long"];
+/** Of a poll that is about to fail: emulated guests and loaded machines take their time. */
+const expect = { poll: { timeout: 20_000 } };
 
 export default defineConfig({
   test: {
@@ -41,6 +43,7 @@ export default defineConfig({
           name: "vm",
           include: ["*/src/**/*.vm.test.ts"],
           exclude,
+          expect,
           testTimeout: 180_000,
           hookTimeout: 300_000,
           fileParallelism: false,
@@ -51,6 +54,7 @@ export default defineConfig({
           name: "long",
           include: ["*/src/**/*.long.test.ts"],
           exclude,
+          expect,
           testTimeout: 3_600_000,
           hookTimeout: 600_000,
           fileParallelism: false,
