@@ -42,10 +42,16 @@ export const checks: readonly Check[] = [
   ),
 ];
 
+const generatedFiles = [
+  "gen/es/**/*.ts",
+  "sdk-py-gen/src/daytonah/{_gen,_sync}/**/*.py",
+  "tools/vendor/**/*.proto",
+];
+
 async function generatedCodeIsFresh(): Promise<void> {
   const generated = () =>
     new Map(
-      globSync(["gen/es/**/*.ts", "tools/vendor/**/*.proto"], { cwd: root })
+      globSync(generatedFiles, { cwd: root })
         .sort()
         .map((file) => [file, readFileSync(join(root, file), "utf8")]),
     );

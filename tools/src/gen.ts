@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import { generatePython } from "./gen-python.ts";
 import { printProto } from "./print-proto.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -16,3 +17,4 @@ const notice =
 mkdirSync(dirname(vendored), { recursive: true });
 writeFileSync(vendored, notice + printProto(file_buf_validate_validate));
 execFileSync("buf", ["generate"], { cwd: root, stdio: "inherit" });
+await generatePython(root);

@@ -1,0 +1,87 @@
+"""Turns what the RPC layer raises into this package's errors."""
+
+from __future__ import annotations
+
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+
+from ._gen.daytonah.v1.error_pb import ErrorInfo, ErrorReason
+from .errors import (
+    AuthenticationError,
+    CapacityError,
+    ConflictError,
+    DaytonahError,
+    DeadlineError,
+    FieldViolation,
+    InvalidArgumentError,
+    LimitError,
+    NotFoundError,
+    PermissionDeniedError,
+    PlatformError,
+    SandboxDiedError,
+    UnavailableError,
+    UnsupportedError,
+)
+
+_CLASS_OF_CODE: dict[Code, type[DaytonahError]] = {
+    Code.CANCELED: UnavailableError,
+    Code.UNKNOWN: PlatformError,
+    Code.INVALID_ARGUMENT: InvalidArgumentError,
+    Code.DEADLINE_EXCEEDED: DeadlineError,
+    Code.NOT_FOUND: NotFoundError,
+    Code.ALREADY_EXISTS: ConflictError,
+    Code.PERMISSION_DENIED: PermissionDeniedError,
+    Code.RESOURCE_EXHAUSTED: LimitError,
+    Code.FAILED_PRECONDITION: ConflictError,
+    Code.ABORTED: ConflictError,
+    Code.OUT_OF_RANGE: InvalidArgumentError,
+    Code.UNIMPLEMENTED: UnsupportedError,
+    Code.INTERNAL: PlatformError,
+    Code.UNAVAILABLE: UnavailableError,
+    Code.DATA_LOSS: PlatformError,
+    Code.UNAUTHENTICATED: AuthenticationError,
+}
+
+_CLASS_OF_REASON: dict[str, type[DaytonahError]] = {
+    "NO_CAPACITY": CapacityError,
+    "HOST_NO_SPACE": CapacityError,
+    "VM_DIED": SandboxDiedError,
+}
+"""Reasons that say more than their code does."""
+
+
+def convert_error(error: ConnectError) -> DaytonahError:
+    """The error to raise for one of the RPC layer."""
+    info = next((info for detail in error.details if (info := detail.value(ErrorInfo)) is not None), None)
+    if info is None or info.reason == ErrorReason.UNSPECIFIED:
+        return _without_reason(error)
+    reason = _name_of(info.reason)
+    kind = _CLASS_OF_REASON.get(reason, _CLASS_OF_CODE[error.code])
+    return kind(
+        error.message,
+        code=error.code.value,
+        reason=reason,
+        next_step=info.next_step,
+        metadata=info.metadata,
+        violations=[FieldViolation(v.field, v.rule, v.message) for v in info.violations],
+        retry_after=info.retry_delay.to_seconds() if info.retry_delay is not None else None,
+    )
+
+
+def _without_reason(error: ConnectError) -> DaytonahError:
+    """The platform's own errors have a reason; what has none and is no deadline is the way to the platform."""
+    if error.code in (Code.UNAVAILABLE, Code.CANCELED, Code.ABORTED, Code.INTERNAL, Code.UNKNOWN):
+        return UnavailableError(
+            f"The platform can't be reached: {error.message}",
+            code="unavailable",
+            next_step="Check that the platform runs and that its URL is right (DNAH_URL).",
+        )
+    return _CLASS_OF_CODE[error.code](error.message, code=error.code.value)
+
+
+def _name_of(reason: int) -> str:
+    """Also of a reason that is newer than this package."""
+    try:
+        return ErrorReason(reason).name or str(reason)
+    except ValueError:
+        return str(reason)

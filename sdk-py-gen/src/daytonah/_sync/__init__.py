@@ -1,0 +1,1 @@
+# Made from ../_async by make_sync.py. Not edited.

@@ -1,0 +1,47 @@
+# Made from ../_async by make_sync.py. Not edited.
+"""A platform, and the credential to use it with."""
+
+from __future__ import annotations
+
+from .._options import resolve_options
+from .connection import Connection
+
+
+class Client:
+    """A platform, and the credential to use it with. Cheap to make; share one where you can.
+
+    Args:
+        url: Base URL of the platform. Else the variable DNAH_URL, else `http://127.0.0.1:3000`.
+        api_key: Else the variable DNAH_API_KEY.
+        timeout: Longest wait for the answer of one call, seconds. Streams of output and files have no limit.
+        max_retries: How often a call that is safe to repeat is repeated where the platform does not answer.
+        retry_delay: Wait before the first repeat, seconds; it doubles each time up to 3 s.
+        direct: Whether calls to a sandbox go straight to its host where that is within reach.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout: float = 60.0,
+        max_retries: int = 4,
+        retry_delay: float = 0.1,
+        direct: bool = True,
+    ) -> None:
+        self.connection = Connection(resolve_options(url, api_key, timeout, max_retries, retry_delay, direct))
+
+    @property
+    def url(self) -> str:
+        return self.connection.options.url
+
+
+_shared: Client | None = None
+
+
+def default_client() -> Client:
+    """The client of calls that name none: made from the environment when it is first needed."""
+    global _shared
+    if _shared is None:
+        _shared = Client()
+    return _shared
