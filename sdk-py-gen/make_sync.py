@@ -19,6 +19,7 @@ replacements = {
     "ProcessServiceClient": "ProcessServiceClientSync",
     "SandboxServiceClient": "SandboxServiceClientSync",
     "aclose": "close",
+    "aclosing": "closing",
     "anext": "next",
     "async_get_status": "sync_get_status",
     "async_sleep": "sync_sleep",

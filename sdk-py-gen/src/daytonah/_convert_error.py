@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
+
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 
@@ -51,7 +53,9 @@ _CLASS_OF_REASON: dict[str, type[DaytonahError]] = {
 
 
 def convert_error(error: ConnectError) -> DaytonahError:
-    """The error to raise for one of the RPC layer."""
+    """The error to raise for one of the RPC layer. A cancelled task's error, which it hides, is raised as it was."""
+    if isinstance(error.__cause__, CancelledError):
+        raise error.__cause__
     info = next((info for detail in error.details if (info := detail.value(ErrorInfo)) is not None), None)
     if info is None or info.reason == ErrorReason.UNSPECIFIED:
         return _without_reason(error)

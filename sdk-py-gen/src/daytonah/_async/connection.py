@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from itertools import count
 from typing import Protocol, TypeVar
 
@@ -63,11 +64,13 @@ class AsyncConnection:
 
     async def stream(
         self, call: AsyncStreamCall[REQ, RES], request: REQ, headers: Mapping[str, str]
-    ) -> AsyncIterator[RES]:
+    ) -> AsyncGenerator[RES, None]:
         """Makes a call that answers bit by bit. It has no deadline: it ends when it is closed."""
+        answers: AsyncGenerator[RES, None] = call(request, headers=headers)  # type: ignore[assignment]
         try:
-            async for answer in call(request, headers=headers):
-                yield answer
+            async with aclosing(answers):
+                async for answer in answers:
+                    yield answer
         except ConnectError as cause:
             raise convert_error(cause) from cause
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 from .._gen.daytonah.v1.file_connect import FileServiceClient
 from .._gen.daytonah.v1.process_connect import ProcessServiceClient
@@ -58,11 +59,14 @@ class AsyncDataPlane:
             pick(self._relayed), request, repeatable=True, headers=self.headers, timeout=timeout
         )
 
-    async def stream(self, pick: Callable[[AsyncRoute], AsyncStreamCall[REQ, RES]], request: REQ) -> AsyncIterator[RES]:
+    async def stream(
+        self, pick: Callable[[AsyncRoute], AsyncStreamCall[REQ, RES]], request: REQ
+    ) -> AsyncGenerator[RES, None]:
         route = await self._route()
         try:
-            async for answer in self.connection.stream(pick(route), request, self.headers):
-                yield answer
+            async with aclosing(self.connection.stream(pick(route), request, self.headers)) as answers:
+                async for answer in answers:
+                    yield answer
         except UnavailableError as error:
             self._leave(route, error)
             raise

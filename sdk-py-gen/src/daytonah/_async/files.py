@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime
 
 from protobuf.wkt import Timestamp
@@ -56,16 +57,17 @@ class AsyncFiles:
                 path=path, user=user, offset=offset + received, length=length - received if length else 0
             )
             try:
-                async for response in self._plane.stream(lambda route: route.files.read_file, request):
-                    match response.part and response.part.value:
-                        case file_pb.FileInfo() as info:
-                            first = first or info
-                            if (info.size, info.modify_time) != (first.size, first.modify_time):
-                                raise ConflictError(f"{path} was changed while it was read.", code="aborted")
-                        case bytes(data):
-                            failures = 0
-                            received += len(data)
-                            yield data
+                async with aclosing(self._plane.stream(lambda route: route.files.read_file, request)) as answers:
+                    async for response in answers:
+                        match response.part and response.part.value:
+                            case file_pb.FileInfo() as info:
+                                first = first or info
+                                if (info.size, info.modify_time) != (first.size, first.modify_time):
+                                    raise ConflictError(f"{path} was changed while it was read.", code="aborted")
+                            case bytes(data):
+                                failures = 0
+                                received += len(data)
+                                yield data
                 if first is not None:
                     return
                 raise UnavailableError("The stream of the file ended too early.", code="unavailable")
@@ -112,8 +114,9 @@ class AsyncFiles:
         """The entries of a directory, sorted by path; `depth` levels below it, 1 to 64."""
         request = file_pb.ListDirectoryRequest(path=path, depth=depth, user=user, include_xattrs=xattrs)
         found: list[FileInfo] = []
-        async for page in self._plane.stream(lambda route: route.files.list_directory, request):
-            found += [file_info_of(info) for info in page.files]
+        async with aclosing(self._plane.stream(lambda route: route.files.list_directory, request)) as answers:
+            async for page in answers:
+                found += [file_info_of(info) for info in page.files]
         return found
 
     async def make_dir(self, path: str, *, mode: int = 0, must_be_new: bool = False, user: str = "") -> FileInfo:
@@ -174,16 +177,17 @@ class AsyncFiles:
         began = False
         while True:
             try:
-                async for response in self._plane.stream(lambda route: route.files.watch_files, request):
-                    failures = 0
-                    change = response.event and response.event.value
-                    if not isinstance(change, file_pb.FileChange):
-                        continue
-                    if began and change.kind == file_pb.FileChangeKind.READY:
-                        yield FileChange("overflow", "", None)
-                    else:
-                        began = True
-                        yield file_change_of(change)
+                async with aclosing(self._plane.stream(lambda route: route.files.watch_files, request)) as answers:
+                    async for response in answers:
+                        failures = 0
+                        change = response.event and response.event.value
+                        if not isinstance(change, file_pb.FileChange):
+                            continue
+                        if began and change.kind == file_pb.FileChangeKind.READY:
+                            yield FileChange("overflow", "", None)
+                        else:
+                            began = True
+                            yield file_change_of(change)
                 return
             except DaytonahError as error:
                 failures += 1
@@ -204,8 +208,9 @@ class AsyncFiles:
             path=path, name_glob=name, exclude_globs=[*exclude], ignore_case=ignore_case, limit=limit, user=user
         )
         found: list[FileInfo] = []
-        async for page in self._plane.stream(lambda route: route.files.search_files, request):
-            found += [file_info_of(info) for info in page.files]
+        async with aclosing(self._plane.stream(lambda route: route.files.search_files, request)) as answers:
+            async for page in answers:
+                found += [file_info_of(info) for info in page.files]
         return found
 
     async def grep(
@@ -232,8 +237,9 @@ class AsyncFiles:
             user=user,
         )
         found: list[TextMatch] = []
-        async for page in self._plane.stream(lambda route: route.files.search_files, request):
-            found += [text_match_of(match) for match in page.matches]
+        async with aclosing(self._plane.stream(lambda route: route.files.search_files, request)) as answers:
+            async for page in answers:
+                found += [text_match_of(match) for match in page.matches]
         return found
 
     async def replace(

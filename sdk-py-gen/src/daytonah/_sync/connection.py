@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from itertools import count
 from typing import Protocol, TypeVar
 
@@ -64,11 +65,13 @@ class Connection:
 
     def stream(
         self, call: StreamCall[REQ, RES], request: REQ, headers: Mapping[str, str]
-    ) -> Iterator[RES]:
+    ) -> Generator[RES, None]:
         """Makes a call that answers bit by bit. It has no deadline: it ends when it is closed."""
+        answers: Generator[RES, None] = call(request, headers=headers)  # type: ignore[assignment]
         try:
-            for answer in call(request, headers=headers):
-                yield answer
+            with closing(answers):
+                for answer in answers:
+                    yield answer
         except ConnectError as cause:
             raise convert_error(cause) from cause
 

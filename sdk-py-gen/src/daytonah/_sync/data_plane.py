@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Callable
+from collections.abc import Generator, Callable
+from contextlib import closing
 
 from .._gen.daytonah.v1.file_connect import FileServiceClientSync
 from .._gen.daytonah.v1.process_connect import ProcessServiceClientSync
@@ -59,11 +60,14 @@ class DataPlane:
             pick(self._relayed), request, repeatable=True, headers=self.headers, timeout=timeout
         )
 
-    def stream(self, pick: Callable[[Route], StreamCall[REQ, RES]], request: REQ) -> Iterator[RES]:
+    def stream(
+        self, pick: Callable[[Route], StreamCall[REQ, RES]], request: REQ
+    ) -> Generator[RES, None]:
         route = self._route()
         try:
-            for answer in self.connection.stream(pick(route), request, self.headers):
-                yield answer
+            with closing(self.connection.stream(pick(route), request, self.headers)) as answers:
+                for answer in answers:
+                    yield answer
         except UnavailableError as error:
             self._leave(route, error)
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Iterable, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 
 from protobuf.wkt import Timestamp
@@ -57,16 +58,17 @@ class Files:
                 path=path, user=user, offset=offset + received, length=length - received if length else 0
             )
             try:
-                for response in self._plane.stream(lambda route: route.files.read_file, request):
-                    match response.part and response.part.value:
-                        case file_pb.FileInfo() as info:
-                            first = first or info
-                            if (info.size, info.modify_time) != (first.size, first.modify_time):
-                                raise ConflictError(f"{path} was changed while it was read.", code="aborted")
-                        case bytes(data):
-                            failures = 0
-                            received += len(data)
-                            yield data
+                with closing(self._plane.stream(lambda route: route.files.read_file, request)) as answers:
+                    for response in answers:
+                        match response.part and response.part.value:
+                            case file_pb.FileInfo() as info:
+                                first = first or info
+                                if (info.size, info.modify_time) != (first.size, first.modify_time):
+                                    raise ConflictError(f"{path} was changed while it was read.", code="aborted")
+                            case bytes(data):
+                                failures = 0
+                                received += len(data)
+                                yield data
                 if first is not None:
                     return
                 raise UnavailableError("The stream of the file ended too early.", code="unavailable")
@@ -113,8 +115,9 @@ class Files:
         """The entries of a directory, sorted by path; `depth` levels below it, 1 to 64."""
         request = file_pb.ListDirectoryRequest(path=path, depth=depth, user=user, include_xattrs=xattrs)
         found: list[FileInfo] = []
-        for page in self._plane.stream(lambda route: route.files.list_directory, request):
-            found += [file_info_of(info) for info in page.files]
+        with closing(self._plane.stream(lambda route: route.files.list_directory, request)) as answers:
+            for page in answers:
+                found += [file_info_of(info) for info in page.files]
         return found
 
     def make_dir(self, path: str, *, mode: int = 0, must_be_new: bool = False, user: str = "") -> FileInfo:
@@ -175,16 +178,17 @@ class Files:
         began = False
         while True:
             try:
-                for response in self._plane.stream(lambda route: route.files.watch_files, request):
-                    failures = 0
-                    change = response.event and response.event.value
-                    if not isinstance(change, file_pb.FileChange):
-                        continue
-                    if began and change.kind == file_pb.FileChangeKind.READY:
-                        yield FileChange("overflow", "", None)
-                    else:
-                        began = True
-                        yield file_change_of(change)
+                with closing(self._plane.stream(lambda route: route.files.watch_files, request)) as answers:
+                    for response in answers:
+                        failures = 0
+                        change = response.event and response.event.value
+                        if not isinstance(change, file_pb.FileChange):
+                            continue
+                        if began and change.kind == file_pb.FileChangeKind.READY:
+                            yield FileChange("overflow", "", None)
+                        else:
+                            began = True
+                            yield file_change_of(change)
                 return
             except DaytonahError as error:
                 failures += 1
@@ -205,8 +209,9 @@ class Files:
             path=path, name_glob=name, exclude_globs=[*exclude], ignore_case=ignore_case, limit=limit, user=user
         )
         found: list[FileInfo] = []
-        for page in self._plane.stream(lambda route: route.files.search_files, request):
-            found += [file_info_of(info) for info in page.files]
+        with closing(self._plane.stream(lambda route: route.files.search_files, request)) as answers:
+            for page in answers:
+                found += [file_info_of(info) for info in page.files]
         return found
 
     def grep(
@@ -233,8 +238,9 @@ class Files:
             user=user,
         )
         found: list[TextMatch] = []
-        for page in self._plane.stream(lambda route: route.files.search_files, request):
-            found += [text_match_of(match) for match in page.matches]
+        with closing(self._plane.stream(lambda route: route.files.search_files, request)) as answers:
+            for page in answers:
+                found += [text_match_of(match) for match in page.matches]
         return found
 
     def replace(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import Self
 
 from .._gen.daytonah.v1 import process_pb
@@ -106,38 +107,41 @@ class Process:
         failures = 0
         while True:
             try:
-                for event in self._open():
-                    match event:
-                        case process_pb.ProcessStarted():
-                            self.pid = event.pid
-                            self.stdin.on_started(event.existed)
-                            self._reader.on_started(event)
-                            yield None
-                        case process_pb.ProcessOutput():
-                            failures = 0
-                            if (piece := self._reader.on_output(event)) is not None:
-                                yield piece
-                        case process_pb.ProcessExited():
-                            self._exited = event
-                            return
-                        case _:
-                            failures = 0
+                with closing(self._open()) as events:
+                    for event in events:
+                        match event:
+                            case process_pb.ProcessStarted():
+                                self.pid = event.pid
+                                self.stdin.on_started(event.existed)
+                                self._reader.on_started(event)
+                                yield None
+                            case process_pb.ProcessOutput():
+                                failures = 0
+                                if (piece := self._reader.on_output(event)) is not None:
+                                    yield piece
+                            case process_pb.ProcessExited():
+                                self._exited = event
+                                return
+                            case _:
+                                failures = 0
                 raise UnavailableError("The stream of output ended too early.", code="unavailable")
             except DaytonahError as error:
                 failures += 1
                 self._plane.connection.wait_to_retry(failures, _unless_output_lost(error))
 
-    def _open(self) -> Iterator[ProcessEvent]:
+    def _open(self) -> Generator[ProcessEvent, None]:
         offset = self._reader.offset
         if offset is None and isinstance(self._first, process_pb.ExecRequest):
-            for response in self._plane.stream(lambda route: route.processes.exec, self._first):
-                yield response.event.value if response.event is not None else None
+            with closing(self._plane.stream(lambda route: route.processes.exec, self._first)) as answers:
+                for answer in answers:
+                    yield answer.event.value if answer.event is not None else None
             return
         attach = self._first
         if offset is not None or isinstance(attach, process_pb.ExecRequest):
             attach = process_pb.AttachProcessRequest(process=selector_of(self.id), from_offset=offset or 0)
-        for attached in self._plane.stream(lambda route: route.processes.attach_process, attach):
-            yield attached.event.value if attached.event is not None else None
+        with closing(self._plane.stream(lambda route: route.processes.attach_process, attach)) as attached:
+            for event in attached:
+                yield event.event.value if event.event is not None else None
 
 
 ProcessEvent = (
