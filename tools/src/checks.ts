@@ -1,6 +1,7 @@
 /** Everything that is checked without running the product, cheapest first. Each is one line in the test report. */
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { pythonEnvironment } from "./python-env.ts";
 import { rustTarget } from "./setup/cargo-builds.ts";
 import { run } from "./setup/command.ts";
 import { root } from "./setup/setup.ts";
@@ -26,6 +27,7 @@ export const checks: readonly Check[] = [
   command("TypeScript is formatted and linted (biome)", "biome", "ci", "--colors=off", "--error-on-warnings", "."),
   command("no promise floats (oxlint)", "oxlint", "--type-aware", "--quiet"),
   command("types hold (tsc)", "tsc", "--noEmit"),
+  { name: "Python's types hold (mypy)", check: pythonTypesHold },
   command("nothing is unused (knip)", "knip"),
   command("Rust is formatted (cargo fmt)", "cargo", "fmt", "--all", "--check"),
   command(
@@ -45,6 +47,7 @@ export const checks: readonly Check[] = [
 const generatedFiles = [
   "gen/es/**/*.ts",
   "sdk-py-gen/src/daytonah/{_gen,_sync}/**/*.py",
+  "docs/reference/sdk-py.md",
   "tools/vendor/**/*.proto",
 ];
 
@@ -63,4 +66,9 @@ async function generatedCodeIsFresh(): Promise<void> {
   );
   if (stale.length > 0)
     throw new Error(`these files differ from what the protos give; run \`npm run gen\` and commit: ${stale.join(" ")}`);
+}
+
+async function pythonTypesHold(): Promise<void> {
+  const bin = await pythonEnvironment(join(root, "sdk-py-gen/requirements-gen.txt"));
+  await run([join(bin, "mypy")], { cwd: join(root, "sdk-py-gen") });
 }

@@ -21,7 +21,15 @@ export async function pythonEnvironment(requirements: string): Promise<string> {
   await run("python3", ["-m", "venv", folder]).catch((cause: ExecFileException) => {
     throw new Error("Python can't make a virtual environment: install the Debian package python3-venv.", { cause });
   });
-  await run(join(bin, "python"), ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements]);
+  await run(join(bin, "python"), [
+    "-m",
+    "pip",
+    "install",
+    "--quiet",
+    "--disable-pip-version-check",
+    "-r",
+    requirements,
+  ]);
   writeFileSync(complete, "");
   return bin;
 }

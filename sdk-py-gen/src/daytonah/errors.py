@@ -25,11 +25,12 @@ class FieldViolation:
 class DaytonahError(Exception):
     """Base of the platform's errors.
 
-    Example:
-        try:
-            Sandbox.create(template="no-such")
-        except NotFoundError as error:
-            print(error.reason, error.next_step)
+    ```python
+    try:
+        Sandbox.create(template="no-such")
+    except NotFoundError as error:
+        print(error.reason, error.next_step)
+    ```
     """
 
     def __init__(

@@ -23,11 +23,12 @@ class AsyncProcess:
     Where the connection breaks the output goes on from the byte where it was. The program itself runs on without you: keep
     `id` and call `sandbox.attach(id)` later, from anywhere.
 
-    Example:
-        build = await sandbox.start("make test")
-        async for event in build:
-            print(event.text, end="")
-        print((await build.wait()).exit_code)
+    ```python
+    build = await sandbox.start("make test")
+    async for event in build:
+        print(event.text, end="")
+    print((await build.wait()).exit_code)
+    ```
     """
 
     def __init__(

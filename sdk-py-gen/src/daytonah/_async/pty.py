@@ -16,11 +16,12 @@ class AsyncPty:
 
     The program outlives the connection: `sandbox.attach_pty(pty.id)` shows the last of its output again and goes on.
 
-    Example:
-        async with await sandbox.pty(columns=120, rows=40) as pty:
-            await pty.write("ls\\n")
-            async for data in pty:
-                sys.stdout.buffer.write(data)
+    ```python
+    async with await sandbox.pty(columns=120, rows=40) as pty:
+        await pty.write("ls\\n")
+        async for data in pty:
+            sys.stdout.buffer.write(data)
+    ```
     """
 
     def __init__(self, plane: AsyncDataPlane, process: AsyncProcess) -> None:

@@ -28,10 +28,11 @@ _MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 class AsyncSandbox:
     """A microVM of its own for code you do not trust.
 
-    Example:
-        async with await AsyncSandbox.create() as sandbox:  # deleted at the end of the block
-            result = await sandbox.exec(["python3", "-c", "print(6 * 7)"])
-            print(result.exit_code, result.stdout)
+    ```python
+    async with await AsyncSandbox.create() as sandbox:  # deleted at the end of the block
+        result = await sandbox.exec(["python3", "-c", "print(6 * 7)"])
+        print(result.exit_code, result.stdout)
+    ```
     """
 
     def __init__(

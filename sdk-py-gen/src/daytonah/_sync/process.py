@@ -24,11 +24,12 @@ class Process:
     Where the connection breaks the output goes on from the byte where it was. The program itself runs on without you: keep
     `id` and call `sandbox.attach(id)` later, from anywhere.
 
-    Example:
-        build = sandbox.start("make test")
-        for event in build:
-            print(event.text, end="")
-        print((build.wait()).exit_code)
+    ```python
+    build = sandbox.start("make test")
+    for event in build:
+        print(event.text, end="")
+    print((build.wait()).exit_code)
+    ```
     """
 
     def __init__(

@@ -17,11 +17,12 @@ class Pty:
 
     The program outlives the connection: `sandbox.attach_pty(pty.id)` shows the last of its output again and goes on.
 
-    Example:
-        with sandbox.pty(columns=120, rows=40) as pty:
-            pty.write("ls\\n")
-            for data in pty:
-                sys.stdout.buffer.write(data)
+    ```python
+    with sandbox.pty(columns=120, rows=40) as pty:
+        pty.write("ls\\n")
+        for data in pty:
+            sys.stdout.buffer.write(data)
+    ```
     """
 
     def __init__(self, plane: DataPlane, process: Process) -> None:

@@ -29,10 +29,11 @@ _MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 class Sandbox:
     """A microVM of its own for code you do not trust.
 
-    Example:
-        with Sandbox.create() as sandbox:  # deleted at the end of the block
-            result = sandbox.exec(["python3", "-c", "print(6 * 7)"])
-            print(result.exit_code, result.stdout)
+    ```python
+    with Sandbox.create() as sandbox:  # deleted at the end of the block
+        result = sandbox.exec(["python3", "-c", "print(6 * 7)"])
+        print(result.exit_code, result.stdout)
+    ```
     """
 
     def __init__(

@@ -1,0 +1,50 @@
+/** The Python client, installed with pip as a user would, against the real platform. */
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { pythonEnvironment } from "../../tools/src/python-env.ts";
+
+const run = promisify(execFile);
+const sources = resolve(import.meta.dirname, "../../sdk-py-gen");
+const installed = mkdtempSync(join(tmpdir(), "dnah-sdk-py-"));
+let bin: string;
+let env: NodeJS.ProcessEnv;
+
+beforeAll(async () => {
+  const { DNAH_TEST_URL: url, DNAH_TEST_API_KEY_FILE: keyFile } = process.env;
+  if (!url || !keyFile)
+    throw new Error("DNAH_TEST_URL and DNAH_TEST_API_KEY_FILE are not set: run this by `npm test`.");
+  bin = await pythonEnvironment(join(sources, "requirements-gen.txt"));
+  await run(join(bin, "python"), [
+    ...["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"],
+    ...["--target", installed, sources],
+  ]);
+  const apiKey = readFileSync(keyFile, "utf8").trim();
+  env = { ...process.env, PYTHONPATH: installed, DNAH_URL: url, DNAH_API_KEY: apiKey };
+});
+
+afterAll(() => rmSync(installed, { recursive: true, force: true }));
+
+test("its own tests pass", async () => {
+  const { stdout } = await run(join(bin, "pytest"), ["-q", "-p", "no:cacheprovider", join(sources, "tests")], {
+    cwd: sources,
+    env,
+  }).catch((error: { stdout: string }) => {
+    throw new Error(error.stdout);
+  });
+  expect(stdout).toMatch(/\d+ passed/);
+});
+
+test("every program of its README runs as it stands there", async () => {
+  const readme = readFileSync(join(sources, "README.md"), "utf8");
+  const blocks = [...readme.matchAll(/^```python\n([\s\S]*?)^```$/gm)].map((match) => match[1] as string);
+  expect(blocks.length).toBeGreaterThan(3);
+  // In the order of the page: a later one may use what an earlier one imported.
+  const program = join(installed, "readme.py");
+  writeFileSync(program, blocks.join("\n"));
+  const { stdout } = await run(join(bin, "python"), [program], { env });
+  for (const shown of ["0 42\n", "stdout 1\n", "in.csv", "one\ntwo\n"]) expect(stdout).toContain(shown);
+});
