@@ -255,7 +255,7 @@ class ReadLogsRequest(Message[_ReadLogsRequestFields]):
             bool follow = 2;
             ```
         tail:
-            Of each source only so many of the last lines; all that are kept where absent.
+            Of each source only so many of the last lines, 4 MiB of them at most; all that are kept where absent.
 
             ```proto
             optional uint32 tail = 3;
