@@ -12,7 +12,8 @@ use crate::{
 pub const PROTOCOL: u32 = 1;
 
 /// What it answers beyond the first release's calls.
-const FEATURES: [Feature; 4] = [Feature::Pty, Feature::Ports, Feature::Logs, Feature::Environment];
+const FEATURES: [Feature; 5] =
+    [Feature::Pty, Feature::Files, Feature::Ports, Feature::Logs, Feature::Environment];
 
 /// Where the agent runs, which decides what it may change.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -23,7 +23,7 @@ fn environment(events: Vec<Event>) -> BTreeMap<String, String> {
 fn the_environment_is_read_and_changed_for_later_processes() {
     let agent = TestAgent::start();
     let (hello, _) = agent.call(Call::Ping(Default::default())).hello();
-    for feature in [Feature::Environment, Feature::Ports, Feature::Logs, Feature::Pty] {
+    for feature in [Feature::Environment, Feature::Files, Feature::Ports, Feature::Logs, Feature::Pty] {
         assert!(hello.features().any(|known| known == feature), "{feature:?}");
     }
     let env = map(&[("A", "1"), ("B", "2")]);

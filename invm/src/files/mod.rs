@@ -1,5 +1,6 @@
 //! Calls about files. Each runs with the rights of the user it is for, which its thread takes on for good.
 
+pub mod archive;
 pub mod attributes;
 pub mod beneath;
 pub mod change;
@@ -7,8 +8,11 @@ pub mod info;
 pub mod list;
 pub mod page;
 pub mod path;
+pub mod pattern;
 pub mod read;
 pub mod remove;
+pub mod replace;
+pub mod search;
 pub mod walk;
 pub mod watch;
 pub mod write;
@@ -41,6 +45,10 @@ pub fn dispatch(agent: &Agent, conn: &mut Conn, call: Call) -> Option<Result<(),
         Call::MoveFile(request) => answer(conn, change::move_file(agent, &request)),
         Call::RemoveFile(request) => remove::remove_file(agent, conn, &request),
         Call::SetAttributes(request) => attributes::set_attributes(agent, conn, &request),
+        Call::WriteArchive(request) => archive::write::write_archive(agent, conn, &request),
+        Call::ReadArchive(request) => archive::read::read_archive(agent, conn, &request),
+        Call::SearchFiles(request) => search::search_files(agent, conn, &request),
+        Call::ReplaceInFiles(request) => replace::replace_in_files(agent, conn, &request),
         Call::WatchFiles(request) => watch::watch_files(agent, conn, &request),
         _ => return None,
     })

@@ -3,14 +3,22 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{Seek, SeekFrom, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use nix::errno::Errno;
+use xattr::FileExt;
 
-use super::{act_as, info::file_info, make_parents};
+use super::{
+    act_as,
+    info::{XATTR_PREFIX, file_info},
+    make_parents,
+};
 use crate::{
     agent::Agent,
     conn::{Conn, Wake, canceled},
@@ -27,8 +35,8 @@ const MAX_PIECE: usize = 1 << 20;
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Where the content goes until all of it came.
-struct Target {
-    file: File,
+pub struct Target {
+    pub file: File,
     path: PathBuf,
     /// The new file beside the path, renamed over it at the end.
     temporary: Option<Temporary>,
@@ -75,7 +83,9 @@ pub fn write_file(agent: &Agent, conn: &mut Conn, request: &WriteFileRequest) ->
     Ok(())
 }
 
-fn open(wanted: &Path, request: &WriteFileRequest) -> Result<Target, Fault> {
+/// A place for new content, which `commit` brings to the path. An existing file's owner, mode and extended
+/// attributes stay.
+pub fn open(wanted: &Path, request: &WriteFileRequest) -> Result<Target, Fault> {
     let fault = |errno| Fault::file(wanted, errno);
     // A link is followed: its target is replaced, not the link.
     let path = fs::canonicalize(wanted).unwrap_or(wanted.to_owned());
@@ -115,25 +125,41 @@ fn open(wanted: &Path, request: &WriteFileRequest) -> Result<Target, Fault> {
     beside(path, mode, None, how == WriteMode::Create)
 }
 
+pub fn temporary_name() -> String {
+    format!("{TEMPORARY}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// Opens a new file in the path's folder.
 fn beside(path: PathBuf, mode: u32, owner: Option<(u32, u32)>, create_only: bool) -> Result<Target, Fault> {
     let fault = |error: std::io::Error| Fault::file(&path, errno_of(&error));
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let temporary = path.with_file_name(format!("{TEMPORARY}{}-{number}", std::process::id()));
+    let temporary = path.with_file_name(temporary_name());
     let _ = fs::remove_file(&temporary); // of an agent before a reboot
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(fault)?;
     let temporary = Temporary { path: temporary, create_only };
     // Owner before mode: a change of owner clears the set-uid bit. Only root may give a file away.
     if let Some((uid, gid)) = owner {
         let _ = std::os::unix::fs::fchown(&file, Some(uid), Some(gid));
+        copy_xattrs(&path, &file).map_err(fault)?;
     }
     file.set_permissions(fs::Permissions::from_mode(mode)).map_err(fault)?;
     Ok(Target { file, path, temporary: Some(temporary) })
 }
 
+/// Those of the user namespace: others, such as capabilities, belong to the content that is replaced.
+fn copy_xattrs(path: &Path, file: &File) -> std::io::Result<()> {
+    for name in xattr::list(path).into_iter().flatten() {
+        if name.as_bytes().starts_with(XATTR_PREFIX.as_bytes())
+            && let Some(value) = xattr::get(path, &name)?
+        {
+            file.set_xattr(&name, &value)?;
+        }
+    }
+    Ok(())
+}
+
 /// Brings the content to its path. It is on disk before its name is, so that a crash leaves the old file or
 /// the new one.
-fn commit(target: Target) -> Result<PathBuf, Fault> {
+pub fn commit(target: Target) -> Result<PathBuf, Fault> {
     let Target { file, path, temporary } = target;
     let fault = |error: std::io::Error| Fault::file(&path, errno_of(&error));
     if let Some(temporary) = temporary {

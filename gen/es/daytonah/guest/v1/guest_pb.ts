@@ -2563,7 +2563,7 @@ export const ReadArchiveRequestSchema: GenMessage<ReadArchiveRequest> = /*@__PUR
   messageDesc(file_daytonah_guest_v1_guest, 55);
 
 /**
- * Searches below a directory.
+ * Searches below a directory, or in one file. Links are not followed; binary files are passed over.
  *
  * @generated from message daytonah.guest.v1.SearchFilesRequest
  */
@@ -2576,7 +2576,7 @@ export type SearchFilesRequest = Message<"daytonah.guest.v1.SearchFilesRequest">
   path: string;
 
   /**
-   * Glob for the names; all where empty.
+   * Glob for the names: *, ?, [a-z], [!a-z]; at most 255 bytes. All where empty.
    *
    * @generated from field: string name_glob = 2;
    */
@@ -2618,7 +2618,7 @@ export type SearchFilesRequest = Message<"daytonah.guest.v1.SearchFilesRequest">
   ignoreCase: boolean;
 
   /**
-   * Names (globs) of files and directories that are passed over with all below them.
+   * Names (globs, as name_glob) of files and directories that are passed over with all below them.
    *
    * @generated from field: repeated string exclude_globs = 8;
    */
@@ -2675,7 +2675,7 @@ export const TextMatchSchema: GenMessage<TextMatch> = /*@__PURE__*/
   messageDesc(file_daytonah_guest_v1_guest, 57);
 
 /**
- * Replaces text in files.
+ * Replaces text in files of up to 16 MiB; larger ones are LIMIT_EXCEEDED. Each changes at once and whole.
  *
  * @generated from message daytonah.guest.v1.ReplaceInFilesRequest
  */
