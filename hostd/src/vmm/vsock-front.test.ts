@@ -7,11 +7,11 @@ import { expect, onTestFinished, test } from "vitest";
 import { VsockFront } from "./vsock-front.ts";
 
 /** A device that answers CONNECT and echoes, and notes whatever vhost-device-vsock could not bear. */
-async function fixture() {
+async function fixture(patienceMs?: readonly number[]) {
   const folder = await mkdtemp(join(tmpdir(), "dnah-front-"));
   const devicePath = join(folder, "device");
   const faults: string[] = [];
-  const device = { touchedWhileHeld: 0, connections: 0, held: false, answers: true };
+  const device = { touchedWhileHeld: 0, connections: 0, held: false, answers: true, clings: false };
   const touch = () => {
     device.touchedWhileHeld += device.held ? 1 : 0;
   };
@@ -41,14 +41,19 @@ async function fixture() {
       if (line !== undefined) {
         faults.push("left before the OK");
       }
-      socket.end();
+      if (!device.clings) {
+        socket.end();
+      }
     });
     socket.on("error", () => {});
     socket.on("close", () => sockets.delete(socket));
   });
   await new Promise<void>((resolve) => server.listen(devicePath, resolve));
   const path = join(folder, "vsock");
-  const front = await VsockFront.listen(path, { path: devicePath, uid: process.getuid?.() ?? 0 });
+  const front = await VsockFront.listen(path, {
+    ...{ path: devicePath, uid: process.getuid?.() ?? 0 },
+    ...(patienceMs === undefined ? {} : { patienceMs }),
+  });
   const breakAll = () => {
     for (const socket of sockets) {
       socket.destroy();
@@ -172,4 +177,42 @@ test("close breaks all connections and removes the socket", async () => {
   await closed;
   const { closed: refused } = dial(path, "CONNECT 1\n");
   await refused;
+});
+
+test("dials a silent device again as often as it is patient, and hands over the first answer alone", async () => {
+  const { path, device } = await fixture([100, 100, 100]);
+  device.answers = false;
+  const { seen, closed } = dial(path, "CONNECT 1\nhello");
+  await expect.poll(() => device.connections).toBe(3);
+  await closed;
+  expect(seen()).toBe("");
+  device.connections = 0;
+  const late = dial(path, "CONNECT 1\nhello");
+  await expect.poll(() => device.connections).toBe(1);
+  device.answers = true;
+  await expect.poll(late.seen).toBe("OK 7\nhello");
+});
+
+test("drains connections in order while it is held: the guest sees their end, the client the last bytes", async () => {
+  const { front, path, faults } = await fixture();
+  const open = [dial(path, "CONNECT 1\na"), dial(path, "CONNECT 1\nb")];
+  await expect.poll(() => open.map(({ seen }) => seen())).toEqual(["OK 7\na", "OK 7\nb"]);
+  expect(front.connections).toBe(2);
+  front.hold();
+  const waiting = dial(path, "CONNECT 1\nc");
+  await front.drain(5000);
+  await Promise.all(open.map(({ closed }) => closed));
+  expect(front.connections).toBe(0);
+  front.release();
+  await expect.poll(waiting.seen).toBe("OK 7\nc");
+  expect(faults).toEqual([]);
+});
+
+test("a guest that does not let go of its connections is not waited for longer than said", async () => {
+  const { front, path, device } = await fixture();
+  device.clings = true;
+  const { seen, closed } = dial(path, "CONNECT 1\na");
+  await expect.poll(seen).toBe("OK 7\na");
+  await front.drain(100);
+  await closed;
 });

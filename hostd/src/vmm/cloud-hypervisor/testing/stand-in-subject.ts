@@ -5,8 +5,8 @@ import { stageStandIn } from "./stage-stand-in.ts";
 import type { Settings } from "./stand-in/settings.ts";
 
 /** The stand-in, whose guest is the agent as a process of this host: kernel and initramfs need only be there. */
-export function standIn(settings: Partial<Settings> & Pick<ChSubject, "restoreStrategy"> = {}) {
-  const { version = "v53.0", copyOnWrite = false, restoreStrategy } = settings;
+export function standIn(settings: Partial<Omit<Settings, "agent">> & Pick<ChSubject, "restoreStrategy"> = {}) {
+  const { restoreStrategy, ...others } = settings;
   return async (root: string): Promise<ChSubject> => {
     const file = async (name: string) => {
       const path = join(root, name);
@@ -15,7 +15,7 @@ export function standIn(settings: Partial<Settings> & Pick<ChSubject, "restoreSt
       return path;
     };
     return {
-      binary: await stageStandIn(root, { version, copyOnWrite }),
+      binary: await stageStandIn(root, { version: "v53.0", copyOnWrite: false, ...others }),
       landlock: true,
       ...(restoreStrategy === undefined ? {} : { restoreStrategy }),
       kvmDevice: await file("kvm"),

@@ -6,6 +6,8 @@ export interface Settings {
   readonly version: string;
   /** Whether `memory_restore_mode` knows "CopyOnWrite". */
   readonly copyOnWrite: boolean;
+  /** Taken over by its guest: puts a link to this file in the place of a snapshot's memory. */
+  readonly linksMemoryTo?: string;
   /** The agent's program: the guest. */
   readonly agent: string;
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { truncateSync } from "node:fs";
+import { rmSync, symlinkSync, truncateSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { ChDisk, ChInfo, ChNet, ChRestore, ChState, ChVmConfig } from "../../api-types.ts";
 import type { EventLog } from "./event-log.ts";
@@ -121,6 +121,10 @@ export class Vmm {
     this.#landlock?.require(dir);
     this.#events.write("vm", "snapshotting");
     writeSnapshot(dir, this.#existing(), mark);
+    if (this.#settings.linksMemoryTo !== undefined) {
+      rmSync(join(dir, "memory-ranges"));
+      symlinkSync(this.#settings.linksMemoryTo, join(dir, "memory-ranges"));
+    }
     this.#events.write("vm", "snapshotted");
   }
 
