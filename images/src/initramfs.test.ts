@@ -11,6 +11,7 @@ test("the initramfs lists its modules in load order beside them", () => {
   expect(entries.map((entry) => entry.path)).toEqual([
     "dev",
     "dev/console",
+    "dev/null",
     "proc",
     "sys",
     "newroot",

@@ -41,6 +41,8 @@ export function initramfsEntries(agent: Buffer, modules: readonly { name: string
     dir("dev"),
     // The kernel opens it for init's standard streams before anything could mount a devtmpfs.
     { t: "char", path: "dev/console", mode: 0o600, major: 5, minor: 1 },
+    // Where the console's driver is a module there is none yet: init would end at once, without anything in its place.
+    { t: "char", path: "dev/null", mode: 0o666, major: 1, minor: 3 },
     dir("proc"),
     dir("sys"),
     dir("newroot"),

@@ -11,6 +11,7 @@ export const earlyModules: readonly string[] = [
   "virtio_pci_legacy_dev",
   "virtio_pci_modern_dev",
   "virtio_pci",
+  "virtio_console", // Where the console is hvc0.
   "failover",
   "net_failover",
   "virtio_net",

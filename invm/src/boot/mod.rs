@@ -37,7 +37,9 @@ pub fn boot() -> Result<(), Failed> {
     console_streams();
     let cmdline = Cmdline::read()?;
     console::set_debug(cmdline.debug);
-    modules::load_all()?;
+    let loaded = modules::load_all();
+    console_streams(); // again: its driver may have been one of them
+    loaded?;
     if let Some(device) = &cmdline.root {
         root::enter(device, &cmdline)?;
     }
