@@ -12,6 +12,8 @@ import { apiRoutes } from "./api/routes.ts";
 import type { Config } from "./config.ts";
 import { openDatabase } from "./db/open-database.ts";
 import type { Clock } from "./domain/clock.ts";
+import { createPortEdge } from "./edge/port-edge.ts";
+import { createPreviewRoutes } from "./edge/preview-routes.ts";
 import { createConnectHost } from "./hosts/connect-host.ts";
 import { createHostSessions } from "./hosts/host-sessions.ts";
 import { createHandler } from "./http/handler.ts";
@@ -76,7 +78,12 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
   const sessions = stack.use(createHostSessions(addresses));
   const statuses = createHostStatuses([...clients.keys()], clock.now());
   const background = createBackground();
+  let isPrepared = false;
   const routes = createRouteCache(() => performance.now());
+  const previews = createPreviewRoutes({
+    ...{ pool: database.pool, tokenKey, isPrepared: () => isPrepared },
+    now: () => performance.now(),
+  });
   const deps = {
     db: database.db,
     hosts: clients,
@@ -84,12 +91,14 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     claims: createHeldClaims(),
     background,
     log,
-    onMoved: routes.forget,
+    onMoved: (sandboxId: string) => {
+      routes.forget(sandboxId);
+      previews.forget(sandboxId);
+    },
     tokenKey,
     edgeUrlOf: (hostId: string | null) => statuses.get(hostId ?? "")?.edgeUrl ?? "",
   };
   const metrics = createMetrics(database, statuses);
-  let isPrepared = false;
 
   const rpc = createRpcListener({
     routes: apiRoutes(deps, () => ({ publicUrl: config.publicUrl ?? url, domain: config.domain }), routes.forgetAll),
@@ -114,7 +123,13 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     onRelayed: metrics.onRelayed,
   });
   const readiness = () => readReadiness({ pool: database.pool, isPrepared: () => isPrepared, statuses });
-  const handler = createHandler({ relay, rpc, readiness, metrics, publicMetrics: config.publicMetrics });
+  const ports = stack.use(
+    createPortEdge({
+      ...{ pool: database.pool, tokenKey, routes, previews, sessions, clock, log, domain: config.domain },
+      isPrepared: () => isPrepared,
+    }),
+  );
+  const handler = createHandler({ ports, relay, rpc, readiness, metrics, publicMetrics: config.publicMetrics });
 
   // Disposal goes upwards: no new calls, then the work in hand, then the loops, then the connections.
   const loops = new AbortController();
@@ -124,7 +139,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     await Promise.all(running);
   });
   stack.defer(() => drainWithin(background.drain(), graceMs));
-  const server = await listenDual({ ...config.listen, handler });
+  const server = await listenDual({ ...config.listen, handler, onUpgrade: ports.upgrade });
   stack.defer(() => server.close(graceMs));
   const url = originOf(server.address);
 

@@ -19,9 +19,10 @@ export interface Route {
   readonly hostId: string | null;
   readonly tokenGeneration: number;
   readonly failureReason: string | null;
+  readonly publicPorts: readonly number[];
 }
 
-const columnsOfRoute = "s.id, s.state, s.epoch, s.host_id, s.token_generation, s.failure_reason";
+const columnsOfRoute = "s.id, s.state, s.epoch, s.host_id, s.token_generation, s.failure_reason, s.public_ports";
 
 export async function callerByHash(pool: pg.Pool, hash: Buffer): Promise<Caller | undefined> {
   const { rows } = await pool.query({
@@ -76,5 +77,6 @@ function routeOf(cells: Cells): Route | undefined {
     hostId: cells[3] as string | null,
     tokenGeneration: cells[4] as number,
     failureReason: cells[5] as string | null,
+    publicPorts: cells[6] as number[],
   };
 }

@@ -1,9 +1,9 @@
-/** HTTP/2 sessions to hosts for relayed calls: one a lane, so that bulk never stands before an exec. */
+/** HTTP/2 sessions to hosts for relayed calls and ports: one a lane, so that bulk never stands before an exec. */
 import http2 from "node:http2";
 import { http2SessionWindowBytes } from "@daytonah/lib/http2-settings.ts";
 import { type HostAddress, tlsOptionsOf } from "./host-tls.ts";
 
-export type Lane = "control" | "bulk";
+export type Lane = "control" | "bulk" | "edge";
 
 export interface HostSessions extends Disposable {
   /** A session that takes requests; it may still be connecting. Undefined for a host that is not configured. */

@@ -1,13 +1,15 @@
-/** What a request is: a relayed call, a call of ours, or a question about our health. */
+/** What a request is: a visit to a port, a relayed call, a call of ours, or a question about our health. */
 import { answerCors } from "@daytonah/lib/cors.ts";
 import type { NodeHandler, NodeRequest, NodeResponse } from "@daytonah/lib/node-http.ts";
 import type { RpcListener } from "@daytonah/lib/rpc-listener.ts";
 import { answerUnknownCall } from "@daytonah/lib/unknown-call.ts";
+import type { PortEdge } from "../edge/port-edge.ts";
 import type { Relay } from "../relay/relay.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Readiness } from "./readiness.ts";
 
 export interface HandlerOptions {
+  readonly ports: PortEdge;
   readonly relay: Relay;
   readonly rpc: RpcListener;
   readonly readiness: () => Promise<Readiness>;
@@ -15,7 +17,7 @@ export interface HandlerOptions {
   readonly publicMetrics: boolean;
 }
 
-export function createHandler({ relay, rpc, readiness, metrics, publicMetrics }: HandlerOptions): NodeHandler {
+export function createHandler({ ports, relay, rpc, readiness, metrics, publicMetrics }: HandlerOptions): NodeHandler {
   const pages: Readonly<Record<string, (request: NodeRequest, response: NodeResponse) => Promise<void>>> = {
     "/healthz": async (_, response) => answerJson(response, 200, { alive: true }),
     "/readyz": async (_, response) => {
@@ -31,6 +33,8 @@ export function createHandler({ relay, rpc, readiness, metrics, publicMetrics }:
     },
   };
   return (request, response) => {
+    // The guest's own pages: nothing of the API's is said for them.
+    if (ports.handle(request, response)) return;
     if (answerCors(request, response)) return;
     if (relay.handle(request, response) || rpc.handle(request, response)) return;
     const page = request.method === "GET" ? pages[request.url?.split("?", 1)[0] ?? ""] : undefined;

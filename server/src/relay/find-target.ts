@@ -101,7 +101,8 @@ async function findRoute(
   return found.route;
 }
 
-function notRunning({ sandboxId, state, failureReason }: Route): Problem {
+/** For whoever may know of the sandbox. */
+export function notRunning({ sandboxId, state, failureReason }: Route): Problem {
   const metadata = { sandbox_id: sandboxId, state, ...(failureReason ? { failure_reason: failureReason } : {}) };
   if (state === "lost") {
     return problem("HOST_LOST", `The host of sandbox ${sandboxId} does not answer.`, { metadata, retryDelayMs: 5_000 });

@@ -28,9 +28,17 @@ export interface HostDaemonOptions {
   readonly routes?: (router: ConnectRouter) => void;
   /** For what is no rpc. */
   readonly plainHttp?: NodeHandler;
+  /** Answers CONNECT. */
+  readonly onConnect?: (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) => void;
 }
 
-export async function startHostDaemon({ pki, host, routes, plainHttp }: HostDaemonOptions): Promise<HostDaemon> {
+export async function startHostDaemon({
+  pki,
+  host,
+  routes,
+  plainHttp,
+  onConnect,
+}: HostDaemonOptions): Promise<HostDaemon> {
   const leaf = await makeLeaf(pki.authority, { name: host.hostId, use: "server", now: Date.now() });
   const bearer = pki.bearerOf(host.hostId);
   const demandBearer: Interceptor = (next) => (request) => {
@@ -76,6 +84,7 @@ export async function startHostDaemon({ pki, host, routes, plainHttp }: HostDaem
       else response.writeHead(404).end();
     },
   );
+  if (onConnect) server.on("connect", onConnect);
   const sessions = new Set<http2.ServerHttp2Session>();
   server.on("session", (session) => {
     sessions.add(session);

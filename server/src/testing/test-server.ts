@@ -12,7 +12,7 @@ import { createFakeHost, type FakeHost } from "../hosts/fake-host.ts";
 import { openServerPki } from "../pki/server-pki.ts";
 import { type Server, startServer } from "../start-server.ts";
 import { systemClock } from "../system-clock.ts";
-import { type HostDaemon, startHostDaemon } from "./host-daemon.ts";
+import { type HostDaemon, type HostDaemonOptions, startHostDaemon } from "./host-daemon.ts";
 import { tempDir } from "./temp-dir.ts";
 import { type TestDatabase, testDatabase } from "./test-database.ts";
 
@@ -37,6 +37,7 @@ export interface TestServerOptions {
   readonly routes?: (router: ConnectRouter) => void;
   /** Answered by the host where it is no rpc. */
   readonly plainHttp?: NodeHandler;
+  readonly onConnect?: NonNullable<HostDaemonOptions["onConnect"]>;
   readonly host?: FakeHost;
   readonly clock?: Clock;
   readonly config?: Partial<Config>;

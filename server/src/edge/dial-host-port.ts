@@ -1,0 +1,76 @@
+/** A port of a sandbox as bytes, by an HTTP/2 CONNECT to its host's daemon. */
+import http2 from "node:http2";
+import type { Duplex } from "node:stream";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { hostProblem, hostUnavailable } from "../hosts/connect-host.ts";
+import type { HostSessions } from "../hosts/host-sessions.ts";
+import type { Target } from "../relay/find-target.ts";
+
+/** An error with its details is far shorter. */
+const maxErrorBytes = 64 * 1024;
+
+/** Resolves when the program in the guest has taken the connection; throws what the client gets. */
+export async function dialHostPort(
+  sessions: HostSessions,
+  { sandboxId, hostId, epoch, tokenGeneration }: Target,
+  port: number,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<Duplex> {
+  const session = sessions.get(hostId, "edge");
+  if (!session) throw hostUnavailable(hostId);
+  signal.throwIfAborted();
+  let stream: http2.ClientHttp2Stream;
+  try {
+    stream = session.request({
+      ":method": "CONNECT",
+      ":authority": `${sandboxId}:${port}`,
+      authorization: `Bearer ${sessions.bearerOf(hostId)}`,
+      "sandbox-epoch": epoch,
+      ...(tokenGeneration === undefined ? {} : { "sandbox-token-generation": String(tokenGeneration) }),
+    });
+  } catch (error) {
+    throw hostUnavailable(hostId, error); // the session ended between get and request
+  }
+  const onAbort = () => stream.close(http2.constants.NGHTTP2_CANCEL);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    const status = await answerOf(stream, hostId);
+    if (status === 200) return stream;
+    stream.end();
+    throw hostProblem(hostId, errorFromJsonBytes(await bodyOf(stream), undefined, unexpected(status)));
+  } catch (error) {
+    stream.close(http2.constants.NGHTTP2_CANCEL);
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function answerOf(stream: http2.ClientHttp2Stream, hostId: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let cause: unknown;
+    stream.on("error", (error) => {
+      cause = error;
+    });
+    stream.once("response", (headers) => resolve(headers[":status"] ?? 0));
+    stream.once("close", () => reject(hostUnavailable(hostId, cause)));
+  });
+}
+
+async function bodyOf(stream: http2.ClientHttp2Stream): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxErrorBytes) break;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** Where the body is no error of ours. */
+function unexpected(status: number): ConnectError {
+  return new ConnectError(`the host answered CONNECT with ${status}`, Code.Unavailable);
+}

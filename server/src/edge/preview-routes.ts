@@ -1,0 +1,79 @@
+/**
+ * Who may come to a sandbox's ports, and where it is: one indexed query, or what it said within the last second. That a
+ * sandbox is not there is remembered, too: strangers guess.
+ */
+import type { SandboxAccess } from "@daytonah/lib/edge/admit-visitor.ts";
+import { problem } from "@daytonah/lib/problem.ts";
+import { signingKeyOf } from "@daytonah/lib/sandbox-signature.ts";
+import type pg from "pg";
+import { type Route, routeById } from "../db/callers.ts";
+import { asDatabaseProblem, databaseUnavailable } from "../db/database-problem.ts";
+import { accessTokenOf } from "../domain/access-token.ts";
+import { notRunning, type Target } from "../relay/find-target.ts";
+
+export interface PreviewRoute {
+  readonly access: SandboxAccess;
+  /** Absent where it is not running. */
+  readonly target?: Target;
+}
+
+export interface PreviewRoutes {
+  /** Undefined for a sandbox that never was. */
+  get(sandboxId: string): Promise<PreviewRoute | undefined>;
+  /** A sandbox has moved on. */
+  forget(sandboxId: string): void;
+}
+
+export interface PreviewRoutesOptions {
+  readonly pool: pg.Pool;
+  readonly tokenKey: string;
+  readonly isPrepared: () => boolean;
+  readonly now: () => number;
+}
+
+const keepMs = 1_000;
+const maxEntries = 10_000;
+
+export function createPreviewRoutes({ pool, tokenKey, isPrepared, now }: PreviewRoutesOptions): PreviewRoutes {
+  const entries = new Map<string, { readonly route: Promise<PreviewRoute | undefined>; readonly until: number }>();
+
+  const search = async (sandboxId: string) => {
+    if (!isPrepared()) throw databaseUnavailable();
+    try {
+      const route = await routeById(pool, sandboxId);
+      return route && previewRouteOf(route, tokenKey);
+    } catch (error) {
+      throw asDatabaseProblem(error);
+    }
+  };
+
+  return {
+    get(sandboxId) {
+      const entry = entries.get(sandboxId);
+      if (entry && entry.until > now()) return entry.route;
+      if (entries.size >= maxEntries) entries.clear();
+      const route = search(sandboxId);
+      entries.set(sandboxId, { route, until: now() + keepMs });
+      route.catch(() => {
+        if (entries.get(sandboxId)?.route === route) entries.delete(sandboxId);
+      });
+      return route;
+    },
+    forget: (sandboxId) => void entries.delete(sandboxId),
+  };
+}
+
+function previewRouteOf(route: Route, tokenKey: string): PreviewRoute {
+  const { sandboxId, hostId, epoch, tokenGeneration, publicPorts } = route;
+  const signingKey = signingKeyOf(accessTokenOf(tokenKey, sandboxId, tokenGeneration));
+  if (route.state === "deleted") {
+    // What was public is no longer: only who has a link learns that the sandbox was there.
+    const unavailable = problem("SANDBOX_NOT_FOUND", "The sandbox was deleted.", {
+      nextStep: "Ask whoever gave you the link for a new one.",
+    });
+    return { access: { signingKey, publicPorts: [], unavailable } };
+  }
+  const access = { signingKey, publicPorts };
+  if (route.state !== "running" || hostId === null) return { access: { ...access, unavailable: notRunning(route) } };
+  return { access, target: { sandboxId, epoch, hostId } };
+}
