@@ -2,7 +2,7 @@
 import type http from "node:http";
 import type { Http2ServerResponse } from "node:http2";
 import { Code } from "@connectrpc/connect";
-import { errorToJson } from "@connectrpc/connect/protocol-connect";
+import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
 import { headerOf, isGone, type NodeRequest, type NodeResponse } from "../node-http.ts";
 import { type Problem, toConnectError } from "../problem.ts";
 import { nextStepOfReason, type ReasonName } from "../problem-reasons.ts";
@@ -35,7 +35,7 @@ export function answerFailure(request: NodeRequest, response: NodeResponse, fail
 }
 
 function answerHttp(request: NodeRequest, response: NodeResponse, failure: Problem, requestId: string): void {
-  const [status, title] = answers[failure.reason] ?? [500, "The platform failed"];
+  const [status, title] = answers[failure.reason] ?? [codeToHttpStatus(failure.code), "This did not work"];
   const page = prefersHtml(request);
   const body = page
     ? pageOf(failure.options.metadata?.state === "paused" ? "This sandbox is paused" : title, failure, requestId)

@@ -1,11 +1,8 @@
 /** Carries one gRPC call to an HTTP/2 server in a guest: headers, messages and trailers as they come, a break for a break. */
-
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import http2 from "node:http2";
-import type { Forwarded } from "./forward-http1.ts";
-import { unanswered } from "./forward-http1.ts";
+import http2, { type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+import { type Forwarded, unanswered } from "./forward-http1.ts";
 import { groupHeaders, headersForClient, rawOf } from "./guest-headers.ts";
-import { breakOff } from "./join-streams.ts";
+import { breakOff, wasReset } from "./join-streams.ts";
 
 export async function forwardGrpc(forwarded: Forwarded): Promise<void> {
   const { connections, target, fail } = forwarded;
@@ -32,8 +29,11 @@ export async function forwardGrpc(forwarded: Forwarded): Promise<void> {
   }
   let cause: unknown;
   client.on("error", () => undefined); // its close is what counts
-  client.once("close", () => upstream.close(client.rstCode || http2.constants.NGHTTP2_CANCEL));
-  client.pipe(upstream);
+  client.once("close", () => breakOff(upstream));
+  client.pipe(upstream, { end: false });
+  client.once("end", () => {
+    if (!wasReset(client)) upstream.end(); // a call that was broken off must not look as if all had been said
+  });
   upstream.once("response", (headers) => {
     if (client.destroyed) return;
     const answer = groupHeaders(headersForClient(rawOf(headers)));
@@ -46,8 +46,8 @@ export async function forwardGrpc(forwarded: Forwarded): Promise<void> {
     cause = error;
   });
   upstream.once("close", () => {
-    if (client.destroyed || upstream.rstCode === http2.constants.NGHTTP2_NO_ERROR) return;
-    if (client.headersSent) breakOff(client);
-    else fail(unanswered(target, cause));
+    if (client.destroyed) return;
+    if (!client.headersSent) fail(unanswered(target, cause));
+    else if (upstream.rstCode !== http2.constants.NGHTTP2_NO_ERROR) breakOff(client);
   });
 }

@@ -33,15 +33,20 @@ export function forwardHttp1(forwarded: Forwarded): void {
         headers: [...forwarded.headers, ...framingOf(request)],
       },
     });
+    const fail = (error: unknown) => forwarded.fail(unanswered(target, error));
     const leave = () => upstream.destroy();
     response.once("close", leave);
-    upstream.once("response", (answer) => receiveAnswer(answer, response, () => response.off("close", leave)));
+    let answered = false;
+    upstream.once("response", (answer) => {
+      answered = true;
+      receiveAnswer(answer, response, { fail, onEnd: () => response.off("close", leave) });
+    });
     upstream.once("error", (error) => {
+      if (answered) return; // a program may answer, and take no more of the body: the answer itself says whether it is whole
       response.off("close", leave);
       if (isGone(response)) return;
-      if (response.headersSent) breakOffAnswer(response);
-      else if (upstream.reusedSocket && !hasBody) send(true);
-      else forwarded.fail(unanswered(target, error));
+      if (upstream.reusedSocket && !hasBody) send(true);
+      else fail(error);
     });
     if (hasBody) sendBody(request, upstream);
     else upstream.end();
@@ -66,6 +71,8 @@ function framingOf(request: NodeRequest): string[] {
 function sendBody(request: NodeRequest, upstream: http.ClientRequest): void {
   request.pipe(upstream, { end: false });
   request.once("end", () => {
+    // The guest must not take a body that was broken off for a whole one: the response closes as well.
+    if ("stream" in request && wasReset(request.stream)) return;
     if (Object.keys(request.trailers).length > 0 && request.headers["content-length"] === undefined) {
       upstream.addTrailers(request.trailers as Record<string, string>);
     }
@@ -75,20 +82,24 @@ function sendBody(request: NodeRequest, upstream: http.ClientRequest): void {
   upstream.once("close", () => request.unpipe(upstream).resume());
 }
 
-/** Passes on what the guest answers. */
-export function receiveAnswer(answer: http.IncomingMessage, response: NodeResponse, onEnd: () => void): void {
+/** Passes on what the guest answers; `fail` answers in its stead where nobody could be told its headers. */
+export function receiveAnswer(
+  answer: http.IncomingMessage,
+  response: NodeResponse,
+  { fail, onEnd }: { readonly fail: (error: unknown) => void; readonly onEnd?: () => void },
+): void {
   if (isGone(response)) return void answer.destroy();
   const { socket } = answer; // it is no longer the answer's when that ends
   try {
     writeHead(answer, response);
-  } catch {
-    answer.destroy(); // a header that no HTTP message may have
-    breakOffAnswer(response);
+  } catch (error) {
+    answer.destroy();
+    fail(error);
     return;
   }
   answer.pipe(response as http.ServerResponse, { end: false });
   answer.once("end", () => {
-    onEnd();
+    onEnd?.();
     if (!answer.complete || wasReset(socket)) return breakOffAnswer(response);
     endWith(response, answer.rawTrailers);
   });

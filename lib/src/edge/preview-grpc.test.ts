@@ -105,6 +105,24 @@ describe("a gRPC server in the guest", () => {
   });
 });
 
+test("a body that an HTTP/2 client breaks off never looks whole to the program", async () => {
+  await using edge = await oneEdge();
+  const seen = Promise.withResolvers<http.IncomingMessage>();
+  await using guest = await listening(http.createServer((request) => seen.resolve(request.resume())));
+  const session = http2.connect(`http://127.0.0.1:${edge.port}`);
+  const stream = session.request({
+    ...{ ":method": "POST", ":path": "/", ":authority": edge.hostOf(guest.port) },
+    "dnah-port-token": edge.tokenFor(guest.port),
+  });
+  stream.on("error", () => undefined).write("half");
+  const request = await seen.promise;
+  const closed = once(request, "close");
+  stream.destroy(new Error("enough"));
+  await closed.catch(() => undefined);
+  expect(request.complete).toBe(false);
+  session.destroy();
+});
+
 test("an HTTP/2 client reaches an HTTP/1.1 program, with body, several cookies and trailers", async () => {
   await using edge = await oneEdge();
   await using guest = await listening(

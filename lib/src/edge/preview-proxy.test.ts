@@ -164,6 +164,27 @@ describe("a request", () => {
     expect(total).toBe(512 * piece.length);
   });
 
+  test("that the program answers before it has read all gets that answer", async () => {
+    await using edge = await oneEdge();
+    await using guest = await listening(
+      net.createServer((socket) => {
+        socket.once("data", () => {
+          socket.write("HTTP/1.1 413 Too Much\r\ncontent-length: 2\r\n\r\nno");
+          setTimeout(() => socket.resetAndDestroy(), 100);
+        });
+      }),
+    );
+    const request = edge.request(guest.port, { method: "POST" }).on("error", () => undefined);
+    const sending = setInterval(() => request.write(Buffer.alloc(100_000)), 5);
+    const [response] = (await once(request, "response")) as [http.IncomingMessage];
+    let text = "";
+    for await (const chunk of response) text += String(chunk);
+    expect([response.statusCode, text]).toEqual([413, "no"]);
+    await sleep(150);
+    clearInterval(sending);
+    request.destroy();
+  });
+
   test("whose answer breaks is broken off, not ended", async () => {
     await using edge = await oneEdge();
     await using guest = await listening(

@@ -83,8 +83,7 @@ export function createPreviewProxy(options: PreviewProxyOptions): PreviewProxy {
       if (socket.destroyed) return;
       socket.once("close", connections.begin(host));
       socket.allowHalfOpen = true;
-      const answer = (answered: http.IncomingMessage) =>
-        receiveAnswer(answered, responseOn(request, socket), () => undefined);
+      const answer = (answered: http.IncomingMessage) => receiveAnswer(answered, responseOn(request, socket), { fail });
       forwardUpgrade({ ...{ connections, target: host, request, socket, head, path, headers }, answer, fail });
     } catch (error) {
       fail(error);
