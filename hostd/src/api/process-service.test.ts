@@ -3,6 +3,7 @@ import { ErrorInfoSchema } from "@daytonah/gen/daytonah/v1/error_pb.ts";
 import { ExitKind, OutputStream } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { problemOf } from "@daytonah/lib/problem.ts";
 import { describe, expect, test } from "vitest";
+import { accessOf } from "../edge/testing/open-edge.ts";
 import { realAgent } from "../guest/testing/real-agent.ts";
 import { standInAgent } from "../guest/testing/stand-in-agent.ts";
 import { oneVm } from "./testing/one-vm.ts";
@@ -34,6 +35,19 @@ async function failureOf(call: Promise<unknown>) {
   const info = error.findDetails(ErrorInfoSchema)[0];
   return { code: error.code, reason: problemOf(error)?.reason, field: info?.violations[0]?.field, info };
 }
+
+test("a relayed call that came with an earlier access token is refused, one with an API key is not", async () => {
+  await using agent = await realAgent();
+  await using vm = await oneVm(agent.path);
+  await vm.registry.setAccess(vm.entry, accessOf("token", 3, { tokenGeneration: 2 }));
+  const list = (headers: object) => vm.processes.listProcesses({}, { headers: { ...vm.headers, ...headers } });
+  const refused = await failureOf(list({ "sandbox-token-generation": "1" }));
+  expect([refused.code, refused.reason]).toEqual([Code.Unauthenticated, "CREDENTIAL_INVALID"]);
+  // A newer one: whoever relays heard of it first.
+  for (const headers of [{}, { "sandbox-token-generation": "2" }, { "sandbox-token-generation": "3" }]) {
+    await list(headers);
+  }
+});
 
 describe("exec on the real agent", () => {
   test("streams both outputs and the exit code", async () => {

@@ -1,5 +1,5 @@
 /** Whether a token is a sandbox's access token. What is another's is not told apart from what is not there. */
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { hash, randomBytes, timingSafeEqual } from "node:crypto";
 import { accessTokenInvalid } from "../api/sandbox-call.ts";
 import type { VmRegistry } from "../vm/vm-registry.ts";
 
@@ -7,7 +7,7 @@ import type { VmRegistry } from "../vm/vm-registry.ts";
 export function checkToken(registry: VmRegistry, sandboxId: string, token: string): number {
   const access = registry.get(sandboxId)?.record.access;
   const expected = access ? Buffer.from(access.tokenSha256, "hex") : randomBytes(32);
-  const given = createHash("sha256").update(token).digest();
+  const given = hash("sha256", token, "buffer");
   if (!timingSafeEqual(given, expected) || !access) throw accessTokenInvalid();
   return access.tokenGeneration;
 }

@@ -88,6 +88,22 @@ describe("a port's address at the edge", () => {
     );
   });
 
+  test("ends connections under way when the access token is replaced", async () => {
+    await using edge = await openEdge(agent.path);
+    const server = http.createServer().on("upgrade", (_, socket) => {
+      socket.on("error", () => undefined);
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+    });
+    await using guest = await program(server);
+    const upgrade = { connection: "upgrade", upgrade: "x", "dnah-port-token": tokenOf(edge, guest.port) };
+    const host = `${guest.port}-${edge.sandboxId}.localhost`;
+    const request = http.get({ host: "127.0.0.1", port: edge.port, agent: false, headers: { host, ...upgrade } });
+    const [, socket] = (await once(request, "upgrade")) as [http.IncomingMessage, net.Socket];
+    const broken = once(socket.resume(), "error");
+    await edge.setAccess(accessOf("token-2", 2));
+    expect((await broken)[0]).toMatchObject({ code: "ECONNRESET" });
+  });
+
   test("says what is wrong: nothing listens, the VM has ended", async () => {
     await using edge = await openEdge(agent.path);
     const headers = { "dnah-port-token": tokenOf(edge, 1), accept: "text/html" };

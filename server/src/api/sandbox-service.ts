@@ -65,13 +65,14 @@ export function createSandboxService(deps: ServiceDeps, origins: () => Origins):
 
     async setPortVisibility({ sandboxId, port, public: open, idempotencyKey }, context) {
       const { orgId } = callerOf(context);
-      const row = await setPortVisibility(deps, { orgId, sandboxId, port, public: open, idempotencyKey });
-      return { sandbox: toProto(row) };
+      const change = { orgId, sandboxId, port, public: open, idempotencyKey };
+      return { sandbox: toProto(await setPortVisibility(deps, change, context.signal)) };
     },
 
     async rotateAccessToken({ sandboxId, idempotencyKey }, context) {
       const { orgId } = callerOf(context);
-      return { accessToken: await rotateAccessToken(deps, { orgId, sandboxId, idempotencyKey }) };
+      const accessToken = await rotateAccessToken(deps, { orgId, sandboxId, idempotencyKey }, context.signal);
+      return { accessToken };
     },
 
     ...createLinks(deps, origins),

@@ -1,5 +1,6 @@
 /** The addresses of sandboxes' ports and files, as clients reach them. */
 import { isIPv4, isIPv6 } from "node:net";
+import { tokenParameter } from "@daytonah/lib/edge/port-token.ts";
 
 export interface Origins {
   /** Of the API, such as "https://api.example.org". */
@@ -27,7 +28,7 @@ export function fileUrlOf(origin: string, sandboxId: string, query: URLSearchPar
 
 function portUrl(origin: URL, domain: string, sandboxId: string, port: number, token: string): string {
   const at = origin.port === "" ? "" : `:${origin.port}`;
-  return `${origin.protocol}//${port}-${sandboxId}.${domain}${at}/?${new URLSearchParams({ dnah_token: token })}`;
+  return `${origin.protocol}//${port}-${sandboxId}.${domain}${at}/?${new URLSearchParams({ [tokenParameter]: token })}`;
 }
 
 /** Names below it lead to this host: *.localhost is loopback everywhere, and nip.io finds the IPv4 address in the name. */

@@ -1,5 +1,5 @@
 /** What a host must know to let a sandbox's visitors in: the hash of its access token, and a key that signs links. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { signingKeyOf } from "@daytonah/lib/sandbox-signature.ts";
 import { accessTokenOf } from "./access-token.ts";
 
@@ -23,7 +23,7 @@ export function vmAccessOf(tokenKey: string, row: AccessColumns): VmAccess {
   return {
     version: BigInt(row.access_version),
     tokenGeneration: BigInt(row.token_generation),
-    tokenSha256: createHash("sha256").update(token).digest(),
+    tokenSha256: hash("sha256", token, "buffer"),
     signingKey: signingKeyOf(token),
     publicPorts: [...row.public_ports],
   };

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { HostService } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import { OrganizationService } from "@daytonah/gen/daytonah/v1/organization_pb.ts";
 import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { FileUrlOperation, SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
@@ -40,6 +41,7 @@ test("a sandbox says where its host's edge is, and the host knows from the start
   await using on = await serve();
   const { sandbox } = await on.sandboxes.getSandbox({ sandboxId: on.sandboxId });
   expect(sandbox).toMatchObject({ directUrl: edgeUrl, publicPorts: [] });
+  expect((await on.server.client(HostService).listHosts({})).hosts).toMatchObject([{ edgeUrl }]);
   const access = on.host.accesses.get(on.sandboxId);
   expect(access).toMatchObject({ version: 1n, tokenGeneration: 1n, publicPorts: [] });
   expect(Buffer.from(access?.tokenSha256 ?? []).equals(sha256(on.accessToken))).toBe(true);

@@ -1,4 +1,5 @@
 /** Changes who may reach a sandbox: in the database first, then at its host. */
+import { abortable } from "@daytonah/lib/deadline.ts";
 import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
 import { lockSandbox } from "../db/access.ts";
 import { takeKey } from "../db/idempotency.ts";
@@ -29,13 +30,18 @@ export interface ChangedAccess {
 }
 
 /** Resolves when it holds everywhere: what was allowed before is over. */
-export async function changeAccess(deps: ServiceDeps, change: AccessChange): Promise<ChangedAccess> {
+export async function changeAccess(
+  deps: ServiceDeps,
+  change: AccessChange,
+  signal: AbortSignal,
+): Promise<ChangedAccess> {
   const changed = await deps.db.transaction().execute((tx) => decide(tx, change));
   deps.onMoved(change.sandboxId);
   try {
-    await deps.background.run(tellAccess(deps, changed.row));
+    await abortable(deps.background.run(tellAccess(deps, changed.row)), signal);
   } catch (error) {
-    throw problemOf(error)?.reason === "HOST_UNAVAILABLE" ? untold(changed.row, problemOf(error) as Problem) : error;
+    const why = problemOf(error);
+    throw why?.reason === "HOST_UNAVAILABLE" ? untold(changed.row, why) : error;
   }
   return changed;
 }

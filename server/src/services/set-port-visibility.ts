@@ -2,7 +2,7 @@
 import { fieldProblem } from "@daytonah/lib/problem.ts";
 import { setPublicPorts } from "../db/access.ts";
 import type { SandboxRow } from "../db/sandboxes.ts";
-import { changeAccess } from "./change-access.ts";
+import { type AccessChange, changeAccess } from "./change-access.ts";
 import type { ServiceDeps } from "./deps.ts";
 
 export interface SetPortVisibilityInput {
@@ -16,9 +16,13 @@ export interface SetPortVisibilityInput {
 
 const mostPublicPorts = 100;
 
-export async function setPortVisibility(deps: ServiceDeps, input: SetPortVisibilityInput): Promise<SandboxRow> {
+export async function setPortVisibility(
+  deps: ServiceDeps,
+  input: SetPortVisibilityInput,
+  signal: AbortSignal,
+): Promise<SandboxRow> {
   const { port, public: open, ...call } = input;
-  const { row } = await changeAccess(deps, {
+  const change: AccessChange = {
     ...call,
     rpc: "SetPortVisibility",
     request: { port, open },
@@ -31,6 +35,7 @@ export async function setPortVisibility(deps: ServiceDeps, input: SetPortVisibil
       }
       return setPublicPorts(tx, before.id, open ? [...others, port].sort((a, b) => a - b) : others);
     },
-  });
+  };
+  const { row } = await changeAccess(deps, change, signal);
   return row;
 }
