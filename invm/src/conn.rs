@@ -228,6 +228,21 @@ impl Conn {
         Ok(())
     }
 
+    /// As `pulse`, where the input is data, which is left unread: a host that is gone is noticed all the same.
+    pub fn pulse_unread(&mut self) -> Result<(), Stop> {
+        // nix does not know this flag.
+        let gone = PollFlags::from_bits_retain(libc::POLLRDHUP);
+        let mut fds = [PollFd::new(self.fd.as_fd(), gone)];
+        if poll_until(&mut fds, Some(Instant::now()))? > 0 {
+            return Err(Stop::Gone);
+        }
+        if Instant::now() >= self.heartbeat_at() {
+            self.beat();
+            self.flush()?;
+        }
+        Ok(())
+    }
+
     /// Waits until the host closes the connection, for at most `limit`.
     pub fn wait_closed(&mut self, limit: Duration) {
         let end = Instant::now() + limit;

@@ -7,6 +7,7 @@ use std::{
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink},
     path::Path,
     process::Command,
+    time::{Duration, Instant},
 };
 
 use invm::proto::{
@@ -291,4 +292,24 @@ fn a_hostile_header_costs_no_memory() {
     assert_eq!(unpack(&agent, &folder.join("many"), &archive(&entries)).unwrap().entries, 12_000);
     assert!(resident(&agent) < before + (6 << 20), "{before} {}", resident(&agent));
     assert_eq!(fs::metadata(folder.join("many/7")).unwrap().mtime(), 1_000_000_000);
+}
+
+#[test]
+fn a_hole_without_end_does_not_outlive_its_host() {
+    let (agent, folder) = set_up();
+    fs::File::create(folder.join("hole")).unwrap().set_len(4 << 40).unwrap();
+    let bytes = gnu_tar(&["--create", "--sparse", "--file=-", "hole"], &folder);
+    let path = text(&folder.join("to"));
+    let mut host = agent.call(Call::WriteArchive(WriteArchiveRequest { path, ..Default::default() }));
+    host.input(Input::Data(bytes));
+    let end = Instant::now() + Duration::from_secs(10);
+    let until = |what: &dyn Fn() -> bool| {
+        while !what() {
+            assert!(Instant::now() < end);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    until(&|| fs::read_dir(folder.join("to")).is_ok_and(|entries| entries.count() == 1));
+    drop(host);
+    until(&|| names(&folder.join("to")).is_empty());
 }

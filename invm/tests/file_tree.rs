@@ -10,8 +10,8 @@ use std::{
 };
 
 use invm::proto::{
-    Error, ErrorReason, FileInfo, ListDirectoryRequest, MakeDirectoryRequest, RemoveFileRequest,
-    SetAttributesRequest, request::Call, response::Event,
+    Error, ErrorReason, FileInfo, ListDirectoryRequest, MakeDirectoryRequest, MoveFileRequest,
+    RemoveFileRequest, SetAttributesRequest, request::Call, response::Event,
 };
 use prost_types::Timestamp;
 use support::{files::*, *};
@@ -194,6 +194,28 @@ fn attributes_that_can_not_be_set_are_told_by_field_and_errno() {
     assert_eq!(error(request), (denied, "set_attributes.mode".into(), libc::EPERM));
     let request = SetAttributesRequest { owner: Some("root".into()), ..nobody() };
     assert_eq!(error(request), (denied, "set_attributes.owner".into(), libc::EPERM));
+}
+
+#[test]
+fn a_move_that_can_not_be_is_told_and_changes_nothing() {
+    let (agent, folder) = set_up();
+    fs::create_dir_all(folder.join("full/sub")).unwrap();
+    fs::create_dir(folder.join("other")).unwrap();
+    fs::write(folder.join("file"), "").unwrap();
+    symlink("file", folder.join("link")).unwrap();
+    let moved = |source: &str, destination: &str| {
+        let (source, destination) = (text(&folder.join(source)), text(&folder.join(destination)));
+        let request = MoveFileRequest { source, destination, ..Default::default() };
+        agent.run(Call::MoveFile(request)).map(drop).map_err(|error| (error.reason(), error.errno))
+    };
+    assert_eq!(moved("full", "full/sub/itself"), Err((ErrorReason::InvalidArgument, libc::EINVAL)));
+    assert_eq!(moved("other", "full"), Err((ErrorReason::FileExists, libc::ENOTEMPTY)));
+    assert_eq!(moved("file", "other"), Err((ErrorReason::IsADirectory, libc::EISDIR)));
+    assert_eq!(moved("other", "file"), Err((ErrorReason::NotADirectory, libc::ENOTDIR)));
+    assert_eq!(moved("file", "link/below"), Err((ErrorReason::NotADirectory, libc::ENOTDIR)));
+    assert_eq!(names(&folder), ["file", "full", "link", "other"]);
+    assert_eq!(moved("link", "full/link"), Ok(()), "the link itself");
+    assert!(folder.join("full/link").is_symlink());
 }
 
 #[test]

@@ -204,6 +204,28 @@ fn a_watch_ends_with_its_directory() {
 }
 
 #[test]
+fn a_user_watches_with_its_own_rights() {
+    if !needs_root() {
+        return;
+    }
+    let (agent, folder) = set_up();
+    for name in ["open", "closed"] {
+        fs::create_dir(folder.join(name)).unwrap();
+    }
+    fs::set_permissions(folder.join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    let user = "nobody".to_owned();
+    let request = WatchFilesRequest { path: text(&folder), recursive: true, user, ..Default::default() };
+    let mut host = agent.call(Call::WatchFiles(request.clone()));
+    assert_eq!(change(&mut host).kind(), ChangeKind::Ready);
+    fs::write(folder.join("closed/unseen"), "").unwrap();
+    fs::write(folder.join("open/seen"), "").unwrap();
+    assert_eq!(change(&mut host).path, "open/seen");
+    let request = WatchFilesRequest { path: text(&folder.join("closed")), ..request };
+    let error = agent.call(Call::WatchFiles(request)).rest().unwrap_err();
+    assert_eq!((error.reason(), error.errno), (ErrorReason::PermissionDenied, libc::EACCES));
+}
+
+#[test]
 fn too_many_folders_are_a_typed_limit() {
     let limited = "echo 20 > /proc/sys/user/max_inotify_watches && exec \"$@\"";
     let Some(agent) =

@@ -50,6 +50,14 @@ impl<'a> Incoming<'a> {
         Ok(!self.closed)
     }
 
+    /// For work that needs no data for long: false where the host is gone.
+    pub fn pulse(&mut self) -> bool {
+        let result = self.conn.pulse_unread();
+        let there = result.is_ok();
+        self.stop = result.err();
+        there
+    }
+
     /// Reads what comes behind the archive.
     pub fn drain(&mut self) -> Result<(), Stop> {
         while self.wait()? {

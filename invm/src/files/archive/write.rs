@@ -95,14 +95,14 @@ impl Unpack<'_> {
             let Some(entry) = entries.next() else { break };
             let mut entry = entry.map_err(broken)?;
             incoming.borrow_mut().allowed = u64::MAX;
-            self.one(&mut entry)?;
+            self.one(incoming, &mut entry)?;
             io::copy(&mut entry, &mut io::sink()).map_err(broken)?;
         }
         // An archive ends with a block of zeros.
         if incoming.borrow().closed { Err(torn()) } else { Ok(()) }
     }
 
-    fn one(&mut self, entry: &mut Entry<Shared>) -> Result<(), Fault> {
+    fn one(&mut self, incoming: &RefCell<Incoming>, entry: &mut Entry<Shared>) -> Result<(), Fault> {
         let kind = entry.header().entry_type();
         let relative = plain(&entry.path_bytes())?;
         let (Some(parent), Some(name)) = (relative.parent(), relative.file_name()) else {
@@ -122,7 +122,8 @@ impl Unpack<'_> {
                 }
             }
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                self.written.bytes += self.file(entry, &relative, &folder, name, &attributes)?;
+                let place = Place { relative: &relative, folder: &folder, name };
+                self.written.bytes += self.file(incoming, entry, &place, &attributes)?;
             }
             EntryType::Link => {
                 let target = plain(&entry.link_name_bytes().unwrap_or_default())?;
@@ -209,10 +210,9 @@ impl Unpack<'_> {
     /// the name is replaced, not followed.
     fn file(
         &self,
+        incoming: &RefCell<Incoming>,
         entry: &mut Entry<Shared>,
-        relative: &Path,
-        folder: &OwnedFd,
-        name: &OsStr,
+        &Place { relative, folder, name }: &Place,
         attributes: &Attributes,
     ) -> Result<u64, Fault> {
         if has_pax_map(entry).map_err(broken)? {
@@ -225,7 +225,7 @@ impl Unpack<'_> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
         let file = openat(folder, temporary.name.as_str(), flags, mode).map_err(fault)?;
-        let size = copy(entry, &mut File::from(file), |error| fault(errno_of(&error)))?;
+        let size = copy(incoming, entry, &mut File::from(file), |error| fault(errno_of(&error)))?;
         if size != entry.size() {
             return Err(torn());
         }
@@ -278,6 +278,13 @@ impl Attributes {
         let flags = UtimensatFlags::NoFollowSymlink;
         utimensat(folder, name, &TimeSpec::UTIME_OMIT, &self.modify_time, flags)
     }
+}
+
+/// Where an entry goes.
+struct Place<'a> {
+    relative: &'a Path,
+    folder: &'a OwnedFd,
+    name: &'a OsStr,
 }
 
 /// Removed unless it was renamed.
@@ -340,14 +347,22 @@ fn has_pax_map(entry: &mut Entry<Shared>) -> io::Result<bool> {
 }
 
 /// Copies content; zeros become holes. Tells how much it was.
-fn copy(from: &mut impl Read, to: &mut File, fault: impl Fn(io::Error) -> Fault) -> Result<u64, Fault> {
+fn copy(
+    incoming: &RefCell<Incoming>,
+    from: &mut impl Read,
+    to: &mut File,
+    fault: impl Fn(io::Error) -> Fault,
+) -> Result<u64, Fault> {
     let mut buffer = vec![0; 64 << 10];
     let mut size = 0;
-    loop {
+    for round in 1u64.. {
+        // A hole as large as it likes takes no data, but time.
+        if round % 256 == 0 && !incoming.borrow_mut().pulse() {
+            return Err(torn());
+        }
         let count = from.read(&mut buffer).map_err(broken)?;
         if count == 0 {
-            to.set_len(size).map_err(&fault)?;
-            return Ok(size);
+            break;
         }
         size += count as u64;
         let data = &buffer[..count];
@@ -357,6 +372,8 @@ fn copy(from: &mut impl Read, to: &mut File, fault: impl Fn(io::Error) -> Fault)
             to.write_all(data).map_err(&fault)?;
         }
     }
+    to.set_len(size).map_err(&fault)?;
+    Ok(size)
 }
 
 fn broken(error: io::Error) -> Fault {
