@@ -273,7 +273,9 @@ fn torn_and_broken_archives_are_errors_and_leave_no_half_file() {
 
 #[test]
 fn a_hostile_header_costs_no_memory() {
-    let (agent, folder) = set_up();
+    let agent = TestAgent::start();
+    let memory = InMemory::new(&agent);
+    let folder = &memory.0;
     let before = resident(&agent);
     for kind in [EntryType::GNULongName, EntryType::XHeader, EntryType::GNULongLink] {
         let mut header = Header::new_gnu();
@@ -282,7 +284,7 @@ fn a_hostile_header_costs_no_memory() {
         header.set_size(1 << 40);
         header.set_cksum();
         let bytes = [&header.as_bytes()[..], &vec![b'a'; 8 << 20]].concat();
-        let error = unpack(&agent, &folder, &bytes).unwrap_err();
+        let error = unpack(&agent, folder, &bytes).unwrap_err();
         assert_eq!(error.reason(), ErrorReason::InvalidArgument);
         assert!(error.message.contains("headers"), "{}", error.message);
     }

@@ -75,11 +75,15 @@ fn a_listing_has_each_directory_before_its_content_down_to_the_depth() {
 
 #[test]
 fn a_hundred_thousand_entries_are_listed_without_growing() {
-    let (agent, folder) = set_up();
-    (0..100_000).for_each(|index| drop(fs::File::create(folder.join(format!("entry-{index:06}"))).unwrap()));
+    let agent = TestAgent::start();
+    let memory = InMemory::new(&agent);
+    let folder = &memory.0;
+    let name = |index: usize| folder.join(format!("entry-{index:06}"));
+    fs::write(name(0), "").unwrap();
+    (1..100_000).for_each(|index| fs::hard_link(name(0), name(index)).unwrap());
     let before = resident(&agent);
     let mut host =
-        agent.call(Call::ListDirectory(ListDirectoryRequest { path: text(&folder), ..Default::default() }));
+        agent.call(Call::ListDirectory(ListDirectoryRequest { path: text(folder), ..Default::default() }));
     let mut count = 0;
     let mut highest = 0;
     loop {

@@ -38,3 +38,20 @@ pub fn resident(agent: &TestAgent) -> u64 {
     let [Event::Pong(pong)] = &events[..] else { panic!("{events:?}") };
     pong.agent_resident_bytes
 }
+
+/// A folder in memory, for very many files; goes with the test.
+pub struct InMemory(pub PathBuf);
+
+impl InMemory {
+    pub fn new(agent: &TestAgent) -> Self {
+        let folder = Path::new("/dev/shm").join(agent.folder.file_name().unwrap());
+        fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for InMemory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
