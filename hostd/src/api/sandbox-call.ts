@@ -1,6 +1,7 @@
 /** What every call of the data plane has in common: which VM it is for, and what a broken connection to it means. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HandlerContext } from "@connectrpc/connect";
+import { accessTokenInvalid } from "@daytonah/lib/access-token-invalid.ts";
 import { fieldProblem, type Problem, problem } from "@daytonah/lib/problem.ts";
 import { requestIdKey } from "@daytonah/lib/request-id.ts";
 import type { AgentClient, GuestCall, GuestEvent, GuestEventCase, GuestEventValue } from "../guest/agent-client.ts";
@@ -115,11 +116,6 @@ function tokenSignal({ record, tokenEnded }: VmEntry, headers: Headers): AbortSi
   if (generation === null) return [];
   if (record.access && Number(generation) < record.access.tokenGeneration) throw accessTokenInvalid();
   return [tokenEnded.signal];
-}
-
-/** The same for a sandbox that is not there: a stranger learns nothing. */
-export function accessTokenInvalid(): Problem {
-  return problem("CREDENTIAL_INVALID", "This access token is not one of this sandbox.");
 }
 
 export function sandboxIdOf(header: (name: string) => string | null | undefined): string {

@@ -1,6 +1,6 @@
 /** Whether a token is a sandbox's access token. What is another's is not told apart from what is not there. */
 import { hash, randomBytes, timingSafeEqual } from "node:crypto";
-import { accessTokenInvalid } from "../api/sandbox-call.ts";
+import { accessTokenInvalid } from "@daytonah/lib/access-token-invalid.ts";
 import type { VmRegistry } from "../vm/vm-registry.ts";
 
 /** The token's generation; throws CREDENTIAL_INVALID where it is none of this sandbox. */

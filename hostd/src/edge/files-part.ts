@@ -1,9 +1,11 @@
 /** Files over plain HTTP at the edge: by the sandbox's access token, or by an address that is signed for one of them. */
+
+import { accessTokenInvalid } from "@daytonah/lib/access-token-invalid.ts";
 import { credentialText } from "@daytonah/lib/credential-text.ts";
 import { headerOf, type NodeRequest } from "@daytonah/lib/node-http.ts";
 import { type FilesAddress, fileGrantOf, readFilesAddress } from "@daytonah/lib/sandbox-files.ts";
 import { checkFileQuery } from "@daytonah/lib/sandbox-signature.ts";
-import { accessTokenInvalid, tokenGenerationHeader } from "../api/sandbox-call.ts";
+import { tokenGenerationHeader } from "../api/sandbox-call.ts";
 import type { HttpFiles } from "../http-files/create-http-files.ts";
 import type { VmRegistry } from "../vm/vm-registry.ts";
 import { checkToken } from "./check-token.ts";

@@ -1,6 +1,6 @@
 /** The sandbox that a link is asked for, by an API key of its organization or by its own access token. */
 import type { HandlerContext } from "@connectrpc/connect";
-import { credentialInvalid } from "../auth/credential.ts";
+import { accessTokenInvalid } from "@daytonah/lib/access-token-invalid.ts";
 import { type SandboxRow, sandboxById, sandboxOf } from "../db/sandboxes.ts";
 import { isAccessTokenOf } from "../domain/access-token.ts";
 import type { ServiceDeps } from "../services/deps.ts";
@@ -20,8 +20,7 @@ export async function linkSandbox(
   }
   const row = await sandboxById(db, sandboxId);
   const genuine = row && isAccessTokenOf(token, tokenKey, sandboxId, row.token_generation);
-  // The same for a sandbox that is not there: a stranger learns nothing.
-  if (!genuine) throw credentialInvalid("This access token is not one of this sandbox.");
+  if (!genuine) throw accessTokenInvalid();
   if (row.state === "deleted") throw sandboxNotFound(sandboxId);
   return row;
 }

@@ -18,7 +18,8 @@ function onConnect({ authority, headers }: Http2ServerRequest, { stream }: Http2
   });
   socket.once("error", () => {
     if (stream.headersSent) return;
-    const failure = problem("PORT_CLOSED", `epoch ${headers["sandbox-epoch"]}: connection refused`);
+    const { "sandbox-epoch": epoch, "sandbox-token-generation": token } = headers;
+    const failure = problem("PORT_CLOSED", `epoch ${epoch}, token ${token}: connection refused`);
     stream.respond({ ":status": 400, "content-type": "application/json" });
     stream.end(JSON.stringify(errorToJson(toConnectError(failure, ""), undefined)));
   });
@@ -118,7 +119,7 @@ describe("a port's address at the control plane", () => {
     const token = { "dnah-port-token": await on.tokenOf(1) };
     const closed = await get(on.server, host, token);
     expect([closed.status, closed.error]).toEqual([502, "PORT_CLOSED"]);
-    expect(closed.text).toContain("epoch 1: connection refused");
+    expect(closed.text).toContain("epoch 1, token 1: connection refused");
     await on.server.daemon[Symbol.asyncDispose]();
     const silent = await get(on.server, host, token);
     expect([silent.status, silent.error, silent.headers["retry-after"]]).toEqual([503, "HOST_UNAVAILABLE", "2"]);

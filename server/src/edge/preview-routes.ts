@@ -75,5 +75,5 @@ function previewRouteOf(route: Route, tokenKey: string): PreviewRoute {
   }
   const access = { signingKey, publicPorts };
   if (route.state !== "running" || hostId === null) return { access: { ...access, unavailable: notRunning(route) } };
-  return { access, target: { sandboxId, epoch, hostId } };
+  return { access, target: { sandboxId, epoch, hostId, tokenGeneration } };
 }

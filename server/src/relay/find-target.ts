@@ -1,10 +1,11 @@
 /** Who calls which sandbox, and where it is: one indexed query, or what it said within the last second. */
+import { accessTokenInvalid } from "@daytonah/lib/access-token-invalid.ts";
 import { fieldProblem, type Problem, problem } from "@daytonah/lib/problem.ts";
 import { type FilesAddress, fileGrantOf } from "@daytonah/lib/sandbox-files.ts";
 import { checkFileQuery, type FileGrant, signingKeyOf } from "@daytonah/lib/sandbox-signature.ts";
 import type pg from "pg";
 import { dataPlaneScope } from "../api/scopes.ts";
-import { type Credential, credentialInvalid, readCredential, unknownKey } from "../auth/credential.ts";
+import { type Credential, readCredential, unknownKey } from "../auth/credential.ts";
 import { demandScope } from "../auth/demand-scope.ts";
 import { callerAndRoute, type Route, routeById } from "../db/callers.ts";
 import { accessTokenOf, isAccessTokenOf } from "../domain/access-token.ts";
@@ -92,8 +93,7 @@ async function findRoute(
   if (credential.t === "access-token") {
     const route = await routeById(pool, sandboxId);
     if (route && isAccessTokenOf(credential.token, tokenKey, sandboxId, route.tokenGeneration)) return route;
-    // The same for a sandbox that is not there: a stranger learns nothing.
-    throw credentialInvalid("This access token is not one of this sandbox.");
+    throw accessTokenInvalid();
   }
   const found = await callerAndRoute(pool, credential.hash, sandboxId);
   if (!found) throw unknownKey();
