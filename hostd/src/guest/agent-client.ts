@@ -115,11 +115,12 @@ function dataPrefix(length: number): Uint8Array {
 function streamOf(connection: GuestConnection, firstTimeoutMs: number): GuestStream {
   let answered = false;
   let ended = false;
-  const read = async () => {
+  const read = async (): Promise<GuestEvent> => {
     const frame = await connection.readFrame(answered ? silenceTimeoutMs : firstTimeoutMs);
     if (!frame) throw new GuestConnectionError("broken", "The agent closed the connection in the middle of a call.");
-    const { event } = decode(frame);
     answered = true;
+    if (frame.t === "content") return { case: "data", value: frame.bytes };
+    const { event } = decode(frame.bytes);
     if (event.case === "end") {
       ended = true;
       if (event.value.error) throw guestProblem(event.value.error);

@@ -1,5 +1,7 @@
 /** One vsock connection to a guest's port, through the VMM's unix socket. */
 import net from "node:net";
+import { WireType } from "@bufbuild/protobuf/wire";
+import { ResponseSchema } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
 import { FrameDecoder } from "./frames.ts";
 import { GuestConnectionError } from "./guest-connection-error.ts";
 
@@ -45,11 +47,19 @@ export async function connectGuest(
   }
 }
 
+/** A message, or some of the bytes of its field `data` where it has no other. */
+export interface GuestFrame {
+  readonly t: "message" | "content";
+  readonly bytes: Uint8Array;
+}
+
+const contentTag = (ResponseSchema.field.data.number << 3) | WireType.LengthDelimited;
+
 /** Reads only when asked to: a slow consumer fills the socket's buffers, and so holds the agent back. */
 export class GuestConnection implements Disposable {
   readonly #socket: net.Socket;
   readonly #signal: AbortSignal;
-  readonly #decoder = new FrameDecoder();
+  readonly #decoder = new FrameDecoder(contentTag);
   #failure: Error | undefined;
   #ended = false;
   #wake: (() => void) | undefined;
@@ -75,11 +85,13 @@ export class GuestConnection implements Disposable {
     this.#wake?.();
   }
 
-  /** The next frame; undefined where the agent closed between two frames. */
-  async readFrame(timeoutMs: number): Promise<Uint8Array | undefined> {
+  /** The next frame, or a piece of content of one; undefined where the agent closed between two frames. */
+  async readFrame(timeoutMs: number): Promise<GuestFrame | undefined> {
     for (;;) {
-      const frame = this.#decoder.next();
-      if (frame) return frame;
+      const content = this.#decoder.nextContent();
+      if (content) return { t: "content", bytes: content };
+      const message = this.#decoder.next();
+      if (message) return { t: "message", bytes: message };
       const chunk = await this.#readChunk(timeoutMs);
       if (!chunk) {
         if (!this.#decoder.torn) return undefined;

@@ -1,11 +1,12 @@
-import { create, toBinary } from "@bufbuild/protobuf";
-import { PingRequestSchema } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { PingRequestSchema, ResponseSchema } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
 import { describe, expect, test } from "vitest";
 import { randomFrom, testSeed } from "../testing/random.ts";
 import { encodeFrames, FrameDecoder, maxFrameBytes } from "./frames.ts";
 import { GuestConnectionError } from "./guest-connection-error.ts";
 
 const pingOf = (size: number) => create(PingRequestSchema, { payload: new Uint8Array(size).fill(size) });
+const contentTag = 0x1a; // field 3, bytes: Response.data
 const frameOf = (size: number) => encodeFrames(PingRequestSchema, pingOf(size));
 
 function decodeAll(decoder: FrameDecoder): Uint8Array[] {
@@ -90,6 +91,59 @@ describe("frames", () => {
       expect(got.map((body) => body.length)).toEqual(bodies.map((body) => body.length));
       expect(Buffer.concat(got).equals(Buffer.concat(bodies))).toBe(true);
     }
+  });
+
+  test(`content in any chunks is handed on as it comes, between messages (DNAH_TEST_SEED=${seed})`, () => {
+    const random = randomFrom(seed);
+    for (let round = 0; round < 100; round++) {
+      const events = Array.from({ length: 1 + random(6) }, () =>
+        random(3) === 0
+          ? { case: "pong" as const, value: { payload: new Uint8Array(random(300)) } }
+          : { case: "data" as const, value: Uint8Array.from({ length: random(70_000) }, () => random(256)) },
+      );
+      const stream = Buffer.concat(
+        events.map((event) => encodeFrames(ResponseSchema, create(ResponseSchema, { event }))),
+      );
+      const decoder = new FrameDecoder(contentTag);
+      const content: Uint8Array[] = [];
+      let others = 0;
+      for (let at = 0; at < stream.length; ) {
+        const size = 1 + random(random(4) === 0 ? 70_000 : 40);
+        decoder.push(stream.subarray(at, at + size));
+        at += size;
+        for (;;) {
+          const piece = decoder.nextContent();
+          const frame = piece ? undefined : decoder.next();
+          if (!piece && !frame) break;
+          const event = frame && fromBinary(ResponseSchema, frame).event;
+          if (piece) content.push(Buffer.from(piece));
+          else if (event?.case === "data") content.push(Buffer.from(event.value));
+          else others += 1;
+        }
+      }
+      expect(decoder.torn).toBe(false);
+      expect(others).toBe(events.filter((event) => event.case === "pong").length);
+      const sent = events.flatMap((event) => (event.case === "data" ? [event.value] : []));
+      expect(Buffer.concat(content).equals(Buffer.concat(sent))).toBe(true);
+    }
+  });
+
+  test("content that has begun is torn, and is not mistaken for what only looks like it", () => {
+    const decoder = new FrameDecoder(contentTag);
+    const frame = encodeFrames(
+      ResponseSchema,
+      create(ResponseSchema, { event: { case: "data", value: Buffer.alloc(500) } }),
+    );
+    decoder.push(frame.subarray(0, 100));
+    expect([decoder.nextContent()?.length, decoder.nextContent(), decoder.next(), decoder.torn]).toEqual([
+      100 - (frame.length - 500),
+      undefined,
+      undefined,
+      true,
+    ]);
+    const other = new FrameDecoder(contentTag);
+    other.push(Uint8Array.from([0x80, 0x04, contentTag, 0x05, 1, 2, 3, 4, 5])); // a field of 5 bytes, and more behind it
+    expect([other.nextContent(), other.next(), other.torn]).toEqual([undefined, undefined, true]);
   });
 
   test(`garbage ends in a typed error or waits for more (DNAH_TEST_SEED=${seed})`, () => {

@@ -8,6 +8,9 @@ import { GuestConnectionError } from "./guest-connection-error.ts";
 /** The longest message either side may send. */
 export const maxFrameBytes = 4 * 1024 * 1024;
 
+/** The longest piece of content in one of them; a longer one is the reader's to refuse. */
+const maxContentBytes = 1024 * 1024;
+
 /** A varint of a length within the limit has at most four bytes. */
 const maxPrefixBytes = 4;
 const firstCapacity = 64 * 1024;
@@ -42,6 +45,10 @@ function prefixLength(length: number): number {
  * into a buffer that grows with the bytes that came, not with the length that was announced.
  */
 export class FrameDecoder {
+  /** Tag of the messages' one field whose bytes `nextContent` hands on; a tag of one byte. */
+  readonly #contentTag: number | undefined;
+  /** Content of the frame under way that has not come yet. */
+  #contentLeft = 0;
   /** Bytes not yet looked at. */
   #chunk: Uint8Array = new Uint8Array(0);
   /** The frame under way, once its length is known and its bytes span chunks. */
@@ -51,6 +58,10 @@ export class FrameDecoder {
   #length: number | undefined;
   #prefix = 0;
   #prefixBytes = 0;
+
+  constructor(contentTag?: number) {
+    this.#contentTag = contentTag;
+  }
 
   /** Call `next` until it has nothing more before the next `push`. */
   push(chunk: Uint8Array): void {
@@ -74,9 +85,38 @@ export class FrameDecoder {
     return undefined;
   }
 
+  /**
+   * The next piece of content, where a frame carries nothing else and spans chunks: such a one is handed on as it comes, not
+   * put together first. Undefined where `next` has to be asked, or more bytes are needed.
+   */
+  nextContent(): Uint8Array | undefined {
+    if (this.#contentLeft === 0) this.#beginContent();
+    if (this.#contentLeft === 0 || this.#chunk.length === 0) return undefined;
+    const piece = this.#take(Math.min(this.#contentLeft, this.#chunk.length));
+    this.#contentLeft -= piece.length;
+    return piece;
+  }
+
+  #beginContent(): void {
+    if (this.#filled > 0) return;
+    const length = this.#readPrefix();
+    if (length === undefined || length <= this.#chunk.length || this.#chunk[0] !== this.#contentTag) return;
+    let size = 0;
+    for (let at = 1; at <= maxPrefixBytes && at < this.#chunk.length; at += 1) {
+      const byte = this.#chunk[at] as number;
+      size |= (byte & 0x7f) << (7 * (at - 1));
+      if (byte > 0x7f) continue;
+      if (at + 1 + size !== length || size > maxContentBytes) return;
+      this.#take(at + 1);
+      this.#contentLeft = size;
+      this.#length = undefined;
+      return;
+    }
+  }
+
   /** True where the stream must not end: a frame has begun. */
   get torn(): boolean {
-    return this.#length !== undefined || this.#prefixBytes > 0 || this.#chunk.length > 0;
+    return this.#contentLeft > 0 || this.#length !== undefined || this.#prefixBytes > 0 || this.#chunk.length > 0;
   }
 
   #take(count: number): Uint8Array {
