@@ -13,10 +13,13 @@ export interface ApiKey {
   readonly name: string;
   /** First characters of the secret, to tell keys apart. */
   readonly prefix: string;
+  /** What it may do. */
   readonly scopes: readonly Scope[];
+  /** When it was made. */
   readonly createTime: Date;
 }
 
+/** Options of `client.apiKeys.create`. */
 export interface CreateApiKeyOptions {
   /** A name for people, 1 to 128 characters. */
   readonly name: string;

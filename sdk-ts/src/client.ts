@@ -15,9 +15,13 @@ import { Templates } from "./templates.ts";
 export class Client {
   /** Base URL of the platform. */
   readonly url: string;
+  /** What sandboxes start from. */
   readonly templates: Templates;
+  /** The machines that run sandboxes. */
   readonly hosts: Hosts;
+  /** Whom sandboxes belong to. */
   readonly organizations: Organizations;
+  /** Keys of your organization. */
   readonly apiKeys: ApiKeys;
   /** @internal */
   readonly connection: Connection;

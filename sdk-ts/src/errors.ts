@@ -30,12 +30,18 @@ export interface FieldViolation {
   readonly message: string;
 }
 
+/** What a {@link DaytonahError} is made of; each is a member of it. */
 export interface DaytonahErrorFacts {
   readonly code: ErrorCode;
+  /** See {@link DaytonahError.reason}. */
   readonly reason?: ErrorReason | undefined;
+  /** See {@link DaytonahError.nextStep}. */
   readonly nextStep?: string | undefined;
+  /** See {@link DaytonahError.metadata}. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** See {@link DaytonahError.violations}. */
   readonly violations?: readonly FieldViolation[] | undefined;
+  /** See {@link DaytonahError.retryAfterMs}. */
   readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
 }

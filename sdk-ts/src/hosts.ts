@@ -5,6 +5,7 @@ import { type ListOptions, pages } from "./pages.ts";
 
 /** A machine that runs sandboxes. */
 export interface Host {
+  /** Name of the host. */
   readonly id: string;
   /** Whether it answers. */
   readonly state: "ready" | "unreachable" | "unknown";

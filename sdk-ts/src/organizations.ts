@@ -8,9 +8,11 @@ export interface Organization {
   /** "org_" and [a-z0-9]. */
   readonly id: string;
   readonly name: string;
+  /** When it was made. */
   readonly createTime: Date;
 }
 
+/** Options of `client.organizations.create`. */
 export interface CreateOrganizationOptions {
   /** A name for people, 1 to 128 characters. */
   readonly name: string;

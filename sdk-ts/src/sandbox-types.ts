@@ -12,6 +12,7 @@ export type SandboxState = LowerName<typeof WireState>;
 export interface SandboxInfo {
   /** 20 of [a-z0-9]. */
   readonly id: string;
+  /** Where it is in its life. */
   readonly state: SandboxState;
   /** Name of its template. */
   readonly template: string;
@@ -43,10 +44,13 @@ export interface SandboxInfo {
 
 /** How long a stage of a create took: "queue", "disk", "vmm", "agent", "personalize". */
 export interface StageTime {
+  /** Its name. */
   readonly stage: string;
+  /** How long it took, milliseconds. */
   readonly ms: number;
 }
 
+/** Options of `Sandbox.create`. */
 export interface CreateSandboxOptions {
   /** Name of a template; "base" where absent. */
   readonly template?: string | undefined;
@@ -70,6 +74,7 @@ export interface CreateSandboxOptions {
   readonly client?: Client | undefined;
 }
 
+/** Options of `Sandbox.list`. */
 export interface ListSandboxesOptions extends ListOptions {
   /** Only these states; all but deleted where absent. */
   readonly states?: readonly Exclude<SandboxState, "unknown">[] | undefined;
@@ -79,6 +84,7 @@ export interface ListSandboxesOptions extends ListOptions {
   readonly client?: Client | undefined;
 }
 
+/** Options of `Sandbox.connect`. */
 export interface ConnectOptions {
   /**
    * The sandbox's own credential, `sandbox.accessToken` of whoever created it; then nothing is asked of the platform, and no

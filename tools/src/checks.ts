@@ -47,7 +47,7 @@ export const checks: readonly Check[] = [
 const generatedFiles = [
   "gen/es/**/*.ts",
   "sdk-py-gen/src/daytonah/{_gen,_sync}/**/*.py",
-  "docs/reference/sdk-py.md",
+  "docs/reference/**/*.md",
   "tools/vendor/**/*.proto",
 ];
 

@@ -1,5 +1,6 @@
 /**
- * `npm run gen`: regenerates everything that is made from the protos. CI runs it and fails on a diff.
+ * `npm run gen`: regenerates everything that is made from the protos, and the references of the clients. CI runs it and
+ * fails on a diff.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -8,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { generatePython } from "./gen-python.ts";
 import { printProto } from "./print-proto.ts";
+import { writeTypescriptReference } from "./reference/write-typescript-reference.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const vendored = `${root}tools/vendor/buf/validate/validate.proto`;
@@ -18,3 +20,4 @@ mkdirSync(dirname(vendored), { recursive: true });
 writeFileSync(vendored, notice + printProto(file_buf_validate_validate));
 execFileSync("buf", ["generate"], { cwd: root, stdio: "inherit" });
 await generatePython(root);
+writeTypescriptReference(root);

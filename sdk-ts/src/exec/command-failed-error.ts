@@ -11,6 +11,7 @@ export class CommandFailedError extends Error {
     this.result = result;
   }
 
+  /** As in `result`. */
   get exitCode(): number {
     return this.result.exitCode;
   }

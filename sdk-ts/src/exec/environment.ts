@@ -10,6 +10,7 @@ export interface EnvironmentChange {
   readonly set?: Readonly<Record<string, string>> | undefined;
 }
 
+/** Names and values. */
 export type Environment = Readonly<Record<string, string>>;
 
 export async function getEnvironment(plane: DataPlane, signal: AbortSignal | undefined): Promise<Environment> {

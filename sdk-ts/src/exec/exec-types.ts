@@ -17,6 +17,7 @@ export interface PtySize {
   readonly rows: number;
 }
 
+/** How much output is kept. */
 export interface OutputOptions {
   /**
    * Most bytes that are kept for the awaited result, stdout and stderr each; 16 MiB where absent, 0 keeps none. The rest is
@@ -50,6 +51,7 @@ export interface ProgramOptions {
   readonly replayBytes?: number | undefined;
 }
 
+/** Options of `sandbox.exec`. */
 export interface ExecOptions extends ProgramOptions, OutputOptions {
   /** Standard input: a source to feed and close, or true to write by {@link Process.stdin}. Empty where absent. */
   readonly stdin?: ByteSource | true | undefined;
@@ -59,6 +61,7 @@ export interface ExecOptions extends ProgramOptions, OutputOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of `sandbox.start`. */
 export interface StartOptions extends ProgramOptions {
   /** Keeps standard input open, to be written by whoever attaches; empty where absent. */
   readonly stdin?: boolean | undefined;
@@ -76,6 +79,7 @@ export interface StartedProcess {
   readonly existed: boolean;
 }
 
+/** Options of `sandbox.attach`. */
 export interface AttachOptions extends OutputOptions {
   /**
    * First byte of output wanted, as in {@link OutputEvent.offset}; 0 where absent. The platform keeps the last `replayBytes`
@@ -96,6 +100,7 @@ export interface OutputEvent {
   readonly stream: "stdout" | "stderr" | "pty";
   /** Its text. A character that was cut in two comes with the event that completes it, so this may be empty. */
   readonly text: string;
+  /** Its bytes. */
   readonly data: Uint8Array;
   /** Offset of its first byte; all streams share one numbering. */
   readonly offset: number;
@@ -119,8 +124,11 @@ export interface ProcessExit {
 export interface ExecResult extends ProcessExit {
   /** As text; what is no UTF-8 becomes U+FFFD. What a program on a terminal wrote is here too. */
   readonly stdout: string;
+  /** As text, empty where the program ran on a terminal. */
   readonly stderr: string;
+  /** As it was written. */
   readonly stdoutBytes: Uint8Array;
+  /** As it was written. */
   readonly stderrBytes: Uint8Array;
   /** Part of the output is missing above: it was more than `maxOutputBytes`, or bytes were lost. */
   readonly truncated: boolean;

@@ -11,7 +11,9 @@ export interface ProcessInfo {
   readonly pid: number;
   /** Program and arguments. */
   readonly args: readonly string[];
+  /** Working directory it was started in. */
   readonly cwd: string;
+  /** The sandbox's user it runs as. */
   readonly user: string;
   /** The label it was started with; may be empty. */
   readonly tag: string;
@@ -19,6 +21,7 @@ export interface ProcessInfo {
   readonly env: Readonly<Record<string, string>>;
   /** Size of its terminal; undefined where it has none. */
   readonly pty: PtySize | undefined;
+  /** When it was started. */
   readonly startTime: Date;
   /** Set once it ended. */
   readonly exited: ProcessExit | undefined;

@@ -102,6 +102,7 @@ export class Process implements PromiseLike<ExecResult>, AsyncIterable<OutputEve
     return result;
   }
 
+  /** Awaits how it ended: its output is read to the end. With `check`, as `orThrow`. */
   // biome-ignore lint/suspicious/noThenProperty: awaiting a process is the point.
   then<A = ExecResult, B = never>(
     onResult?: ((result: ExecResult) => A | PromiseLike<A>) | null,

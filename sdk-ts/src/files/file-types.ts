@@ -9,6 +9,7 @@ export interface FileInfo {
   readonly path: string;
   /** Its last part. */
   readonly name: string;
+  /** What it is; a link is "symlink", whatever it points to. */
   readonly type: FileType;
   /** Bytes. */
   readonly size: number;
@@ -32,12 +33,14 @@ export interface FileInfo {
   readonly xattrs: Readonly<Record<string, Uint8Array>>;
 }
 
+/** Options of every call about files. */
 export interface FileOptions {
   /** As which of the sandbox's users; the default user where absent. */
   readonly user?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Which part of a file is read. */
 export interface ReadOptions extends FileOptions {
   /** First byte; 0 where absent. */
   readonly offset?: number | undefined;
@@ -45,16 +48,19 @@ export interface ReadOptions extends FileOptions {
   readonly length?: number | undefined;
 }
 
+/** Options of `sandbox.files.read` and `readText`. */
 export interface ReadWholeOptions extends ReadOptions {
   /** A file with more bytes than this is a {@link LimitError}; 256 MiB where absent. For larger ones there is `stream`. */
   readonly maxBytes?: number | undefined;
 }
 
+/** Options of `sandbox.files.write`. */
 export interface WriteOptions extends FileOptions {
   /** Permission bits of a new file; 0o644 where absent. */
   readonly mode?: number | undefined;
 }
 
+/** Options of `sandbox.files.list`. */
 export interface ListFilesOptions extends FileOptions {
   /** Levels below the directory, 1 to 64; 1 where absent. */
   readonly depth?: number | undefined;
@@ -62,6 +68,7 @@ export interface ListFilesOptions extends FileOptions {
   readonly xattrs?: boolean | undefined;
 }
 
+/** Options of `sandbox.files.mkdir`. */
 export interface MakeDirectoryOptions extends FileOptions {
   /** Permission bits; 0o755 where absent. */
   readonly mode?: number | undefined;
@@ -69,11 +76,13 @@ export interface MakeDirectoryOptions extends FileOptions {
   readonly mustBeNew?: boolean | undefined;
 }
 
+/** Options of `sandbox.files.move`. */
 export interface MoveOptions extends FileOptions {
   /** A file at the destination is a ConflictError (FILE_EXISTS); otherwise it is replaced. */
   readonly noReplace?: boolean | undefined;
 }
 
+/** Options of `sandbox.files.remove`. */
 export interface RemoveOptions extends FileOptions {
   /** A directory with all below it; otherwise only an empty one. */
   readonly recursive?: boolean | undefined;
@@ -95,6 +104,7 @@ export interface FileAttributes {
   readonly xattrs?: Readonly<Record<string, string | Uint8Array | undefined>> | undefined;
 }
 
+/** Options of `sandbox.files.setAttributes`. */
 export interface SetAttributesOptions extends FileOptions {
   /** Everything below too; links are not followed. */
   readonly recursive?: boolean | undefined;

@@ -4,6 +4,7 @@ import { dateOf, defined } from "../convert.ts";
 import type { DataPlane } from "../data-plane/data-plane.ts";
 import type { FileOptions } from "./file-types.ts";
 
+/** Options of `sandbox.files.url`. */
 export interface FileUrlOptions extends FileOptions {
   /** "read" allows GET and HEAD, "write" PUT and POST; "read" where absent. */
   readonly operation?: "read" | "write" | undefined;

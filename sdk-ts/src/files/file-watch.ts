@@ -11,6 +11,7 @@ import type { FileChange, WatchOptions } from "./watch-types.ts";
  * for (const { kind, path } of await watch.read()) console.log(kind, path);
  */
 export class FileWatch implements AsyncDisposable {
+  /** Its name on the platform. */
   readonly id: string;
   readonly #plane: DataPlane;
   #cursor = 0n;
@@ -51,6 +52,7 @@ export class FileWatch implements AsyncDisposable {
     await this.#plane.unary((way, call) => way.files.deleteFileWatch(request, call), { repeatable: true });
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

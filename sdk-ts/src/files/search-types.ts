@@ -1,5 +1,6 @@
 import type { FileOptions } from "./file-types.ts";
 
+/** Options of `sandbox.files.find`. */
 export interface FindOptions extends FileOptions {
   /** Names to find, such as "*.py"; every one where absent. */
   readonly name?: string | undefined;
@@ -11,6 +12,7 @@ export interface FindOptions extends FileOptions {
   readonly limit?: number | undefined;
 }
 
+/** Options of `sandbox.files.search`. */
 export interface SearchOptions extends FindOptions {
   /** The text is a regular expression, in RE2's syntax. */
   readonly regex?: boolean | undefined;
@@ -28,6 +30,7 @@ export interface TextMatch {
   readonly text: string;
 }
 
+/** Options of `sandbox.files.replace`. */
 export interface ReplaceOptions extends FileOptions {
   /** The pattern is a regular expression, in RE2's syntax; $1 or ${name} in the replacement stand for its groups. */
   readonly regex?: boolean | undefined;

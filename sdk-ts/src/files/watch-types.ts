@@ -1,5 +1,6 @@
 import type { FileInfo, FileOptions } from "./file-types.ts";
 
+/** Options of `sandbox.files.watch` and `createWatch`. */
 export interface WatchOptions extends FileOptions {
   /** All directories below too, also those made later. */
   readonly recursive?: boolean | undefined;

@@ -12,6 +12,7 @@ import { UnavailableError } from "../errors.ts";
  */
 export type LogSource = "console" | "agent" | "process";
 
+/** Options of `sandbox.logs`. */
 export interface LogsOptions {
   /** From where; everywhere where absent. */
   readonly sources?: readonly LogSource[] | undefined;

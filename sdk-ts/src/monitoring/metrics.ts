@@ -3,6 +3,7 @@ import type { MetricsSample as WireSample } from "@daytonah/gen/daytonah/v1/moni
 import { dateOf, defined } from "../convert.ts";
 import type { DataPlane } from "../data-plane/data-plane.ts";
 
+/** Options of `sandbox.metrics`. */
 export interface MetricsOptions {
   /** Earliest sample of the history wanted; the oldest kept where absent. About the last hour is kept. */
   readonly from?: Date | undefined;
@@ -25,6 +26,7 @@ export interface Metrics {
 
 /** One reading. */
 export interface MetricsSample {
+  /** When it was made. */
   readonly time: Date;
   /** Virtual CPUs. */
   readonly cpuCount: number;
@@ -32,6 +34,7 @@ export interface MetricsSample {
   readonly cpuUsedPercent: number;
   /** CPU time used since boot, milliseconds. */
   readonly cpuTimeMs: number;
+  /** Memory of the sandbox. */
   readonly memoryTotalBytes: number;
   /** Neither free nor reclaimable. */
   readonly memoryUsedBytes: number;
@@ -39,6 +42,7 @@ export interface MetricsSample {
   readonly memoryCacheBytes: number;
   /** Size of the root disk. */
   readonly diskTotalBytes: number;
+  /** Used of the root disk. */
   readonly diskUsedBytes: number;
   /** Since boot. */
   readonly networkReceivedBytes: number;

@@ -12,6 +12,7 @@ export interface ListeningPort {
   readonly command: string;
 }
 
+/** Options of `sandbox.ports.url`. */
 export interface PortUrlOptions {
   /** How long its token lets in, milliseconds, 1 s to 7 days; 1 hour where absent. */
   readonly ttlMs?: number | undefined;
@@ -30,6 +31,7 @@ export interface PortUrl {
   readonly expireTime: Date;
 }
 
+/** Options of `sandbox.ports.forward`. */
 export interface ForwardOptions {
   /** Port to listen on here; a free one where absent or 0. */
   readonly localPort?: number | undefined;
@@ -43,7 +45,9 @@ export interface ForwardOptions {
 
 /** A listener on this machine whose connections lead to a sandbox's port. */
 export interface PortForward extends AsyncDisposable {
+  /** Address it listens on. */
   readonly localHost: string;
+  /** Port it listens on. */
   readonly localPort: number;
   /** Ends the listener and all its connections. */
   close(): Promise<void>;

@@ -1,5 +1,6 @@
 import type { Command } from "../exec/exec-types.ts";
 
+/** Options of `sandbox.pty`. */
 export interface PtyOptions {
   /** What runs on it: a line for the shell, or program and arguments. The user's login shell where absent. */
   readonly command?: Command | undefined;
@@ -23,6 +24,7 @@ export interface PtyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of `sandbox.attachPty`. */
 export interface AttachPtyOptions {
   /** First byte of output wanted, as in {@link Pty.offset}; 0, or the oldest that is kept, where absent. */
   readonly fromOffset?: number | undefined;
