@@ -11,25 +11,39 @@ export interface Piece {
 
 /** The source in pieces of `size` bytes, the last one shorter or, where the source is empty, the only one and empty. */
 export async function* piecesOf(source: ByteSource, size: number): AsyncGenerator<Piece> {
-  let held = new Uint8Array(size);
+  let held: Uint8Array[] = [];
   let length = 0;
   let offset = 0;
   for await (const chunk of chunksOf(source)) {
     for (let at = 0; at < chunk.length; ) {
       // Only when more is known to come: the last piece must be marked.
       if (length === size) {
-        yield { data: held, offset, last: false };
+        yield { data: joinBytes(held), offset, last: false };
         offset += size;
-        held = new Uint8Array(size);
+        held = [];
         length = 0;
       }
       const part = chunk.subarray(at, at + size - length);
-      held.set(part, length);
+      held.push(part);
       length += part.length;
       at += part.length;
     }
   }
-  yield { data: held.subarray(0, length), offset, last: true };
+  yield { data: joinBytes(held), offset, last: true };
+}
+
+/** As a stream; what is read ahead is one chunk. */
+export function streamOf(chunks: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    async pull(controller) {
+      const { value, done } = await chunks.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      await chunks.return(undefined);
+    },
+  });
 }
 
 export function joinBytes(chunks: readonly Uint8Array[]): Uint8Array {

@@ -42,6 +42,7 @@ export type { Process } from "./exec/process.ts";
 export type { ProcessInfo } from "./exec/process-info.ts";
 export type { ProcessInput } from "./exec/process-input.ts";
 export type { SignalName } from "./exec/signal-names.ts";
+export type { ArchiveWritten, ReadArchiveOptions, WriteArchiveOptions } from "./files/archive.ts";
 export type {
   FileAttributes,
   FileInfo,

@@ -164,18 +164,19 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /**
-   * Ends the sandbox's access token, and with it every port and file address made so far; answers with the new one, which
-   * this object uses from then on. Needs scope `sandboxes:write`.
+   * Ends the sandbox's access token, and with it every port and file address made so far and every call that came with it;
+   * answers with the new one. This object's own streams go on with the new one. Needs scope `sandboxes:write`.
    */
   async rotateAccessToken(options: CallOptions = {}): Promise<string> {
     const request = { sandboxId: this.id, idempotencyKey: randomId() };
     const { sandboxes } = this.#connection;
-    const { accessToken } = await this.#connection.unary((call) => sandboxes.rotateAccessToken(request, call), {
-      signal: options.signal,
-      repeatable: true,
+    return this.#plane.changeToken(async () => {
+      const answer = await this.#connection.unary((call) => sandboxes.rotateAccessToken(request, call), {
+        signal: options.signal,
+        repeatable: true,
+      });
+      return answer.accessToken;
     });
-    this.#plane.accessToken = accessToken;
-    return accessToken;
   }
 
   /**

@@ -98,7 +98,7 @@ test("a sandbox that the host knows no longer is reached through the control pla
 test("errors of the sandbox itself stay what they are", async () => {
   await using fake = await withEdge();
   expect(await failureOf(fake.sandbox.files.read("nope"))).toMatchObject({ reason: "FILE_NOT_FOUND" });
-  expect(waysOf(fake, "ReadFile")).toBe("direct");
+  expect(waysOf(fake, "GET files")).toBe("direct");
 });
 
 test("never and always are kept to", async () => {
@@ -118,12 +118,22 @@ test("never and always are kept to", async () => {
   expect(await failureOf(direct.files.exists("x"))).toBeInstanceOf(UnavailableError);
 });
 
-test("a new access token is used from then on", async () => {
+test("a new access token is used from then on, also by streams that the change broke off", async () => {
   await using fake = await withEdge();
+  const process = fake.sandbox.exec("sleep");
+  const output = process[Symbol.asyncIterator]();
+  await output.next();
   const old = fake.sandbox.accessToken;
   const next = await fake.sandbox.rotateAccessToken();
   expect(fake.sandbox.accessToken).toBe(next);
   expect(next).not.toBe(old);
   await fake.sandbox.files.exists("x");
   expect(fake.platform.calls.at(-1)).toMatchObject({ credential: next, isDirect: true });
+  const ended = fakeError(Code.Unauthenticated, "CREDENTIAL_INVALID", "The token was replaced.");
+  const again = fake.sandbox.attach(process.id);
+  fake.platform.faults.next("AttachProcess", { t: "error", error: ended });
+  const rotated = fake.sandbox.rotateAccessToken();
+  await process.kill();
+  await rotated;
+  expect(await again).toMatchObject({ signal: "SIGTERM" });
 });

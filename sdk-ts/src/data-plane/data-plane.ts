@@ -19,18 +19,32 @@ export interface DataCallOptions {
 export class DataPlane {
   readonly connection: Connection;
   readonly sandboxId: string;
-  /** The sandbox's own credential; the API key is used where absent. */
-  accessToken: string | undefined;
+  #accessToken: string | undefined;
+  /** A change of the token that is under way. */
+  #rotation: Promise<unknown> | undefined;
   /** Origin of its host's edge, where it is known. */
   directUrl: string | undefined;
 
   constructor(connection: Connection, sandboxId: string, accessToken?: string, directUrl?: string) {
     this.connection = connection;
     this.sandboxId = sandboxId;
-    this.accessToken = accessToken;
+    this.#accessToken = accessToken;
     this.directUrl = directUrl;
     // The look at the edge is over before the first call, as a rule.
     if (connection.options.direct !== "never" && accessToken && directUrl) connection.directWays.usable(directUrl);
+  }
+
+  /** The sandbox's own credential; the API key is used where absent. */
+  get accessToken(): string | undefined {
+    return this.#accessToken;
+  }
+
+  /** Takes a new one from the platform, which ends what came with the old one. */
+  async changeToken(rotate: () => Promise<string>): Promise<string> {
+    const rotation = rotate();
+    this.#rotation = rotation.catch(() => undefined);
+    this.#accessToken = await rotation;
+    return this.#accessToken;
   }
 
   get headers(): Record<string, string> {
@@ -49,8 +63,16 @@ export class DataPlane {
     return way;
   }
 
-  /** True where a call that failed on `way` is to be made again at once: the way is another one then. */
-  leaves(way: DataWay, error: unknown, repeatable: boolean): boolean {
+  /** True where a call that failed is to be made again at once: with another token, or on another way. */
+  async makesAnew(way: DataWay, error: unknown, token: string | undefined, repeatable: boolean): Promise<boolean> {
+    if (error instanceof DaytonahError && error.reason === "CREDENTIAL_INVALID") {
+      await this.#rotation;
+      if (this.#accessToken !== token) return true;
+    }
+    return this.#leaves(way, error, repeatable);
+  }
+
+  #leaves(way: DataWay, error: unknown, repeatable: boolean): boolean {
     const { directWays, options } = this.connection;
     if (!directWays.includes(way) || !(error instanceof DaytonahError)) return false;
     if (error instanceof TimeoutError) return false;
@@ -64,12 +86,12 @@ export class DataPlane {
     const attempt = (call: CallOptions) =>
       this.#onBestWay(options.repeatable, async (way) => {
         try {
-          return await run(way, call);
+          return await run(way, { ...call, headers: this.headers });
         } catch (error) {
           throw convertError(error, call.signal);
         }
       });
-    return this.connection.unary(attempt, { ...options, headers: this.headers });
+    return this.connection.unary(attempt, options);
   }
 
   /** Does what is no call, and may be repeated. `run` throws this package's errors. */
@@ -84,11 +106,12 @@ export class DataPlane {
 
   async #onBestWay<T>(repeatable: boolean, run: (way: DataWay) => Promise<T>): Promise<T> {
     const way = await this.way();
+    const token = this.#accessToken;
     try {
       return await run(way);
     } catch (error) {
-      if (!this.leaves(way, error, repeatable)) throw error;
-      return await run(this.connection.controlPlane);
+      if (!(await this.makesAnew(way, error, token, repeatable))) throw error;
+      return await run(await this.way());
     }
   }
 }

@@ -1,5 +1,4 @@
 /** One stream of values over as many calls as it takes: where a call breaks, the next goes on behind the caller's back. */
-import type { CallOptions } from "@connectrpc/connect";
 import { convertError } from "../convert-error.ts";
 import { waitToRetry } from "../retry.ts";
 import type { DataPlane } from "./data-plane.ts";
@@ -13,8 +12,14 @@ export interface ResumingOptions {
   readonly errorOf?: (error: unknown) => unknown;
 }
 
-/** What a call has to go by. `call` has no deadline; it ends with its signal. `progress` says that the way is a good one. */
-export type StreamAttempt<T> = (way: DataWay, call: CallOptions, progress: () => void) => AsyncIterable<T>;
+/** Options of a call without a deadline: it ends with its signal. */
+export interface StreamCall {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+/** One call. `progress` says that its way is a good one. */
+export type StreamAttempt<T> = (way: DataWay, call: StreamCall, progress: () => void) => AsyncIterable<T>;
 
 /** `attempt` makes one call, from where the last one stopped. It returns when all is told and throws when the call broke. */
 export async function* resuming<T>(
@@ -31,6 +36,7 @@ export async function* resuming<T>(
     // Each call has a signal of its own: leaving the loop early must end it, and Connect's iterators can't be returned.
     const stream = new AbortController();
     let way: DataWay | undefined;
+    const token = plane.accessToken;
     try {
       signal.throwIfAborted();
       way = await plane.way();
@@ -40,7 +46,7 @@ export async function* resuming<T>(
     } catch (error) {
       const failure = errorOf(convertError(error, signal));
       if (!mayResume()) throw failure;
-      if (way && plane.leaves(way, failure, true)) continue;
+      if (way && (await plane.makesAnew(way, failure, token, true))) continue;
       failures += 1;
       await waitToRetry(plane.connection.options.retry, failures, failure, signal);
     } finally {

@@ -34,6 +34,7 @@ export async function createFileUrl(plane: DataPlane, path: string, options: Fil
   const { connection } = plane;
   const answer = await connection.unary((call) => connection.sandboxes.createFileUrl(request, call), {
     signal,
+    headers: plane.headers,
     repeatable: true,
   });
   return { url: answer.url, directUrl: answer.directUrl || undefined, expireTime: dateOf(answer.expireTime) };

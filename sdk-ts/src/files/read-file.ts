@@ -1,10 +1,9 @@
 /** Reads a file as a stream that is continued where a connection broke, as long as the file is still the same. */
-
-import { timestampMs } from "@bufbuild/protobuf/wkt";
-import type { FileInfo as WireFileInfo } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { chunksOf } from "../bytes.ts";
 import type { DataPlane } from "../data-plane/data-plane.ts";
+import { httpRequest } from "../data-plane/http-request.ts";
 import { resuming } from "../data-plane/resuming.ts";
-import { ConflictError, UnavailableError } from "../errors.ts";
+import { ConflictError, DaytonahError } from "../errors.ts";
 import type { ReadOptions } from "./file-types.ts";
 
 export function readFile(
@@ -12,29 +11,34 @@ export function readFile(
   path: string,
   options: ReadOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const { offset = 0, length = 0, user = "" } = options;
+  const { offset = 0, length, user } = options;
   let received = 0;
-  let first: WireFileInfo | undefined;
-  return resuming(plane, { signal: plane.signal(options.signal) }, async function* (way, call, progress) {
-    if (length > 0 && received >= length) return; // all that was asked for; 0 would ask for the rest
-    const left = BigInt(length === 0 ? 0 : length - received);
-    const request = { path, user, offset: BigInt(offset + received), length: left };
-    for await (const { part } of way.files.readFile(request, call)) {
-      if (part.case === "info") {
-        first ??= part.value;
-        if (versionOf(first) !== versionOf(part.value)) throw changed(path);
-      } else if (part.case === "data") {
+  let version: string | undefined;
+  return resuming(plane, { signal: plane.signal(options.signal) }, async function* (way, { signal }, progress) {
+    if (length !== undefined && received >= length) return;
+    const start = offset + received;
+    const end = length === undefined ? "" : offset + length - 1;
+    // Asking for a range, even of everything, keeps the bytes as they are: compressed ones could not be gone on with.
+    const headers = { range: `bytes=${start}-${end}`, ...(version ? { "if-range": version } : {}) };
+    const request = { method: "GET", resource: "files", query: { path, user }, headers, signal } as const;
+    try {
+      const answer = await httpRequest(plane, way, request);
+      if (version && answer.status !== 206) throw changed(path);
+      version ??= answer.headers.get("etag") ?? undefined;
+      for await (const chunk of chunksOf(answer.body ?? "")) {
         progress();
-        received += part.value.length;
-        yield part.value;
+        received += chunk.length;
+        yield chunk;
       }
+    } catch (error) {
+      if (!isPastTheEnd(error)) throw error;
     }
-    if (!first) throw new UnavailableError("The stream of the file ended too early.", { code: "unavailable" });
   });
 }
 
-function versionOf({ size, modifyTime }: WireFileInfo): string {
-  return `${size} ${modifyTime ? timestampMs(modifyTime) : ""}`;
+/** An empty file has no first byte; there is nothing to read, and that is no error. */
+function isPastTheEnd(error: unknown): boolean {
+  return error instanceof DaytonahError && error.reason === "RANGE_INVALID";
 }
 
 function changed(path: string): ConflictError {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { LimitError, NotFoundError } from "../index.ts";
 import { ways } from "../testing/client-of.ts";
+import { failureOf } from "../testing/failure-of.ts";
 import { unavailable } from "../testing/fake-error.ts";
 import { withSandbox } from "../testing/with-sandbox.ts";
 
@@ -21,21 +22,27 @@ describe.each(ways)("$name", (way) => {
 
   test("a large file goes in pieces and comes back, also over a broken connection", async () => {
     await using fake = await withSandbox(way);
-    const data = noise(2.5 * mib);
+    const data = noise(20 * mib);
     const { faults, writes } = fake.platform;
-    faults.next("WriteFile", { t: "error", error: unavailable() }, { t: "cut" });
-    await fake.sandbox.files.write("big", data);
-    expect(writes.filter(({ last }) => last)).toEqual([{ size: mib / 2, offset: 2 * mib, last: true }]);
-    faults.next("ReadFile", { t: "cutAfter", events: 3 }, { t: "error", error: unavailable() });
+    faults.next("PUT files", { t: "error", error: unavailable() }, { t: "cut" });
+    await fake.sandbox.files.write("big", data, { mode: 0o640 });
+    const [first, second, ...last] = [
+      { size: 8 * mib, offset: 0, last: false },
+      { size: 8 * mib, offset: 8 * mib, last: false },
+      { size: 4 * mib, offset: 16 * mib, last: true },
+    ];
+    expect(writes).toEqual([first, first, second, ...last]);
+    expect((await fake.sandbox.files.stat("big")).mode).toBe(0o640);
+    faults.next("GET files", { t: "cutAfter", events: 3 }, { t: "error", error: unavailable() });
     expect(Buffer.compare(await fake.sandbox.files.read("big"), data)).toBe(0);
-    expect(fake.platform.count("ReadFile")).toBe(2);
+    expect(fake.platform.count("GET files")).toBe(2);
   });
 });
 
 test("sources of every kind are written, and the last piece is marked", async () => {
   await using fake = await withSandbox();
   const { files } = fake.sandbox;
-  const chunks = [noise(mib - 1), noise(2), noise(mib - 1)];
+  const chunks = [noise(8 * mib - 1), noise(2), noise(8 * mib - 1)];
   const whole = Buffer.concat(chunks);
   async function* generate() {
     yield* chunks;
@@ -45,8 +52,8 @@ test("sources of every kind are written, and the last piece is marked", async ()
     fake.platform.writes.length = 0;
     await files.write("f", source);
     expect(fake.platform.writes).toEqual([
-      { size: mib, offset: 0, last: false },
-      { size: mib, offset: mib, last: true },
+      { size: 8 * mib, offset: 0, last: false },
+      { size: 8 * mib, offset: 8 * mib, last: true },
     ]);
     expect(Buffer.compare(await files.read("f"), whole)).toBe(0);
   }
@@ -82,7 +89,7 @@ test("a file that was changed while the connection was gone is not glued togethe
   await using fake = await withSandbox();
   const { files } = fake.sandbox;
   await files.write("f", noise(mib));
-  fake.platform.faults.next("ReadFile", { t: "cutAfter", events: 2 });
+  fake.platform.faults.next("GET files", { t: "cutAfter", events: 2 });
   const stream = files.stream("f");
   await stream.next();
   await files.write("f", "other");
@@ -93,5 +100,33 @@ test("leaving the loop ends the call", async () => {
   await using fake = await withSandbox();
   await fake.sandbox.files.write("f", noise(3 * mib));
   for await (const _ of fake.sandbox.files.stream("f")) break;
-  expect(fake.platform.count("ReadFile")).toBe(1);
+  expect(fake.platform.count("GET files")).toBe(1);
+});
+
+test("archives go out and in, from sources of every kind", async () => {
+  await using fake = await withSandbox();
+  const { files } = fake.sandbox;
+  await files.write("tree", noise(2 * mib));
+  fake.platform.faults.next("GET archive", { t: "error", error: unavailable() });
+  const archive = Buffer.concat(await Array.fromAsync(files.readArchive("tree", { names: ["a", "b"] })));
+  expect(Buffer.compare(archive, noise(2 * mib))).toBe(0);
+  for (const source of [archive, new Blob([archive]).stream(), files.readArchive("tree")]) {
+    expect(await files.writeArchive("/copy", source, { keepOwner: true, user: "root" })).toEqual({
+      entries: 1,
+      bytes: archive.length,
+    });
+    expect(fake.state.files.get("/copy")).toMatchObject({ owner: "root" });
+    fake.state.files.clear();
+    await files.write("tree", archive);
+  }
+});
+
+test("an archive that breaks after its first bytes is an error: another one may differ", async () => {
+  await using fake = await withSandbox();
+  await fake.sandbox.files.write("tree", noise(mib));
+  fake.platform.faults.next("GET archive", { t: "cutAfter", events: 1 });
+  expect(await failureOf(Array.fromAsync(fake.sandbox.files.readArchive("tree")))).toMatchObject({
+    code: "unavailable",
+  });
+  expect(fake.platform.count("GET archive")).toBe(1);
 });

@@ -2,6 +2,13 @@ import { joinBytes } from "../bytes.ts";
 import type { DataPlane } from "../data-plane/data-plane.ts";
 import { LimitError, NotFoundError } from "../errors.ts";
 import type { ByteSource } from "../exec/exec-types.ts";
+import {
+  type ArchiveWritten,
+  type ReadArchiveOptions,
+  readArchive,
+  type WriteArchiveOptions,
+  writeArchive,
+} from "./archive.ts";
 import { fileInfoOf } from "./file-info.ts";
 import type {
   FileAttributes,
@@ -72,7 +79,7 @@ export class SandboxFiles {
 
   /**
    * The file piece by piece, for what is too large for memory. It goes on behind your back where the connection broke, and
-   * throws a ConflictError where the file was changed meanwhile.
+   * throws a ConflictError (FILE_CHANGED) where the file was changed meanwhile.
    */
   stream(path: string, options: ReadOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     return readFile(this.#plane, path, options);
@@ -80,10 +87,25 @@ export class SandboxFiles {
 
   /**
    * Writes the file and makes missing folders. The path changes at once and whole: no reader sees half a file.
-   * Anything over 1 MiB goes in pieces, one in memory at a time.
+   * Anything over 1 MiB goes in pieces of 8 MiB, one in memory at a time; one that a broken connection lost is sent again.
    */
   async write(path: string, content: ByteSource, options: WriteOptions = {}): Promise<FileInfo> {
     return fileInfoOf(await writeFile(this.#plane, path, content, options));
+  }
+
+  /**
+   * A directory with all below it as a tar archive, as it is made. Where it breaks after its first bytes it throws.
+   *
+   * @example
+   * for await (const bytes of sandbox.files.readArchive("project")) archive.write(bytes); // to a file, to `tar -x` …
+   */
+  readArchive(directory: string, options: ReadArchiveOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    return readArchive(this.#plane, directory, options);
+  }
+
+  /** Unpacks a tar archive into a directory, which is made where it is missing. What is there already is replaced. */
+  writeArchive(directory: string, archive: ByteSource, options: WriteArchiveOptions = {}): Promise<ArchiveWritten> {
+    return writeArchive(this.#plane, directory, archive, options);
   }
 
   /** What is at the path. */
@@ -207,8 +229,8 @@ export class SandboxFiles {
   }
 
   /**
-   * A signed address under which anybody can read, or write, this one file for a time, by GET or PUT. Needs an API key. A new
-   * access token ends it.
+   * A signed address under which anybody can read, or write, this one file for a time, by GET or PUT. A new access token of the
+   * sandbox ends it.
    */
   url(path: string, options: FileUrlOptions = {}): Promise<FileUrl> {
     return createFileUrl(this.#plane, path, options);

@@ -1,12 +1,20 @@
-/** Writes a file: in one call up to 1 MiB, else in the pieces of one upload. Either way the path changes at once and whole. */
-import type { FileInfo as WireFileInfo } from "@daytonah/gen/daytonah/v1/file_pb.ts";
-import { piecesOf } from "../bytes.ts";
+/**
+ * Writes a file: little content in one call, more over plain HTTP, in the pieces of one upload. Either way the path changes
+ * at once and whole, and what a broken connection cut off is sent again.
+ */
+import { fromJsonString } from "@bufbuild/protobuf";
+import { FileInfoSchema, type FileInfo as WireFileInfo } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { type Piece, piecesOf } from "../bytes.ts";
 import type { DataPlane } from "../data-plane/data-plane.ts";
+import { httpRequest } from "../data-plane/http-request.ts";
 import type { ByteSource } from "../exec/exec-types.ts";
 import { randomId } from "../random-id.ts";
 import type { WriteOptions } from "./file-types.ts";
 
-const pieceBytes = 1024 * 1024;
+/** One is kept until the sandbox has it. */
+const pieceBytes = 8 * 1024 * 1024;
+/** What one call may carry. */
+const maxCallBytes = 1024 * 1024;
 
 export async function writeFile(
   plane: DataPlane,
@@ -14,18 +22,48 @@ export async function writeFile(
   content: ByteSource,
   options: WriteOptions,
 ): Promise<WireFileInfo | undefined> {
-  const { mode = 0, user = "", signal } = options;
   const uploadId = randomId();
   let info: WireFileInfo | undefined;
-  for await (const { data, offset, last } of piecesOf(content, pieceBytes)) {
-    const piece = offset === 0 && last ? {} : { piece: { uploadId, offset: BigInt(offset), last } };
-    const request = { path, data, mode, user, ...piece };
-    // Repeating a piece changes nothing, nor does writing the same whole file again.
-    const answer = await plane.unary((way, call) => way.files.writeFile(request, call), {
-      signal,
-      repeatable: true,
-    });
-    info = answer.info;
+  for await (const piece of piecesOf(content, pieceBytes)) {
+    const isSmall = piece.offset === 0 && piece.last && piece.data.length <= maxCallBytes;
+    info = isSmall
+      ? await writeSmall(plane, path, piece.data, options)
+      : await upload(plane, path, piece, uploadId, options);
   }
   return info;
+}
+
+/** Writing the same whole file again changes nothing. */
+async function writeSmall(
+  plane: DataPlane,
+  path: string,
+  data: Uint8Array,
+  { mode = 0, user = "", signal }: WriteOptions,
+): Promise<WireFileInfo | undefined> {
+  const request = { path, data, mode, user };
+  const answer = await plane.unary((way, call) => way.files.writeFile(request, call), { signal, repeatable: true });
+  return answer.info;
+}
+
+/** Nor does a piece that is sent again. Only the last one is answered with the file. */
+function upload(
+  plane: DataPlane,
+  path: string,
+  { data, offset, last }: Piece,
+  uploadId: string,
+  { mode, user, signal: caller }: WriteOptions,
+): Promise<WireFileInfo | undefined> {
+  const signal = plane.signal(caller);
+  return plane.repeating(signal, async (way) => {
+    const answer = await httpRequest(plane, way, {
+      method: "PUT",
+      resource: "files",
+      query: { path, user, mode: mode?.toString(8), upload_id: uploadId },
+      headers: { "upload-offset": String(offset), "upload-complete": last ? "?1" : "?0" },
+      body: data as Uint8Array<ArrayBuffer>,
+      signal,
+    });
+    const said = await answer.text();
+    return said === "" ? undefined : fromJsonString(FileInfoSchema, said, { ignoreUnknownFields: true });
+  });
 }

@@ -23,8 +23,8 @@ describe.each(ways.filter((way) => !way.fetch))("$name", (way) => {
     const connection = await fake.sandbox.ports.connect(8080);
     connection.end("hello");
     expect(String(await buffer(connection))).toBe("got hello");
-    const token = `Bearer ${fake.sandbox.accessToken}`;
-    expect(fake.platform.calls.at(-1)).toMatchObject({ method: "tunnel", credential: token });
+    const { accessToken: credential } = fake.sandbox;
+    expect(fake.platform.calls.at(-1)).toEqual({ method: "tunnel", credential, isDirect: way.direct ?? false });
   });
 
   test("a forward listens here and leads there, many connections at once, until it is closed", async () => {

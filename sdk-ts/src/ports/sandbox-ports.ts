@@ -55,13 +55,14 @@ export class SandboxPorts {
     });
   }
 
-  /** Addresses of a port with a token that lets in for a time; the port need not be open yet. Needs an API key. */
+  /** Addresses of a port with a token that lets in for a time; the port need not be open yet. */
   async url(port: number, options: PortUrlOptions = {}): Promise<PortUrl> {
     const { ttlMs, signal } = options;
     const { connection, sandboxId } = this.#plane;
     const request = defined({ sandboxId, port, ttl: ttlMs === undefined ? undefined : durationFromMs(ttlMs) });
     const answer = await connection.unary((call) => connection.sandboxes.createPortUrl(request, call), {
       signal,
+      headers: this.#plane.headers,
       repeatable: true,
     });
     const { url, directUrl, token, expireTime } = answer;

@@ -66,6 +66,7 @@ test("a terminal that was let go of runs on, and is read on from where reading s
   expect(await readAll(fromNow)).toBe("exit 7\n");
   expect(await readAll(pty)).toBe("between\nexit 7\n");
   expect(await pty.exited).toMatchObject({ exitCode: 7 });
+  expect(await again.exited).toMatchObject({ exitCode: 7 });
 });
 
 test("several see the same terminal", async () => {

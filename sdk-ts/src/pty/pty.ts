@@ -93,10 +93,11 @@ export class Pty implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * How the program ended, once it did. Output waits to be read, up to 1 MiB; where more is left unread the end is not seen.
-   * Rejects where the terminal can't be reached any more, and after `detach()` stays open until it is read again.
+   * How the program ended, once it did; asking takes a terminal that was let go of up again. Output waits to be read, up to
+   * 1 MiB: where more is left unread the end is not seen. Rejects where the terminal can't be reached any more.
    */
   get exited(): Promise<ProcessExit> {
+    if (this.#stop.signal.aborted) this.#ahead = this.#open();
     return this.#exit.promise;
   }
 

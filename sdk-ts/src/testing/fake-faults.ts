@@ -22,7 +22,7 @@ export class FaultPlan {
   /** Wraps a unary handler. */
   unary<I, O>(work: (request: I, context: HandlerContext) => O | Promise<O>) {
     return async (request: I, context: HandlerContext): Promise<O> => {
-      const fault = this.#take(context);
+      const fault = this.take(context.method.name);
       if (fault?.t === "error") throw fault.error;
       const answer = await work(request, context);
       if (fault) await cut(context);
@@ -32,7 +32,7 @@ export class FaultPlan {
 
   /** Wraps a streaming handler. */
   stream<I, O>(work: (request: I, context: HandlerContext) => AsyncIterable<O>) {
-    const take = (context: HandlerContext) => this.#take(context);
+    const take = (context: HandlerContext) => this.take(context.method.name);
     return async function* (request: I, context: HandlerContext): AsyncGenerator<O> {
       const fault = take(context);
       if (fault?.t === "error") throw fault.error;
@@ -44,8 +44,9 @@ export class FaultPlan {
     };
   }
 
-  #take(context: HandlerContext): Fault | undefined {
-    return this.#faults.get(context.method.name)?.shift();
+  /** The next fault that a call of this method is to meet. */
+  take(method: string): Fault | undefined {
+    return this.#faults.get(method)?.shift();
   }
 }
 

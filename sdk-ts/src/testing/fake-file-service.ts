@@ -1,44 +1,21 @@
-/** FileService of the fake platform, but for watches and searches. Relative paths are below /home/user. */
+/** FileService of the fake platform, but for reading (that is plain HTTP), watches and searches. Relative paths are below /home/user. */
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Code, type ServiceImpl } from "@connectrpc/connect";
-import { FileChangeKind, type FileService, FileType } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { FileChangeKind, type FileService, FileType, type UploadPiece } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { defined } from "../convert.ts";
 import { fakeError } from "./fake-error.ts";
 import type { FakeFile, FakeSandbox, FakeState } from "./fake-state.ts";
 
-const chunkBytes = 256 * 1024;
 const pageEntries = 2;
 
 export function fakeFileService(platform: FakeState): Partial<ServiceImpl<typeof FileService>> {
   const { faults } = platform;
   return {
-    readFile: faults.stream(async function* (request, context) {
-      const sandbox = platform.dataPlane(context);
-      yield { part: { case: "info" as const, value: describe(sandbox, request.path) } };
-      const start = Number(request.offset);
-      const end = request.length ? start + Number(request.length) : undefined;
-      const data = open(sandbox, request.path).data.subarray(start, end);
-      for (let at = 0; at < data.length; at += chunkBytes) {
-        yield { part: { case: "data" as const, value: data.slice(at, at + chunkBytes) } };
-      }
-    }),
     writeFile: faults.unary((request, context) => {
       const sandbox = platform.dataPlane(context);
       const { path, data, mode, piece } = request;
       platform.writes.push({ size: data.length, ...(piece ? { offset: Number(piece.offset), last: piece.last } : {}) });
-      const save = (content: Uint8Array) => {
-        const file = { data: new Uint8Array(content), mode: mode || 0o644, changed: Date.now() };
-        put(sandbox, path, file);
-        return { info: describe(sandbox, path) };
-      };
-      if (!piece) return save(data);
-      const have = sandbox.uploads.get(piece.uploadId) ?? new Uint8Array(0);
-      const offset = Number(piece.offset);
-      if (offset > have.length) throw fakeError(Code.OutOfRange, "INPUT_GAP", "A piece is missing.");
-      const joined = new Uint8Array(offset + data.length);
-      joined.set(have.subarray(0, offset));
-      joined.set(data, offset);
-      sandbox.uploads.set(piece.uploadId, joined);
-      return piece.last ? save(joined) : {};
+      return defined({ info: writePiece(sandbox, { path, data, mode, piece }) });
     }),
     statFile: faults.unary((request, context) => ({ info: describe(platform.dataPlane(context), request.path) })),
     listDirectory: faults.stream(async function* (request, context) {
@@ -92,6 +69,28 @@ export function fakeFileService(platform: FakeState): Partial<ServiceImpl<typeof
   };
 }
 
+interface WrittenPiece {
+  readonly path: string;
+  readonly data: Uint8Array;
+  readonly mode: number;
+  /** Absent: the data is all of the file. */
+  readonly piece?: Pick<UploadPiece, "uploadId" | "offset" | "last"> | undefined;
+}
+
+/** Undefined after a piece that was not the last. */
+export function writePiece(sandbox: FakeSandbox, { path, data, mode, piece }: WrittenPiece) {
+  const have = sandbox.uploads.get(piece?.uploadId ?? "") ?? new Uint8Array(0);
+  const offset = Number(piece?.offset ?? 0);
+  if (offset > have.length) throw fakeError(Code.OutOfRange, "INPUT_GAP", "A piece is missing.");
+  const joined = new Uint8Array(offset + data.length);
+  joined.set(have.subarray(0, offset));
+  joined.set(data, offset);
+  if (piece) sandbox.uploads.set(piece.uploadId, joined);
+  if (piece && !piece.last) return undefined;
+  put(sandbox, path, { data: joined, mode: mode || 0o644, changed: Date.now() });
+  return describe(sandbox, path);
+}
+
 export function absolute(path: string): string {
   return path.startsWith("/") ? path : `/home/user/${path.replace(/^~\//, "")}`;
 }
@@ -102,7 +101,7 @@ function put(sandbox: FakeSandbox, path: string, file: FakeFile): void {
   sandbox.changes.add({ kind, path: absolute(path) });
 }
 
-function open(sandbox: FakeSandbox, path: string): FakeFile {
+export function open(sandbox: FakeSandbox, path: string): FakeFile {
   const file = sandbox.files.get(absolute(path));
   if (file) return file;
   throw fakeError(Code.NotFound, "FILE_NOT_FOUND", `${absolute(path)} is not there.`);

@@ -99,15 +99,13 @@ export function fakeSandboxService(platform: FakeState): Partial<ServiceImpl<typ
       return { sandbox: info };
     }),
     createPortUrl: faults.unary((request, context) => {
-      platform.controlPlane(context);
-      const { id } = platform.sandbox(request.sandboxId);
+      const { id } = platform.linked(context, request.sandboxId);
       const token = `${request.port}.${id}`;
       const url = `http://${request.port}-${id}.example.test/?token=${token}`;
       return { url, directUrl: "", token, expireTime: expiryOf(request.ttl) };
     }),
     createFileUrl: faults.unary((request, context) => {
-      platform.controlPlane(context);
-      const { id } = platform.sandbox(request.sandboxId);
+      const { id } = platform.linked(context, request.sandboxId);
       const query = new URLSearchParams({ path: request.path, operation: String(request.operation) });
       return { url: `http://example.test/${id}?${query}`, directUrl: "", expireTime: expiryOf(request.ttl) };
     }),

@@ -75,21 +75,34 @@ export class FakeState {
 
   /** Lets a call pass that has the API key. */
   controlPlane(context: HandlerContext): void {
-    if (this.#credential(context) !== this.apiKey) throw unknownCredential();
+    const { requestHeader, values, method } = context;
+    const credential = this.#credential(method.name, requestHeader.get("authorization"), values.get(edgeKey));
+    if (credential !== this.apiKey) throw unknownCredential();
   }
 
   /** The sandbox that a call names, for the sandbox's own token and, but at an edge, for the API key. */
   dataPlane(context: HandlerContext): FakeSandbox {
-    const id = context.requestHeader.get("sandbox-id") ?? "";
-    const credential = this.#credential(context);
-    const isKey = credential === this.apiKey && !context.values.get(edgeKey);
+    const { requestHeader, values, method } = context;
+    const id = requestHeader.get("sandbox-id") ?? "";
+    return this.admit(method.name, id, requestHeader.get("authorization"), values.get(edgeKey));
+  }
+
+  /** The sandbox of a call to the control plane that its own token may make, too. */
+  linked(context: HandlerContext, id: string): FakeSandbox {
+    return this.admit(context.method.name, id, context.requestHeader.get("authorization"), false);
+  }
+
+  /** The same for a call by plain HTTP. */
+  admit(method: string, id: string, authorization: string | null | undefined, isDirect: boolean): FakeSandbox {
+    const credential = this.#credential(method, authorization, isDirect);
+    const isKey = credential === this.apiKey && !isDirect;
     if (!isKey && credential !== this.sandboxes.get(id)?.accessToken) throw unknownCredential();
     return this.sandbox(id);
   }
 
-  #credential(context: HandlerContext): string {
-    const credential = context.requestHeader.get("authorization")?.replace(/^Bearer /, "") ?? "";
-    this.calls.push({ method: context.method.name, credential, isDirect: context.values.get(edgeKey) });
+  #credential(method: string, authorization: string | null | undefined, isDirect: boolean): string {
+    const credential = authorization?.replace(/^Bearer /, "") ?? "";
+    this.calls.push({ method, credential, isDirect });
     if (credential) return credential;
     throw fakeError(Code.Unauthenticated, "CREDENTIAL_MISSING", "No credential came.", {
       nextStep: "Send the header `Authorization: Bearer <API key>`.",

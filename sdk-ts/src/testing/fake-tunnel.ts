@@ -6,10 +6,14 @@ import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-conn
 import { fakeError } from "./fake-error.ts";
 import type { FakeState } from "./fake-state.ts";
 
-export function fakeTunnel(platform: FakeState, request: http.IncomingMessage, socket: Duplex): void {
+export function fakeTunnel(
+  platform: FakeState,
+  isDirect: boolean,
+  request: http.IncomingMessage,
+  socket: Duplex,
+): void {
   const [, id = "", port] = /^\/v1\/sandboxes\/([a-z0-9]+)\/ports\/(\d+)$/.exec(request.url ?? "") ?? [];
-  platform.calls.push({ method: "tunnel", credential: request.headers.authorization ?? "", isDirect: false });
-  const serve = platform.sandboxes.get(id)?.servers.get(Number(port));
+  const serve = platform.admit("tunnel", id, request.headers.authorization, isDirect).servers.get(Number(port));
   if (serve) {
     socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: dnah-tcp\r\n\r\n");
     serve(socket);

@@ -5,6 +5,7 @@ import net, { type AddressInfo, type Socket } from "node:net";
 import { createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { cutKey } from "./fake-faults.ts";
+import { fakeHttpFiles } from "./fake-http-files.ts";
 import { FakePlatform } from "./fake-platform.ts";
 import { edgeKey } from "./fake-state.ts";
 import { fakeTunnel } from "./fake-tunnel.ts";
@@ -48,9 +49,13 @@ async function listen(platform: FakePlatform, isEdge: boolean): Promise<FakeEdge
   });
   const handler: typeof rpc = (request, response) => {
     if (request.url === "/healthz") return void (response as http.ServerResponse).end('{"alive":true}\n');
-    rpc(request, response);
+    if (!fakeHttpFiles(platform, isEdge, request as http.IncomingMessage, response as http.ServerResponse)) {
+      rpc(request, response);
+    }
   };
-  const h1 = http.createServer(handler).on("upgrade", (request, socket) => fakeTunnel(platform, request, socket));
+  const h1 = http
+    .createServer(handler)
+    .on("upgrade", (request, socket) => fakeTunnel(platform, isEdge, request, socket));
   const h2 = http2.createServer(handler);
   const sockets = new Set<Socket>();
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {

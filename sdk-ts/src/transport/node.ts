@@ -10,6 +10,9 @@ import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { TransportOptions } from "./transport-options.ts";
 
+/** `fetch` of Node sends a body as it comes. */
+export const streamsUploads = true;
+
 const streamWindowBytes = 4 * 1024 * 1024;
 const connectionWindowBytes = 16 * 1024 * 1024;
 const ping = { pingIntervalMs: 20_000, pingTimeoutMs: 10_000 };
