@@ -97,15 +97,23 @@ describe.each([
     expect((await sandbox().exec("echo $WAY$OLD")).stdout).toBe(`${direct}\n`);
   });
 
-  test("files are listed, moved, changed and removed", async () => {
+  test("files are listed, moved, found, searched, changed and removed", async () => {
     const { files } = sandbox();
-    const root = `tree-${direct}`;
+    const root = `/home/user/tree-${direct}`; // root's home is another
     await files.mkdir(`${root}/src/deep`, { mode: 0o750 });
     await files.write(`${root}/src/a.py`, "import os\nprint('one')\n");
     await files.write(`${root}/src/deep/b.py`, "print('two')\n");
     await files.move(`${root}/src/deep/b.py`, `${root}/lib/b.py`);
-    const listed = await Array.fromAsync(files.list(root, { depth: 3 }), ({ path }) => path.split(`${root}/`)[1]);
+    const listed = await Array.fromAsync(files.list(root, { depth: 3 }), ({ path }) => path.slice(root.length + 1));
     expect(listed).toEqual(["lib", "lib/b.py", "src", "src/a.py", "src/deep"]);
+    const found = await Array.fromAsync(files.find(root, { name: "*.PY", ignoreCase: true }), ({ name }) => name);
+    expect(found.sort()).toEqual(["a.py", "b.py"]);
+    const matches = await Array.fromAsync(files.search(root, "print\\('\\w+'\\)", { regex: true }));
+    expect(matches.map(({ line, text }) => `${line} ${text}`).sort()).toEqual(["1 print('two')", "2 print('one')"]);
+    expect(await files.replace([`${root}/src/a.py`, `${root}/nope`], "one", "1")).toMatchObject([
+      { replacements: 1, failure: undefined },
+      { replacements: 0, failure: { reason: "FILE_NOT_FOUND" } },
+    ]);
     const modifyTime = new Date("2026-01-02T03:04:05Z");
     const attributes = { mode: 0o711, modifyTime, xattrs: { color: "blue" } };
     expect(await files.setAttributes(`${root}/src/a.py`, attributes)).toMatchObject({ mode: 0o711, modifyTime });

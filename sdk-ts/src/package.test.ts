@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { expect, test } from "vitest";
+import { readmeProgram } from "./testing/readme-program.ts";
 import { serveFake } from "./testing/serve-fake.ts";
 
 const sdk = resolve(import.meta.dirname, "..");
@@ -38,14 +39,18 @@ const text: string = stdout;
 console.log(text.trim());
 `;
 
-test("the packed package is usable by plain Node and typed for tsc", async () => {
+test("the packed package is usable by plain Node and typed for tsc, as the README uses it", async () => {
   const folder = mkdtempSync(join(tmpdir(), "daytonah-package-"));
   try {
     installPacked(folder);
     writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
     writeFileSync(join(folder, "main.ts"), program);
+    writeFileSync(join(folder, "readme.ts"), readmeProgram("daytonah"));
     const options = { strict: true, noEmit: true, module: "nodenext", target: "esnext", types: ["node"] };
-    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, files: ["main.ts"] }));
+    writeFileSync(
+      join(folder, "tsconfig.json"),
+      JSON.stringify({ compilerOptions: options, files: ["main.ts", "readme.ts"] }),
+    );
     const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc");
     execFileSync(process.execPath, [tsc, "-p", folder], { stdio: "pipe" });
 

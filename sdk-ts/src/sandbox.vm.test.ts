@@ -1,11 +1,13 @@
 /** The client against a real platform with real microVMs. */
 import { readFileSync } from "node:fs";
-import { beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { Client, NotFoundError, Sandbox } from "./index.ts";
 
 let client: Client;
+/** Of all tests but the first. */
+let sandbox: Sandbox;
 
-beforeAll(() => {
+beforeAll(async () => {
   const { DNAH_TEST_URL: url, DNAH_TEST_API_KEY_FILE: keyFile } = process.env;
   if (!url || !keyFile) {
     throw new Error(
@@ -13,24 +15,28 @@ beforeAll(() => {
     );
   }
   client = new Client({ url, apiKey: readFileSync(keyFile, "utf8").trim() });
+  sandbox = await Sandbox.create({ client });
+});
+
+afterAll(async () => {
+  await sandbox?.kill();
 });
 
 test("a program runs in a sandbox that is gone afterwards", async () => {
   let id: string;
   {
-    await using sandbox = await Sandbox.create({ client, metadata: { test: "sdk-ts" }, env: { GREETING: "hello" } });
-    id = sandbox.id;
-    expect(sandbox.stages.map(({ stage }) => stage)).toContain("agent");
-    expect((await sandbox.info()).state).toBe("running");
-    const { stdout } = await sandbox.exec(["python3", "-c", "print(6 * 7)"], { check: true });
+    await using fresh = await Sandbox.create({ client, metadata: { test: "sdk-ts" }, env: { GREETING: "hello" } });
+    id = fresh.id;
+    expect(fresh.stages.map(({ stage }) => stage)).toContain("agent");
+    expect((await fresh.info()).state).toBe("running");
+    const { stdout } = await fresh.exec(["python3", "-c", "print(6 * 7)"], { check: true });
     expect(stdout).toBe("42\n");
-    expect((await sandbox.exec("echo $GREETING")).stdout).toBe("hello\n");
+    expect((await fresh.exec("echo $GREETING")).stdout).toBe("hello\n");
   }
   await expect(Sandbox.connect(id, { client })).rejects.toBeInstanceOf(NotFoundError);
 });
 
 test("output comes as it is written, in order, with the exit code", async () => {
-  await using sandbox = await Sandbox.create({ client });
   const process = sandbox.exec("for i in 1 2 3; do echo out $i; echo err $i >&2; sleep 0.2; done; exit 7");
   const pieces: { at: number; text: string }[] = [];
   for await (const { text } of process) pieces.push({ at: performance.now(), text });
@@ -40,7 +46,6 @@ test("output comes as it is written, in order, with the exit code", async () => 
 });
 
 test("standard input, environment, folder, user, signal and timeout", async () => {
-  await using sandbox = await Sandbox.create({ client });
   expect((await sandbox.exec(["sort"], { stdin: "b\na\n" })).stdout).toBe("a\nb\n");
   const where = await sandbox.exec("echo $X; pwd; id -un", { env: { X: "1" }, cwd: "/tmp", user: "root" });
   expect(where.stdout).toBe("1\n/tmp\nroot\n");
@@ -51,14 +56,12 @@ test("standard input, environment, folder, user, signal and timeout", async () =
 });
 
 test("a process that was left is attached to again", async () => {
-  await using sandbox = await Sandbox.create({ client });
   const process = sandbox.exec("echo before; sleep 1; echo after");
   for await (const _ of process) break;
   expect((await sandbox.attach(process.id)).stdout).toBe("before\nafter\n");
 });
 
 test("files of every size go in and out", async () => {
-  await using sandbox = await Sandbox.create({ client });
   const { files } = sandbox;
   await files.write("notes/a.txt", "héllo");
   expect(await files.readText("notes/a.txt")).toBe("héllo");
@@ -71,7 +74,6 @@ test("files of every size go in and out", async () => {
 });
 
 test("aborting ends the program in the sandbox", async () => {
-  await using sandbox = await Sandbox.create({ client });
   const controller = new AbortController();
   const process = sandbox.exec(["sleep", "600"], { signal: controller.signal });
   await process.pid;

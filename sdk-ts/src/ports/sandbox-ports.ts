@@ -20,7 +20,7 @@ interface CallOptions {
  * any other. Every port is private: it takes a token or the sandbox's credential, unless it is made public.
  *
  * @example
- * await sandbox.start("python3 -m http.server 8080");
+ * await sandbox.start("python3 -u -m http.server 8080");
  * for await (const ports of sandbox.ports.watch()) if (ports.some(({ port }) => port === 8080)) break;
  * const { url } = await sandbox.ports.url(8080);
  *
