@@ -40,6 +40,7 @@ impl Fault {
             Errno::EINVAL | Errno::ENAMETOOLONG | Errno::ELOOP | Errno::EXDEV => InvalidArgument,
             Errno::EOPNOTSUPP | Errno::E2BIG | Errno::ERANGE => InvalidArgument,
             Errno::EBUSY | Errno::ETXTBSY => Busy,
+            Errno::ENOMEM => OutOfMemory,
             _ => Internal,
         };
         Self::new(reason, format!("{}: {}", path.display(), errno.desc())).code(errno)

@@ -26,6 +26,7 @@ const publicReasons = {
   PORT_CLOSED: "PORT_CLOSED",
   BUSY: "SANDBOX_STATE_CONFLICT",
   OUTPUT_LOST: "OUTPUT_LOST",
+  OUT_OF_MEMORY: "GUEST_OUT_OF_MEMORY",
   INTERNAL: "INTERNAL",
   FILE_CHANGED: "FILE_CHANGED",
 } as const satisfies Record<GuestReasonName, ReasonName>;
