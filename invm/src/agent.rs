@@ -1,10 +1,10 @@
 //! What all calls share.
 
-use std::{sync::Mutex, time::Instant};
+use std::{os::fd::OwnedFd, sync::Mutex, time::Instant};
 
 use crate::{
     identity::Identity,
-    process::{oom::OomWatch, registry::Registry},
+    process::{group, oom::OomWatch, registry::Registry},
     proto::{Feature, Hello},
 };
 
@@ -28,6 +28,8 @@ pub struct Agent {
     pub mode: Mode,
     pub identity: Identity,
     pub processes: Registry,
+    /// Into the control group of the sandbox's programs.
+    pub group: Option<OwnedFd>,
     /// Held by an orderly power-off, of which there is one.
     pub shutdown: Mutex<()>,
     boot_id: String,
@@ -37,14 +39,15 @@ pub struct Agent {
 impl Agent {
     /// Lives as long as the program.
     pub fn new(mode: Mode) -> &'static Self {
-        let oom = match mode {
-            Mode::Vm => OomWatch::open(),
-            Mode::Development => OomWatch::none(),
+        let (oom, group) = match mode {
+            Mode::Vm => (OomWatch::open(), group::door()),
+            Mode::Development => (OomWatch::none(), None),
         };
         Box::leak(Box::new(Self {
             mode,
             identity: Identity::default(),
             processes: Registry::new(oom),
+            group,
             shutdown: Mutex::new(()),
             boot_id: new_boot_id(),
             started: Instant::now(),

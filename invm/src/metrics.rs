@@ -40,7 +40,7 @@ pub fn resident_bytes() -> u64 {
 }
 
 /// A line "Name:   123 kB".
-fn meminfo(text: &str, name: &str) -> u64 {
+pub fn meminfo(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let value = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     value.unwrap_or(0) * 1024

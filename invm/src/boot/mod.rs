@@ -1,6 +1,7 @@
 //! From the kernel's first program to the sandbox's root: the steps in their order.
 
 pub mod cmdline;
+pub mod limits;
 pub mod modules;
 pub mod mount;
 pub mod net;
@@ -45,6 +46,7 @@ pub fn boot() -> Result<(), Failed> {
     }
     mount::mount_late();
     net::set_up();
+    limits::set_up();
     // The agent is the last that the kernel may kill for memory; its children reset this.
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");
     let _ = setrlimit(Resource::RLIMIT_NOFILE, MAX_FILES, MAX_FILES);

@@ -27,8 +27,9 @@ pub fn mount_late() {
         ("devpts", "/dev/pts", MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, terminals),
         ("tmpfs", "/dev/shm", safe, Some("mode=1777")),
         ("mqueue", "/dev/mqueue", plain, None),
-        ("tmpfs", "/run", safe, Some("mode=755")),
-        ("cgroup2", "/sys/fs/cgroup", plain, Some("nsdelegate")),
+        ("tmpfs", "/run", safe, Some("mode=755,size=10%")),
+        // Programs are moved into their group as they start; that must not wait for all processors.
+        ("cgroup2", "/sys/fs/cgroup", plain, Some("nsdelegate,favordynmods")),
     ] {
         if let Err(Failed(reason)) = mount_kind(kind, place, flags, data)
             && kind != "mqueue"

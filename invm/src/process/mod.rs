@@ -1,5 +1,6 @@
 //! Processes the host starts: what is known of one, and the calls about them.
 
+pub mod group;
 pub mod input;
 pub mod list;
 pub mod oom;

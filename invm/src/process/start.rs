@@ -42,7 +42,7 @@ struct Ends {
 }
 
 /// Starts the program. The caller holds the registry's lock, so that the reaper can't overtake it.
-pub fn start(spec: &Spec) -> Result<(Process, Vec<Source>), Fault> {
+pub fn start(spec: &Spec, group: Option<&OwnedFd>) -> Result<(Process, Vec<Source>), Fault> {
     let ends = match spec.pty {
         Some(_) => terminal_ends(spec),
         None => pipe_ends(spec),
@@ -50,7 +50,7 @@ pub fn start(spec: &Spec) -> Result<(Process, Vec<Source>), Fault> {
     .map_err(|errno| Fault::internal("descriptors of the process", errno.desc()).code(errno))?;
     let output = Output::new(spec.replay)?;
     let started = Instant::now();
-    let pid = run(spec, &ends)?;
+    let pid = run(spec, &ends, group)?;
     let process = Process {
         id: spec.id.clone(),
         pid,
@@ -119,7 +119,7 @@ fn dev_null() -> nix::Result<OwnedFd> {
     file.map(OwnedFd::from).map_err(|error| crate::error::errno_of(&error))
 }
 
-fn run(spec: &Spec, ends: &Ends) -> Result<i32, Fault> {
+fn run(spec: &Spec, ends: &Ends, group: Option<&OwnedFd>) -> Result<i32, Fault> {
     let strings = |texts: Vec<String>| -> Result<Vec<CString>, Fault> {
         let made: Result<_, _> = texts.into_iter().map(CString::new).collect();
         made.map_err(|_| Fault::invalid("start_process", "an argument or variable contains NUL"))
@@ -142,6 +142,7 @@ fn run(spec: &Spec, ends: &Ends) -> Result<i32, Fault> {
         stdout: stdout.as_fd(),
         stderr: stderr.as_fd(),
         terminal: spec.pty.is_some(),
+        group: group.map(AsFd::as_fd),
     };
     spawn(&child).map_err(|(step, errno)| fault_of(step, errno, spec))
 }
@@ -158,10 +159,12 @@ fn fault_of(step: Step, errno: Errno, spec: &Spec) -> Fault {
         Step::Execute if errno == Errno::E2BIG => {
             Fault::invalid("start_process", "arguments and environment together are too long")
         }
-        Step::Execute if matches!(errno, Errno::ENOMEM | Errno::EAGAIN) => Fault::new(
-            ErrorReason::LimitExceeded,
-            format!("program {}: {text}", spec.program.to_string_lossy()),
-        ),
+        _ if errno == Errno::ENOMEM => {
+            Fault::new(ErrorReason::OutOfMemory, "no memory is left to start the process")
+        }
+        _ if errno == Errno::EAGAIN => {
+            Fault::new(ErrorReason::LimitExceeded, format!("no room for another process: {text}"))
+        }
         Step::Execute => {
             let message = format!("program {}: {text}", spec.program.to_string_lossy());
             Fault::new(ErrorReason::CommandNotFound, message).field("start_process.argv.args")
@@ -169,9 +172,6 @@ fn fault_of(step: Step, errno: Errno, spec: &Spec) -> Fault {
         Step::Credentials => {
             Fault::new(ErrorReason::PermissionDenied, format!("user {}: {text}", spec.user.name))
                 .field("start_process.user")
-        }
-        Step::Clone if matches!(errno, Errno::EAGAIN | Errno::ENOMEM) => {
-            Fault::new(ErrorReason::LimitExceeded, format!("no room for another process: {text}"))
         }
         Step::Clone | Step::Session | Step::Terminal | Step::Descriptors => {
             Fault::internal("process start", text)

@@ -33,7 +33,8 @@ pub fn start_process(
         return stream(conn, &process, From::Offset(0), true);
     }
     let spec = spec_of(request, &agent.identity.defaults())?;
-    let (process, sources) = agent.processes.find_or_start(&spec.id, || start(&spec))?;
+    let (process, sources) =
+        agent.processes.find_or_start(&spec.id, || start(&spec, agent.group.as_ref()))?;
     drop(spec);
     let existed = sources.is_none();
     if let Some(sources) = sources {

@@ -33,6 +33,8 @@ pub struct Child<'a> {
     pub stderr: BorrowedFd<'a>,
     /// Makes stdin the controlling terminal.
     pub terminal: bool,
+    /// Control group to enter, by its cgroup.procs.
+    pub group: Option<BorrowedFd<'a>>,
 }
 
 /// Where a start failed.
@@ -108,6 +110,9 @@ fn enter(shared: &Shared) -> Step {
             if libc::dup2(from.as_raw_fd(), to) < 0 {
                 return Step::Descriptors;
             }
+        }
+        if let Some(group) = child.group {
+            libc::write(group.as_raw_fd(), c"0".as_ptr().cast(), 1);
         }
         let score = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
         if score >= 0 {
