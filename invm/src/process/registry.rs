@@ -1,10 +1,14 @@
-//! All processes, running and over. Its lock orders starting, reaping and signalling: while it is held no pid
-//! can be reused.
+//! All processes, running and over. Its lock orders reaping and signalling: while it is held no pid can be reused.
+//! It is not held while a program starts, which can take long where memory is short.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     os::fd::OwnedFd,
-    sync::{Arc, Mutex, MutexGuard},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -30,44 +34,74 @@ struct Inner {
     by_id: BTreeMap<String, Arc<Process>>,
     running: BTreeMap<i32, Arc<Process>>,
     ended: VecDeque<(Instant, Arc<Process>)>,
+    starting: BTreeMap<String, Start>,
     oom: OomWatch,
 }
 
-pub struct Registry(Mutex<Inner>);
+/// A process on its way.
+#[derive(Default)]
+struct Start {
+    pid: Arc<AtomicI32>,
+    /// Where it was over before its start was.
+    result: Option<Result<i32, i32>>,
+}
+
+pub struct Registry {
+    inner: Mutex<Inner>,
+    /// Somebody's start is done.
+    started: Condvar,
+}
 
 impl Registry {
     pub fn new(oom: OomWatch) -> Self {
-        Self(Mutex::new(Inner {
+        let inner = Inner {
             by_id: BTreeMap::new(),
             running: BTreeMap::new(),
             ended: VecDeque::new(),
+            starting: BTreeMap::new(),
             oom,
-        }))
+        };
+        Self { inner: Mutex::new(inner), started: Condvar::new() }
     }
 
-    /// The process with this id, or what `start` makes. The third value is what `start` gave besides.
+    /// The process with this id, or what `start` makes; the second value is what `start` gave besides. `start`
+    /// writes the pid down as soon as there is one.
     pub fn find_or_start<T>(
         &self,
         id: &str,
-        start: impl FnOnce() -> Result<(Process, T), Fault>,
+        start: impl FnOnce(&AtomicI32) -> Result<(Process, T), Fault>,
     ) -> Result<(Arc<Process>, Option<T>), Fault> {
         let mut inner = self.lock();
         inner.evict();
+        while inner.starting.contains_key(id) {
+            inner = self.started.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
         if let Some(process) = inner.by_id.get(id) {
             return Ok((process.clone(), None));
         }
-        if inner.running.len() >= MAX_RUNNING {
+        if inner.running.len() + inner.starting.len() >= MAX_RUNNING {
             return Err(Fault::new(
                 ErrorReason::LimitExceeded,
                 format!("{MAX_RUNNING} processes run already"),
             ));
         }
-        let (process, extra) = start()?;
+        let pid = inner.starting.entry(id.to_owned()).or_default().pid.clone();
+        drop(inner);
+        let result = catch_unwind(AssertUnwindSafe(|| start(&pid)));
+
+        let mut inner = self.lock();
+        let over = inner.starting.remove(id).and_then(|start| start.result);
+        self.started.notify_all();
+        let (process, extra) = result.unwrap_or_else(|panic| resume_unwind(panic))?;
         let process = Arc::new(process);
         inner.running.insert(process.pid, process.clone());
         inner.by_id.insert(process.id.clone(), process.clone());
         let message = format!("process {id} started: {} (pid {})", process.args[0], process.pid);
         LOG.add_event(Level::Info, LogEvent::ProcessStarted, id, message);
+        if let Some(result) = over {
+            inner.running.remove(&process.pid);
+            inner.note_exit(&process, result);
+        }
         Ok((process, Some(extra)))
     }
 
@@ -82,6 +116,8 @@ impl Registry {
         while let Some((pid, result)) = sys::wait_any() {
             if let Some(process) = inner.running.remove(&pid) {
                 inner.note_exit(&process, result);
+            } else if let Some(start) = inner.start_of(pid) {
+                start.result = Some(result);
             }
         }
         inner.evict();
@@ -162,11 +198,16 @@ impl Registry {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        lock(&self.0)
+        lock(&self.inner)
     }
 }
 
 impl Inner {
+    fn start_of(&mut self, pid: i32) -> Option<&mut Start> {
+        let mut starts = self.starting.values_mut();
+        starts.find(|start| start.result.is_none() && start.pid.load(Ordering::Relaxed) == pid)
+    }
+
     /// Writes down what the kernel ended, before it is reaped.
     fn note_kills(&mut self) {
         for Victim { pid, name } in self.oom.read() {

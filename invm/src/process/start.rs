@@ -7,7 +7,7 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::{ffi::OsStrExt, fs::OpenOptionsExt},
     },
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicI32},
     time::{Instant, SystemTime},
 };
 
@@ -41,8 +41,8 @@ struct Ends {
     child: [OwnedFd; 3],
 }
 
-/// Starts the program. The caller holds the registry's lock, so that the reaper can't overtake it.
-pub fn start(spec: &Spec, group: Option<&OwnedFd>) -> Result<(Process, Vec<Source>), Fault> {
+/// Starts the program. The reaper may see its end before we return: it knows it by the `pid` that is set first.
+pub fn start(spec: &Spec, group: Option<&OwnedFd>, pid: &AtomicI32) -> Result<(Process, Vec<Source>), Fault> {
     let ends = match spec.pty {
         Some(_) => terminal_ends(spec),
         None => pipe_ends(spec),
@@ -50,7 +50,7 @@ pub fn start(spec: &Spec, group: Option<&OwnedFd>) -> Result<(Process, Vec<Sourc
     .map_err(|errno| Fault::internal("descriptors of the process", errno.desc()).code(errno))?;
     let output = Output::new(spec.replay)?;
     let started = Instant::now();
-    let pid = run(spec, &ends, group)?;
+    let pid = run(spec, &ends, group, pid)?;
     let process = Process {
         id: spec.id.clone(),
         pid,
@@ -119,7 +119,7 @@ fn dev_null() -> nix::Result<OwnedFd> {
     file.map(OwnedFd::from).map_err(|error| crate::error::errno_of(&error))
 }
 
-fn run(spec: &Spec, ends: &Ends, group: Option<&OwnedFd>) -> Result<i32, Fault> {
+fn run(spec: &Spec, ends: &Ends, group: Option<&OwnedFd>, pid: &AtomicI32) -> Result<i32, Fault> {
     let strings = |texts: Vec<String>| -> Result<Vec<CString>, Fault> {
         let made: Result<_, _> = texts.into_iter().map(CString::new).collect();
         made.map_err(|_| Fault::invalid("start_process", "an argument or variable contains NUL"))
@@ -144,7 +144,7 @@ fn run(spec: &Spec, ends: &Ends, group: Option<&OwnedFd>) -> Result<i32, Fault> 
         terminal: spec.pty.is_some(),
         group: group.map(AsFd::as_fd),
     };
-    spawn(&child).map_err(|(step, errno)| fault_of(step, errno, spec))
+    spawn(&child, pid).map_err(|(step, errno)| fault_of(step, errno, spec))
 }
 
 fn fault_of(step: Step, errno: Errno, spec: &Spec) -> Fault {

@@ -34,7 +34,7 @@ pub fn start_process(
     }
     let spec = spec_of(request, &agent.identity.defaults())?;
     let (process, sources) =
-        agent.processes.find_or_start(&spec.id, || start(&spec, agent.group.as_ref()))?;
+        agent.processes.find_or_start(&spec.id, |pid| start(&spec, agent.group.as_ref(), pid))?;
     drop(spec);
     let existed = sources.is_none();
     if let Some(sources) = sources {

@@ -7,6 +7,7 @@ use std::{
     ffi::{CStr, CString, c_void},
     os::fd::{AsRawFd, BorrowedFd},
     ptr,
+    sync::atomic::AtomicI32,
 };
 
 use nix::errno::Errno;
@@ -57,8 +58,8 @@ struct Shared<'a> {
 }
 
 /// Starts the child in its own session and process group; returns when it runs its program. The pid is always
-/// there when a child existed, also where it failed: the reaper collects it.
-pub fn spawn(child: &Child) -> Result<i32, (Step, Errno)> {
+/// there when a child existed, also where it failed: the reaper collects it. `pid` is set before the child runs.
+pub fn spawn(child: &Child, pid: &AtomicI32) -> Result<i32, (Step, Errno)> {
     let pointers = |strings: &[CString]| {
         strings.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect::<Vec<_>>()
     };
@@ -72,8 +73,9 @@ pub fn spawn(child: &Child) -> Result<i32, (Step, Errno)> {
         libc::clone(
             run_child,
             top.cast::<c_void>(),
-            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+            libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PARENT_SETTID | libc::SIGCHLD,
             ptr::from_mut(&mut shared).cast::<c_void>(),
+            pid.as_ptr(),
         )
     };
     let pid = Errno::result(pid).map_err(|errno| (Step::Clone, errno))?;
