@@ -23,6 +23,7 @@ pub mod serve;
 pub mod shutdown;
 pub mod sync;
 pub mod sys;
+pub mod tunables;
 pub mod users;
 pub mod vsock;
 pub mod wire;

@@ -6,11 +6,12 @@ use invm::{
     agent::{Agent, Mode},
     boot, reap,
     serve::serve,
-    sys,
+    sys, tunables,
     vsock::{Listener, PORT},
 };
 
 fn main() -> ExitCode {
+    tunables::apply();
     sys::tune_heap();
     reap::block_child_signal();
     let args: Vec<String> = env::args().skip(1).collect();

@@ -3,7 +3,7 @@
 use std::{
     os::fd::OwnedFd,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -17,6 +17,7 @@ use crate::{
     dispatch::dispatch,
     error::{Fault, Stop},
     proto::ErrorReason,
+    sys,
     vsock::Listener,
 };
 
@@ -27,7 +28,11 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a host has to read why its call failed.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// So many at once leave memory behind that is worth giving back.
+const BURST: usize = 64;
+
 static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
+static IN_BURST: AtomicBool = AtomicBool::new(false);
 
 /// A thread with a small stack.
 pub fn spawn_thread(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
@@ -51,7 +56,11 @@ pub fn serve(agent: &'static Agent, listener: &Listener) -> ! {
 
 fn admit(agent: &'static Agent, fd: OwnedFd) {
     let Ok(mut conn) = Conn::new(fd, agent.hello()) else { return };
-    if CONNECTIONS.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
+    let others = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+    if others >= BURST {
+        IN_BURST.store(true, Ordering::Relaxed);
+    }
+    if others >= MAX_CONNECTIONS {
         CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
         let message = format!("{MAX_CONNECTIONS} connections are open already");
         conn.queue_end(Err(Fault::new(ErrorReason::LimitExceeded, message)));
@@ -73,7 +82,10 @@ struct Open;
 
 impl Drop for Open {
     fn drop(&mut self) {
-        CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
+        let left = CONNECTIONS.fetch_sub(1, Ordering::Relaxed) - 1;
+        if left < BURST / 2 && IN_BURST.swap(false, Ordering::Relaxed) {
+            sys::trim_heap();
+        }
     }
 }
 

@@ -46,14 +46,6 @@ fn signal(agent: &TestAgent, id: &str, signal: i32) -> Result<Vec<Event>, invm::
     }))
 }
 
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < end, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn hello_comes_first_and_once() {
     let agent = TestAgent::start();

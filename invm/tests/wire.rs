@@ -220,3 +220,25 @@ fn no_bytes_break_the_agent() {
     }
     agent.assert_alive();
 }
+
+#[test]
+fn memory_falls_back_after_a_burst_of_connections() {
+    let agent = TestAgent::start();
+    agent.assert_alive();
+    let before = resident_kib(&agent);
+    let hosts: Vec<_> = (0..500)
+        .map(|_| {
+            let mut host = agent.connect();
+            host.send_raw(&[100, 1, 2, 3]); // a frame that stays torn
+            host
+        })
+        .collect();
+    wait_until("all are served", || threads(&agent) > 500);
+    let during = resident_kib(&agent);
+    drop(hosts);
+    wait_until("all are gone", || threads(&agent) < 10);
+    agent.assert_alive();
+    let after = resident_kib(&agent);
+    println!("resident before, with 500 connections, after: {before}, {during}, {after} KiB");
+    assert!(after < before + (1 << 10), "{after} KiB");
+}

@@ -227,9 +227,25 @@ pub fn named(id: &str) -> Option<ProcessSelector> {
 }
 
 pub fn resident_kib(agent: &TestAgent) -> u64 {
+    status(agent, "VmRSS:")
+}
+
+pub fn threads(agent: &TestAgent) -> u64 {
+    status(agent, "Threads:")
+}
+
+fn status(agent: &TestAgent, name: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Says why and gives false where the test can't take on other users.
