@@ -374,3 +374,71 @@ fn thousands_of_quick_processes_leave_no_zombie() {
     let kept = list(&agent, true).len();
     assert!((1..=256).contains(&kept), "{kept} records");
 }
+
+#[test]
+fn a_process_that_closes_its_output_lives_on() {
+    let agent = TestAgent::start();
+    let line = "exec 1>&- 2>&-; read -r line; exit 4";
+    let host = agent.call(Call::StartProcess(StartProcessRequest { stdin: true, ..shell("p", line) }));
+    wait_until("it runs", || !list(&agent, false).is_empty());
+    let pid = list(&agent, false)[0].pid;
+    let open = |fd| std::fs::symlink_metadata(format!("/proc/{pid}/fd/{fd}")).is_ok();
+    wait_until("it has closed its output", || open(0) && !open(1) && !open(2));
+    assert!(list(&agent, false)[0].exited.is_none());
+    send(&agent, "p", 0, b"go\n", false).unwrap();
+    assert_eq!(host.outcome().unwrap().exited.exit_code, 4);
+}
+
+#[test]
+fn every_byte_comes_as_it_was_written() {
+    let agent = TestAgent::start();
+    let all: Vec<u8> = (0..=255).cycle().take(256 * 100).collect();
+    let host = agent.call(Call::StartProcess(StartProcessRequest { stdin: true, ..argv("cat", &["cat"]) }));
+    wait_until("cat runs", || !list(&agent, false).is_empty());
+    send(&agent, "cat", 0, &all, true).unwrap();
+    assert!(host.outcome().unwrap().output == all);
+}
+
+#[test]
+fn hundreds_of_processes_run_at_once() {
+    let agent = TestAgent::start();
+    let hosts: Vec<_> = (0..200)
+        .map(|index| {
+            let line = format!("read -r go; echo {index}");
+            agent.call(Call::StartProcess(StartProcessRequest {
+                stdin: true,
+                tag: "many".into(),
+                ..shell(&format!("p{index}"), &line)
+            }))
+        })
+        .collect();
+    wait_until("all run", || list(&agent, false).len() == 200);
+    assert!(list(&agent, false).iter().all(|info| info.tag == "many"));
+    for index in 0..200 {
+        send(&agent, &format!("p{index}"), 0, b"\n", false).unwrap();
+    }
+    for (index, host) in hosts.into_iter().enumerate() {
+        assert_eq!(host.outcome().unwrap().text(), format!("{index}\n"));
+    }
+}
+
+#[test]
+fn output_without_end_costs_no_memory() {
+    let agent = TestAgent::start();
+    // A GiB where there is time for it.
+    let mib = if std::env::var_os("INVM_LONG").is_some() { 1024 } else { 96 };
+    let host = agent.call(Call::StartProcess(shell("p", &format!("head -c {mib}M /dev/zero"))));
+    let before = resident_kib(&agent);
+    let (mut host, mut total, mut most) = (host, 0, 0);
+    loop {
+        match host.event() {
+            Event::ProcessOutput(piece) => total += piece.data.len(),
+            Event::ProcessExited(_) => break,
+            _ => {}
+        }
+        most = most.max(resident_kib(&agent));
+    }
+    println!("{mib} MiB of output: resident {before} KiB before, {most} KiB at most");
+    assert_eq!(total, mib << 20);
+    assert!(most < before + (3 << 10), "{most} KiB");
+}
