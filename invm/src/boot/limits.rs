@@ -4,11 +4,11 @@ use std::fs;
 
 use crate::{console, metrics::meminfo, process::group};
 
-/// Memory that programs can't have, where a thirty-second of it is less: the agent's buffers and threads.
-const MIN_RESERVE: u64 = 16 << 20;
 /// Memory for each process or thread. More than a forked shell takes, so that endless forking ends where no
 /// process is left before all memory is: a program then sees a fork that fails, and others live on.
 const PER_PROCESS: u64 = 768 << 10;
+/// Longer is an earlier end for programs that use more than there is, and an unjust one for those that only read a lot.
+const MIN_TTL_MS: u64 = 3000;
 /// Enough for a shell and its tools on the smallest VM.
 const MIN_PROCESSES: u64 = 256;
 
@@ -26,21 +26,15 @@ pub fn set_up() {
 
 /// What is written where.
 fn plan(memory: &str, threads: u64) -> Vec<(String, String)> {
-    let of_group = |name| format!("{}/{name}", group::FOLDER);
-    let reserve = MIN_RESERVE.max(meminfo(memory, "MemTotal") / 32);
-    // Below what is free, so that the programs' own bound is met first: the kernel then ends one of them at once
-    // instead of searching all of its memory for the last page.
-    let memory = meminfo(memory, "MemAvailable").saturating_sub(reserve);
-    let processes = (memory / PER_PROCESS).min(threads / 2).max(MIN_PROCESSES);
+    let processes = (meminfo(memory, "MemAvailable") / PER_PROCESS).min(threads / 2).max(MIN_PROCESSES);
     vec![
         // Not cpu: the kernel shares the time between sessions by itself, and each process leads one.
-        ("/sys/fs/cgroup/cgroup.subtree_control".into(), "+memory +pids".into()),
-        (of_group("memory.max"), memory.to_string()),
-        (of_group("pids.max"), processes.to_string()),
-        // Without swap, memory runs out by reading programs' code again and again. What was used within the last
-        // second is kept, and where there is nothing else the kernel ends a program.
+        ("/sys/fs/cgroup/cgroup.subtree_control".into(), "+pids".into()),
+        (format!("{}/pids.max", group::FOLDER), processes.to_string()),
+        // Short of memory and without swap, a kernel reads programs' code again and again before it gives up. This
+        // one keeps what was used within the last seconds, and ends a program where there is nothing else.
         ("/sys/kernel/mm/lru_gen/enabled".into(), "y".into()),
-        ("/sys/kernel/mm/lru_gen/min_ttl_ms".into(), "1000".into()),
+        ("/sys/kernel/mm/lru_gen/min_ttl_ms".into(), MIN_TTL_MS.to_string()),
         // A list of all programs on a serial line would take longer than the rescue.
         ("/proc/sys/vm/oom_dump_tasks".into(), "0".into()),
     ]
@@ -57,10 +51,8 @@ mod tests {
 
     #[test]
     fn programs_get_less_than_there_is() {
-        let small = "MemTotal: 204800 kB\nMemAvailable: 163840 kB\n";
-        assert_eq!(value_of("memory.max", small, 0), ((160u64 - 16) << 20).to_string());
-        let large = "MemTotal: 16777216 kB\nMemAvailable: 16252928 kB\n";
-        assert_eq!(value_of("memory.max", large, 0), ((15872u64 - 512) << 20).to_string());
+        let small = "MemAvailable: 163840 kB\n";
+        let large = "MemAvailable: 15728640 kB\n";
         assert_eq!(value_of("pids.max", small, 1660), "256");
         assert_eq!(value_of("pids.max", large, 10_000), "5000");
         assert_eq!(value_of("pids.max", large, 100_000), "20480");
