@@ -425,8 +425,8 @@ fn hundreds_of_processes_run_at_once() {
 #[test]
 fn output_without_end_costs_no_memory() {
     let agent = TestAgent::start();
-    // A GiB where there is time for it.
-    let mib = if std::env::var_os("INVM_LONG").is_some() { 1024 } else { 96 };
+    // A GiB in the long run, which sets this.
+    let mib = if std::env::var_os("DNAH_TEST_FUZZ_ROUNDS").is_some() { 1024 } else { 96 };
     let host = agent.call(Call::StartProcess(shell("p", &format!("head -c {mib}M /dev/zero"))));
     let before = resident_kib(&agent);
     let (mut host, mut total, mut most) = (host, 0, 0);

@@ -28,7 +28,8 @@ pub fn set_up() {
 fn plan(memory: &str, threads: u64) -> Vec<(String, String)> {
     let processes = (meminfo(memory, "MemAvailable") / PER_PROCESS).min(threads / 2).max(MIN_PROCESSES);
     vec![
-        // Not cpu: the kernel shares the time between sessions by itself, and each process leads one.
+        // Time is shared between sessions, and each process leads one: a busy one leaves the others their part.
+        ("/proc/sys/kernel/sched_autogroup_enabled".into(), "1".into()),
         ("/sys/fs/cgroup/cgroup.subtree_control".into(), "+pids".into()),
         (format!("{}/pids.max", group::FOLDER), processes.to_string()),
         // Short of memory and without swap, a kernel reads programs' code again and again before it gives up. This
