@@ -3,8 +3,8 @@ import type { Vm, VmConfig, VmHandle, Vmm, VmmCallOptions } from "../vmm.ts";
 import { ChApi } from "./api-client.ts";
 import { ChApiError } from "./api-error.ts";
 import { readCpuModel } from "./cpu-model.ts";
+import { HOST_DEVICES, type HostDevices } from "./device-groups.ts";
 import { logTail, makeFolders, makeMemory, removeLeftovers } from "./folders.ts";
-import { KVM_DEVICE } from "./kvm-access.ts";
 import { makeClone, restoreCall } from "./make-clone.ts";
 import { manifestOf, readManifest } from "./manifest.ts";
 import { type ChPaths, chPathsOf } from "./paths.ts";
@@ -24,7 +24,8 @@ export interface CloudHypervisorConfig extends SnapshotTools, ChHost {
   readonly stateDir: string;
   /** Instead of the best that the binary can. */
   readonly restoreStrategy?: RestoreStrategy;
-  readonly kvmDevice?: string;
+  /** Instead of the host's. */
+  readonly devices?: HostDevices;
 }
 
 const NAME = "cloud-hypervisor";
@@ -63,13 +64,13 @@ export function createCloudHypervisorDriver(config: CloudHypervisorConfig): Vmm 
 
 class Driver {
   readonly #config: CloudHypervisorConfig;
-  readonly #program: { readonly binary: string; readonly kvmDevice: string };
+  readonly #program: { readonly binary: string; readonly devices: HostDevices };
   /** By version: the binary may be exchanged under us. */
   readonly #strategies = new Map<string, RestoreStrategy>();
 
   constructor(config: CloudHypervisorConfig) {
     this.#config = config;
-    this.#program = { binary: config.binary, kvmDevice: config.kvmDevice ?? KVM_DEVICE };
+    this.#program = { binary: config.binary, devices: config.devices ?? HOST_DEVICES };
   }
 
   boot(vm: VmConfig, options: VmmCallOptions): Promise<RunningVm> {

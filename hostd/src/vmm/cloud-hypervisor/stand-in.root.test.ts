@@ -213,7 +213,7 @@ describe("a VMM", () => {
 
   test("that may not open the device of KVM is not used, and the reason has the way out", async () => {
     const { harness, vmm } = await fixture({});
-    await chmod(harness.config.kvmDevice as string, 0o600);
+    await chmod(harness.config.devices?.kvm as string, 0o600);
     expect(await vmm.unavailable(options())).toMatch(/opens for root alone: groupadd -f kvm && chgrp kvm/);
   });
 

@@ -5,8 +5,8 @@ import type { VmConfig, VmmCallOptions } from "../vmm.ts";
 import { ChApi } from "./api-client.ts";
 import type { ChPing } from "./api-types.ts";
 import { chArgv } from "./argv.ts";
+import { groupsFor, type HostDevices } from "./device-groups.ts";
 import { logTail } from "./folders.ts";
-import { kvmGroups } from "./kvm-access.ts";
 import type { ChPaths } from "./paths.ts";
 import { CLEANUP_MS, PING_MS } from "./timeouts.ts";
 import { versionLack } from "./version.ts";
@@ -21,7 +21,7 @@ const POLL_MS = 10;
 
 /** Starts a VMM that has no VM yet; resolves when it answers. */
 export async function startVmm(
-  program: { readonly binary: string; readonly kvmDevice: string },
+  program: { readonly binary: string; readonly devices: HostDevices },
   vm: VmConfig,
   paths: ChPaths,
   options: VmmCallOptions,
@@ -29,7 +29,7 @@ export async function startVmm(
   const process = await spawnDaemon({
     argv: chArgv(program.binary, paths),
     owner: vm,
-    groups: await kvmGroups(program.kvmDevice),
+    groups: await groupsFor(vm, program.devices),
     cwd: paths.own,
     logFile: paths.log,
     ...(vm.cgroup === undefined ? {} : { cgroup: vm.cgroup }),

@@ -1,7 +1,7 @@
 import { release } from "node:os";
 import { type CommandRunner, executablePath } from "../../host/exec.ts";
 import type { VmmCallOptions } from "../vmm.ts";
-import { KVM_DEVICE, kvmGroups } from "./kvm-access.ts";
+import { deviceGroups, HOST_DEVICES, type HostDevices } from "./device-groups.ts";
 import { versionLack } from "./version.ts";
 
 /** What Cloud Hypervisor itself needs. */
@@ -11,7 +11,7 @@ const SOME_UID = "65534";
 
 /** Why Cloud Hypervisor can't be used here; undefined where it can, as far as that is seen without a VM. */
 export async function unavailable(
-  config: { readonly runner: CommandRunner; readonly binary: string; readonly kvmDevice?: string },
+  config: { readonly runner: CommandRunner; readonly binary: string; readonly devices?: HostDevices },
   options: VmmCallOptions,
 ): Promise<string | undefined> {
   if (process.getuid?.() !== 0) {
@@ -25,7 +25,7 @@ export async function unavailable(
     const setpriv = await executablePath("setpriv");
     await executablePath("prlimit");
     const binary = await executablePath(config.binary);
-    await kvmGroups(config.kvmDevice ?? KVM_DEVICE);
+    await deviceGroups((config.devices ?? HOST_DEVICES).kvm);
     const identity = [`--reuid=${SOME_UID}`, `--regid=${SOME_UID}`, "--clear-groups"];
     const { stdout } = await config.runner.run([setpriv, ...identity, "--", binary, "--version"], options);
     return versionLack(stdout);

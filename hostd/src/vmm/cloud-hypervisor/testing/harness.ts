@@ -17,7 +17,7 @@ export interface ChHarness extends VmmHarness {
 }
 
 /** The program under test and what its VMs boot; made in `root`, which goes with the harness. */
-export type ChSubject = Pick<CloudHypervisorConfig, "binary" | "landlock" | "kvmDevice" | "restoreStrategy"> &
+export type ChSubject = Pick<CloudHypervisorConfig, "binary" | "landlock" | "devices" | "restoreStrategy"> &
   Pick<VmConfig, "kernel" | "initramfs"> &
   Pick<VmmHarness, "guest">;
 

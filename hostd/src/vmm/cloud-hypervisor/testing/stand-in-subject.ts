@@ -18,7 +18,7 @@ export function standIn(settings: Partial<Omit<Settings, "agent">> & Pick<ChSubj
       binary: await stageStandIn(root, { version: "v53.0", copyOnWrite: false, ...others }),
       landlock: true,
       ...(restoreStrategy === undefined ? {} : { restoreStrategy }),
-      kvmDevice: await file("kvm"),
+      devices: { kvm: await file("kvm"), tun: await file("tun") },
       kernel: await file("kernel"),
       initramfs: await file("initramfs"),
       guest: "host-agent",
