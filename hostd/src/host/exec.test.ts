@@ -54,6 +54,7 @@ test("a daemon of a VM's user sheds all privileges, in one process", () => {
     "prlimit --core=0 --fsize=9 -- setpriv --reuid=70000 --regid=70001 --clear-groups --inh-caps=-all " +
       "--ambient-caps=-all --bounding-set=-all --no-new-privs -- /bin/vmm -x",
   );
+  expect(planDaemonArgv(["/bin/vmm"], { owner, groups: [12, 34] })).toContain("--groups=12,34");
   expect(planDaemonArgv(["/bin/vmm"], {})).toEqual(["prlimit", "--core=0", "--", "/bin/vmm"]);
 });
 

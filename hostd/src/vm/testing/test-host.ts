@@ -1,5 +1,8 @@
-/** The life of VMs on real files, with a VMM that does what a test says and an agent that says yes to everything. */
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+/**
+ * The life of VMs on real files, with a VMM that does what a test says and an agent that says yes to everything; or with
+ * a driver that is given, and whatever agent its guests have.
+ */
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -20,8 +23,9 @@ import { VmStore } from "../vm-store.ts";
 const sha = (digit: string) => digit.repeat(64);
 const mib = 1024 * 1024;
 
-export async function lifeHost() {
+export async function lifeHost(driver?: Vmm) {
   const dir = await mkdtemp(join(tmpdir(), "dnah-life-"));
+  await chmod(dir, 0o711); // a VM's user passes through
   const agent = await standInAgent((request, socket) => {
     const event = answerOf(request);
     socket.end(event ? Buffer.concat([responseFrame({ event }), endFrame]) : endFrame);
@@ -53,7 +57,7 @@ export async function lifeHost() {
       readConsole: async () => new Uint8Array(),
     };
   };
-  const vmm: Vmm = {
+  const vmm: Vmm = driver ?? {
     name: "scripted",
     capabilities: { hardwareIsolated: false, snapshot: false, copyOnWriteRestore: false, nets: false, hardware: false },
     unavailable: async () => undefined,
@@ -102,7 +106,7 @@ export async function lifeHost() {
       size: { vcpus: 8, memoryMib: 2048 },
       now: () => new Date(),
       agentAt: (path) => createAgentClient({ path, port: agentPort }),
-      limits: { bootMs: 2_000, adoptMs: 500, sampleMs: 3_600_000, slots: 4 },
+      limits: { bootMs: 10_000, adoptMs: 5_000, sampleMs: 3_600_000, slots: 4 },
     };
   }
   return {
