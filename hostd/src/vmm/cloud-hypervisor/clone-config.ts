@@ -9,10 +9,10 @@ const STRANGE = [
   ...["tpm", "numa", "pci_segments", "rate_limit_groups", "debug_console", "ivshmem", "rtc"],
 ];
 
-/** The `config.json` of a snapshot; throws where it has what we never gave. */
+/** The `config.json` of a snapshot, without its nulls; throws where it has what we never gave. */
 export function readSnapshotConfig(text: string): ChVmConfig {
-  const config = JSON.parse(text) as ChVmConfig & Record<string, unknown>;
-  const strange = STRANGE.find((key) => ![undefined, null].includes(config[key] as null) && !isEmpty(config[key]));
+  const config = JSON.parse(text, (_key, value) => value ?? undefined) as ChVmConfig & Record<string, unknown>;
+  const strange = STRANGE.find((key) => config[key] !== undefined && !isEmpty(config[key]));
   if (strange !== undefined) {
     throw new Error(`the snapshot's VM has ${strange}, which no VM of ours has`);
   }
