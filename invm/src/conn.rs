@@ -133,6 +133,10 @@ impl Conn {
         other: Option<(BorrowedFd, PollFlags)>,
         limit: Option<Duration>,
     ) -> Result<Wake, Stop> {
+        // A host that sends without a pause is never waited for below, and must hear of us as well.
+        if Instant::now() >= self.heartbeat_at() {
+            self.beat();
+        }
         self.flush()?;
         let end = limit.map(|limit| Instant::now() + limit);
         loop {

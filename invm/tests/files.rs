@@ -98,6 +98,21 @@ fn a_host_that_sends_on_reads_why_its_write_was_refused() {
 }
 
 #[test]
+fn a_host_that_sends_without_a_pause_hears_that_its_write_lives() {
+    let agent = TestAgent::start();
+    let mut host =
+        agent.call(Call::WriteFile(WriteFileRequest { path: "/dev/null".into(), ..Default::default() }));
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(16);
+    while std::time::Instant::now() < end {
+        host.input(Input::Data(vec![0; 1000]));
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    host.input(Input::Close(Close {}));
+    let events = host.rest().unwrap();
+    assert!(matches!(events[..], [Event::Heartbeat(_), Event::FileInfo(_)]), "{events:?}");
+}
+
+#[test]
 fn a_write_that_breaks_off_leaves_the_old_file_and_nothing_else() {
     let (agent, folder) = set_up();
     fs::write(folder.join("x"), "old").unwrap();

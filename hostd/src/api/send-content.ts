@@ -7,6 +7,8 @@ import { type SandboxCall, withMeaning } from "./sandbox-call.ts";
 export type Content = Uint8Array | AsyncIterable<Uint8Array>;
 
 const maxPieceBytes = 1024 * 1024;
+/** The agent tells that it lives between two pieces; one piece may wait for a slow disk. */
+const answerTimeoutMs = 120_000;
 
 /** Content that breaks off breaks the call off: the agent leaves what it writes as it is for such a case. */
 export function sendContent<C extends GuestEventCase, T>(
@@ -18,7 +20,10 @@ export function sendContent<C extends GuestEventCase, T>(
 ): Promise<T> {
   return withMeaning(call.sandboxId, call.explain, async () => {
     const whole = content instanceof Uint8Array ? content : undefined;
-    using stream = await call.agent.open(guestCall, { ...call, ...(whole ? { content: whole } : {}) });
+    using stream = await call.agent.open(guestCall, {
+      ...{ signal: call.signal, requestId: call.requestId, timeoutMs: answerTimeoutMs },
+      ...(whole ? { content: whole } : {}),
+    });
     const answer = answerOf(stream, expected);
     if (!(content instanceof Uint8Array)) await send(stream, content, answer);
     return convert(await answer);

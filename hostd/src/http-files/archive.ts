@@ -12,7 +12,7 @@ import { sendBody, sendHeaders, sendJson } from "./send-body.ts";
 const maxNames = 1_000;
 const maxNameBytes = 4_096;
 
-export async function getArchive({ call, query, request, response }: FilesExchange): Promise<void> {
+export async function getArchive({ call, coders, query, request, response }: FilesExchange): Promise<void> {
   const { path, user } = readTarget(query);
   const names = readNames(query);
   await using pieces = call.stream({ case: "readArchive", value: { path, user, names } }, (event) => {
@@ -21,7 +21,9 @@ export async function getArchive({ call, query, request, response }: FilesExchan
     return undefined;
   });
   const first = await pieces.next(); // what can't be read is a typed error, and no broken archive
-  const coding = acceptedCoding(request);
+  const wanted = acceptedCoding(request);
+  using coder = wanted && coders.take(call.sandboxId);
+  const coding = coder && wanted;
   const name = `${path.split("/").findLast((part) => part !== "" && part !== "~") ?? "archive"}.tar`;
   sendHeaders(response, 200, {
     ...{ "content-type": "application/x-tar", "content-disposition": dispositionOf(name), vary: "accept-encoding" },
@@ -32,11 +34,12 @@ export async function getArchive({ call, query, request, response }: FilesExchan
   await sendBody(response, coding ? encode(content, coding) : content, call.signal);
 }
 
-export async function putArchive({ call, query, request, response }: FilesExchange): Promise<void> {
+export async function putArchive(exchange: FilesExchange): Promise<void> {
+  const { call, query, response } = exchange;
   const { path, user } = readTarget(query);
   const value = { path, user, keepOwner: readFlag(query, "keep_owner") };
   const guestCall = { case: "writeArchive" as const, value };
-  const written = await sendContent(call, guestCall, requestBody(request), "archiveWritten", (answer) => answer);
+  const written = await sendContent(call, guestCall, requestBody(exchange), "archiveWritten", (answer) => answer);
   sendJson(response, { entries: String(written.entries), bytes: String(written.bytes) });
 }
 

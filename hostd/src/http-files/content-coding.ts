@@ -36,12 +36,17 @@ export function encode(content: AsyncIterable<Uint8Array>, coding: Coding): Asyn
   return through(content, encoders[coding]());
 }
 
-export function decoderOf(coding: string): Coder | undefined {
-  return decoders[coding]?.();
+export function canDecode(coding: string): boolean {
+  return Object.hasOwn(decoders, coding);
+}
+
+/** Only of what can be decoded. */
+export function decode(content: AsyncIterable<Uint8Array>, coding: string): AsyncIterable<Uint8Array> {
+  return through(content, (decoders[coding] as () => Coder)());
 }
 
 /** What comes out of the coder. An error of the content is the reader's, and a reader that leaves ends the content. */
-export function through(content: AsyncIterable<Uint8Array>, coder: Coder): AsyncIterable<Uint8Array> {
+function through(content: AsyncIterable<Uint8Array>, coder: Coder): AsyncIterable<Uint8Array> {
   pipeline(content, coder).catch(() => undefined); // the reader hears of it: the coder fails with the same error
   return coder;
 }

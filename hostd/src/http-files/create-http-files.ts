@@ -12,6 +12,7 @@ import { sandboxCall, tokenGenerationHeader } from "../api/sandbox-call.ts";
 import type { Uploads } from "../api/uploads.ts";
 import type { VmRegistry } from "../vm/vm-registry.ts";
 import { getArchive, putArchive } from "./archive.ts";
+import { Coders } from "./coders.ts";
 import type { FilesExchange } from "./files-exchange.ts";
 import { getFile } from "./get-file.ts";
 import { postFiles } from "./post-files.ts";
@@ -33,6 +34,7 @@ export interface HttpFilesOptions {
 type Action = (exchange: FilesExchange) => Promise<void>;
 
 export function createHttpFiles(registry: VmRegistry, uploads: Uploads, { metrics, log }: HttpFilesOptions): HttpFiles {
+  const coders = new Coders();
   const upload = (exchange: FilesExchange) => uploadFile(uploads, exchange);
   const inPieces = ({ query }: FilesExchange) => query.has("upload_id");
   const actions: Readonly<Record<FilesAddress["resource"], Readonly<Record<string, Action>>>> = {
@@ -58,7 +60,7 @@ export function createHttpFiles(registry: VmRegistry, uploads: Uploads, { metric
       if (failure !== undefined) throw failure;
       if (!action) throw problem("UNKNOWN_CALL", `${address.resource} can't be asked for ${method}.`);
       const call = sandboxCall(registry, contextOf(request, response, address.sandboxId, requestId));
-      await action({ call, query: address.query, request, response });
+      await action({ call, coders, query: address.query, request, response });
       metrics.observe(name, "ok", began);
     } catch (error) {
       const typed = typedError(error, requestId);

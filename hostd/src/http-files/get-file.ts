@@ -17,14 +17,17 @@ const minCompressedBytes = 1024;
 /** For a file's description alone the agent sends a byte of it, if there is one. */
 const descriptionOnly: ByteRange = { offset: 0, length: 1 };
 
-export async function getFile({ call, query, request, response }: FilesExchange): Promise<void> {
+export async function getFile({ call, coders, query, request, response }: FilesExchange): Promise<void> {
   const target = readTarget(query);
   const isHead = request.method === "HEAD";
   const probes = isHead || asksForRange(request);
   await using opened = await openFile(call, target, probes ? descriptionOnly : undefined);
   const { name } = opened.info;
   const size = Number(opened.info.size);
-  const coding = probes || size < minCompressedBytes || isCompressed(name) ? undefined : acceptedCoding(request);
+  const helps = !probes && size >= minCompressedBytes && !isCompressed(name);
+  const wanted = helps ? acceptedCoding(request) : undefined;
+  using coder = wanted && coders.take(call.sandboxId);
+  const coding = coder && wanted;
   const validators = validatorsOf(opened.info, coding);
   const { etag, lastModified } = validators;
   const send = (status: number, headers: OutgoingHttpHeaders) =>

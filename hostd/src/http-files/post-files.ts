@@ -12,11 +12,12 @@ import { requestBody } from "./request-body.ts";
 import { sendJson } from "./send-body.ts";
 
 /** Where one fails, those before it may be there. */
-export async function postFiles({ call, query, request, response }: FilesExchange): Promise<void> {
+export async function postFiles(exchange: FilesExchange): Promise<void> {
+  const { call, query, request, response } = exchange;
   const contentType = headerOf(request, "content-type") ?? "";
   const files: FileInfo[] = [];
   const written = new Set<string>();
-  for await (const { filename, content } of readForm(contentType, requestBody(request))) {
+  for await (const { filename, content } of readForm(contentType, requestBody(exchange))) {
     const target = readTarget(query, pathOf(query.get("path") ?? "", filename));
     if (written.has(target.path)) throw fieldProblem("path", "two files of the form are for the same path");
     written.add(target.path);

@@ -53,6 +53,23 @@ describe.each(ways)("a file written by way of %s", (way) => {
     expect(await read("coded")).toBe(data.toString());
   });
 
+  test("is unpacked for a few clients of a sandbox at a time", async () => {
+    const half = zlib.gzipSync("x".repeat(100_000)).subarray(0, 60);
+    const headers = { "content-encoding": "gzip" };
+    const bodies: Writable[] = [];
+    const busy = Array.from({ length: 8 }, (_, index) =>
+      vm.ask("PUT", `busy-${index}`, { headers, write: (body) => bodies.push(body) && body.write(half) }),
+    );
+    for (const answer of busy) answer.catch(() => undefined); // some are broken off below, unanswered
+    await expect.poll(() => vm.connections.open).toBe(8);
+    const refused = await vm.ask("PUT", "one-more", { headers, body: half });
+    expect(await failureOf(refused)).toEqual([429, "resource_exhausted", "GUEST_LIMIT_EXCEEDED"]);
+    for (const body of bodies) body.destroy();
+    await expect.poll(() => vm.connections.open).toBe(0);
+    const later = zlib.gzipSync("later");
+    expect((await vm.ask("PUT", "one-more", { headers, body: later })).status).toBe(200);
+  });
+
   test("that must be new is refused where it is there", async () => {
     const headers = { "if-none-match": "*" };
     expect((await vm.ask("PUT", "once", { headers, body: "first" })).status).toBe(200);

@@ -11,10 +11,11 @@ import { readTarget } from "./read-query.ts";
 import { requestBody } from "./request-body.ts";
 import { sendJson } from "./send-body.ts";
 
-export async function putFile({ call, query, request, response }: FilesExchange): Promise<void> {
+export async function putFile(exchange: FilesExchange): Promise<void> {
+  const { call, query, request, response } = exchange;
   const target = readTarget(query);
   const write = headerOf(request, "if-none-match")?.trim() === "*" ? createWhole : writeWhole;
-  sendFileInfo(response, await write(call, target, requestBody(request)));
+  sendFileInfo(response, await write(call, target, requestBody(exchange)));
 }
 
 export function sendFileInfo(response: FilesExchange["response"], info: guest.FileInfo): void {

@@ -1,17 +1,17 @@
 /** A request's body as it comes, decoded where it is compressed. It may end anywhere: the answer still goes out. */
 import { headerOf, type NodeRequest } from "@daytonah/lib/node-http.ts";
-import { fieldProblem } from "@daytonah/lib/problem.ts";
-import { decoderOf, through } from "./content-coding.ts";
+import { fieldProblem, problem } from "@daytonah/lib/problem.ts";
+import { canDecode, decode } from "./content-coding.ts";
+import type { FilesExchange } from "./files-exchange.ts";
 
 /** A client that vanished sends nothing, for ever. */
 const stallMs = 120_000;
 
-export function requestBody(request: NodeRequest): AsyncIterable<Uint8Array> {
+export function requestBody({ call, coders, request }: FilesExchange): AsyncIterable<Uint8Array> {
   const coding = headerOf(request, "content-encoding")?.trim().toLowerCase() ?? "identity";
   if (coding === "identity" || coding === "") return rawBody(request);
-  const decoder = decoderOf(coding);
-  if (!decoder) throw fieldProblem("content-encoding", "it must be gzip, zstd or identity");
-  return decoded(rawBody(request), decoder);
+  if (!canDecode(coding)) throw fieldProblem("content-encoding", "it must be gzip, zstd or identity");
+  return decoded(rawBody(request), coding, () => coders.take(call.sandboxId));
 }
 
 async function* rawBody(request: NodeRequest): AsyncGenerator<Uint8Array> {
@@ -27,9 +27,14 @@ async function* rawBody(request: NodeRequest): AsyncGenerator<Uint8Array> {
   if (!request.complete) throw new Error("the request broke off");
 }
 
-async function* decoded(body: AsyncIterable<Uint8Array>, decoder: Parameters<typeof through>[1]) {
+async function* decoded(body: AsyncIterable<Uint8Array>, coding: string, take: () => Disposable | undefined) {
+  using coder = take();
+  if (!coder) {
+    const message = "The sandbox unpacks as many bodies as it may at a time.";
+    throw problem("GUEST_LIMIT_EXCEEDED", message, { retryDelayMs: 1_000 });
+  }
   try {
-    yield* through(body, decoder);
+    yield* decode(body, coding);
   } catch (error) {
     if (!isCodingError(error)) throw error;
     throw fieldProblem("content-encoding", `the body is not what it says: ${error.message}`);

@@ -17,7 +17,7 @@ import { sendHeaders } from "./send-body.ts";
 export async function uploadFile(uploads: Uploads, exchange: FilesExchange): Promise<void> {
   const { call, query, request, response } = exchange;
   const piece = readPiece(query, request);
-  const content = requestBody(request);
+  const content = requestBody(exchange);
   const info = await uploads.write(call, readTarget(query), piece, content, () => breakOff(response));
   if (info) return sendFileInfo(response, info);
   await sendProgress(uploads, exchange);

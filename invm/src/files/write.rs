@@ -30,6 +30,8 @@ const MODE: u32 = 0o644;
 /// What the names of files that are being written begin with.
 pub const TEMPORARY: &str = ".invm-write-";
 const MAX_PIECE: usize = 1 << 20;
+/// What is on its way to the disk at most, so that the sync at the end is no long silence.
+const SYNC_EVERY: usize = 64 << 20;
 
 /// Tells files that are being written at the same time apart.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -63,6 +65,7 @@ pub fn write_file(agent: &Agent, conn: &mut Conn, request: &WriteFileRequest) ->
         );
     }
     let mut target = open(&path, request)?;
+    let mut unsynced = 0;
     loop {
         let Wake::Input(input) = conn.wait(None, None)? else { continue };
         match input {
@@ -71,7 +74,13 @@ pub fn write_file(agent: &Agent, conn: &mut Conn, request: &WriteFileRequest) ->
                 return Err(Fault::invalid("input.data", message).into());
             }
             Input::Data(data) => {
-                target.file.write_all(&data).map_err(|error| Fault::file(&path, errno_of(&error)))?;
+                let fault = |error| Fault::file(&path, errno_of(&error));
+                target.file.write_all(&data).map_err(fault)?;
+                unsynced += data.len();
+                if unsynced >= SYNC_EVERY && target.temporary.is_some() {
+                    target.file.sync_data().map_err(fault)?;
+                    unsynced = 0;
+                }
             }
             Input::Close(_) => break,
             Input::Cancel(_) => return Err(canceled().into()),
