@@ -1,5 +1,5 @@
 import { Code } from "@connectrpc/connect";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Client, ConflictError, Sandbox, UnavailableError } from "../index.ts";
 import { type FakeWithClient, fakeWithClient } from "../testing/client-of.ts";
 import { failureOf } from "../testing/failure-of.ts";
@@ -53,6 +53,35 @@ test("a server that only looks like an edge gets no call", async () => {
   await sandbox.exec("echo hi");
   expect(waysOf(fake, "Exec")).toBe("control plane");
   stranger.close();
+});
+
+test("an edge on the platform's own loopback is none of another machine's", async () => {
+  await using fake = await withEdge();
+  const { id, accessToken, directUrl } = fake.sandbox;
+  const elsewhere = new Client({ url: "http://platform.test:3000", direct: "always" });
+  const sandbox = await Sandbox.connect(id, { client: elsewhere, accessToken, directUrl });
+  expect(await failureOf(sandbox.files.exists("x"))).toBeInstanceOf(ConflictError);
+});
+
+test("a stream that is silent for a minute is broken off and gone on with; one whose reader takes his time is not", async () => {
+  await using fake = await withEdge();
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
+  try {
+    const process = fake.sandbox.exec("sleep");
+    const output = process[Symbol.asyncIterator]();
+    await output.next();
+    vi.advanceTimersByTime(120_000);
+    const more = output.next();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(fake.platform.count("AttachProcess")).toBe(0);
+    vi.advanceTimersByTime(120_000);
+    await vi.waitFor(() => expect(fake.platform.count("AttachProcess")).toBe(1));
+    await process.kill();
+    await more;
+    expect(await process).toMatchObject({ signal: "SIGTERM" });
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("where the edge goes away, calls and streams go on through the control plane at once", async () => {

@@ -31,7 +31,7 @@ export class DataPlane {
     this.#accessToken = accessToken;
     this.directUrl = directUrl;
     // The look at the edge is over before the first call, as a rule.
-    if (connection.options.direct !== "never" && accessToken && directUrl) connection.directWays.usable(directUrl);
+    if (connection.options.direct !== "never" && this.#edge) connection.directWays.usable(this.#edge);
   }
 
   /** The sandbox's own credential; the API key is used where absent. */
@@ -55,7 +55,7 @@ export class DataPlane {
   async way(): Promise<DataWay> {
     const { controlPlane, directWays, options } = this.connection;
     if (options.direct === "never") return controlPlane;
-    const url = this.accessToken && this.directUrl;
+    const url = this.#edge;
     if (options.direct === "auto") return (url && directWays.usable(url)) || controlPlane;
     if (!url) throw noDirectPath(this.sandboxId);
     const way = await directWays.awaited(url);
@@ -70,6 +70,13 @@ export class DataPlane {
       if (this.#accessToken !== token) return true;
     }
     return this.#leaves(way, error, repeatable);
+  }
+
+  /** Where the edge may be reached with a token that is known. What is at the platform's loopback is not at ours. */
+  get #edge(): string | undefined {
+    const { directUrl } = this;
+    if (!this.#accessToken || !directUrl) return undefined;
+    return isLoopback(directUrl) && !isLoopback(this.connection.options.url) ? undefined : directUrl;
   }
 
   #leaves(way: DataWay, error: unknown, repeatable: boolean): boolean {
@@ -114,6 +121,10 @@ export class DataPlane {
       return await run(await this.way());
     }
   }
+}
+
+function isLoopback(url: string): boolean {
+  return /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname);
 }
 
 /** A sandbox that has moved on. An edge does not tell strangers what it has: to it the token is one of no sandbox. */

@@ -37,31 +37,35 @@ export function resumeOutput(plane: DataPlane, options: ResumeOptions): AsyncGen
   const { source, onStarted, signal } = options;
   let offset = options.fromOffset;
   let lostBytes = 0;
-  return resuming(plane, { signal, errorOf: unlessOutputLost }, async function* (way, call, progress) {
-    const events = offset === undefined ? source.start(way, call) : source.attach(way, call, offset);
-    for await (const { event } of events) {
-      // Not "started": a way that only ever gets this far is no better than a closed one.
-      if (event.case !== "started") progress();
-      if (event.case === "started") {
-        const first = Number(event.value.firstOffset);
-        lostBytes += Math.max(0, first - (offset ?? first));
-        offset = Math.max(offset ?? first, first);
-        onStarted(event.value);
-      } else if (event.case === "output") {
-        const output = notBefore(offset ?? 0, event.value);
-        if (!output) continue;
-        const at = Number(output.offset);
-        lostBytes += Math.max(0, at - (offset ?? at));
-        offset = at + output.data.length;
-        yield { t: "output" as const, output, offset: at, lostBytes };
-        lostBytes = 0;
-      } else if (event.case === "exited") {
-        yield { t: "exited" as const, exited: event.value };
-        return;
+  return resuming(
+    plane,
+    { signal, heartbeats: true, errorOf: unlessOutputLost },
+    async function* (way, call, progress) {
+      const events = offset === undefined ? source.start(way, call) : source.attach(way, call, offset);
+      for await (const { event } of events) {
+        // Not "started": a way that only ever gets this far is no better than a closed one.
+        if (event.case !== "started") progress();
+        if (event.case === "started") {
+          const first = Number(event.value.firstOffset);
+          lostBytes += Math.max(0, first - (offset ?? first));
+          offset = Math.max(offset ?? first, first);
+          onStarted(event.value);
+        } else if (event.case === "output") {
+          const output = notBefore(offset ?? 0, event.value);
+          if (!output) continue;
+          const at = Number(output.offset);
+          lostBytes += Math.max(0, at - (offset ?? at));
+          offset = at + output.data.length;
+          yield { t: "output" as const, output, offset: at, lostBytes };
+          lostBytes = 0;
+        } else if (event.case === "exited") {
+          yield { t: "exited" as const, exited: event.value };
+          return;
+        }
       }
-    }
-    throw new UnavailableError("The stream of output ended too early.", { code: "unavailable" });
-  });
+      throw new UnavailableError("The stream of output ended too early.", { code: "unavailable" });
+    },
+  );
 }
 
 /** The part of the output from `offset` on; undefined where there is none: a repeated stream may overlap. */

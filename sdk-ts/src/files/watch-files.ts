@@ -14,17 +14,21 @@ export function watchFiles(
 ): AsyncGenerator<FileChange, void, undefined> {
   const request = watchRequestOf(path, options);
   let wasReady = false;
-  return resuming(plane, { signal: plane.signal(options.signal) }, async function* (way, call, progress) {
-    for await (const { event } of way.files.watchFiles(request, call)) {
-      progress();
-      if (event.case !== "change") continue;
-      const change = fileChangeOf(event.value);
-      if (change.kind !== "ready") yield change;
-      else yield wasReady ? { ...change, kind: "overflow" as const } : change;
-      wasReady ||= change.kind === "ready";
-    }
-    throw new UnavailableError("The stream of changes ended too early.", { code: "unavailable" });
-  });
+  return resuming(
+    plane,
+    { signal: plane.signal(options.signal), heartbeats: true },
+    async function* (way, call, progress) {
+      for await (const { event } of way.files.watchFiles(request, call)) {
+        progress();
+        if (event.case !== "change") continue;
+        const change = fileChangeOf(event.value);
+        if (change.kind !== "ready") yield change;
+        else yield wasReady ? { ...change, kind: "overflow" as const } : change;
+        wasReady ||= change.kind === "ready";
+      }
+      throw new UnavailableError("The stream of changes ended too early.", { code: "unavailable" });
+    },
+  );
 }
 
 export function watchRequestOf(path: string, { recursive = false, user = "", info = false }: WatchOptions) {

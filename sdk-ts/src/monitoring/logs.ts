@@ -41,19 +41,23 @@ export function readLogs(plane: DataPlane, options: LogsOptions): AsyncGenerator
   const { sources = [], follow = false, tail } = options;
   const wireSources = sources.map((source) => WireSource[source.toUpperCase() as keyof typeof WireSource]);
   const given = new Map<WireSource, LastGiven>();
-  return resuming(plane, { signal: plane.signal(options.signal) }, async function* (way, call, progress) {
-    const isRepeat = given.size > 0;
-    // The lines that came meanwhile may be more than `tail`.
-    const request = { sources: wireSources, follow, ...(tail === undefined || isRepeat ? {} : { tail }) };
-    const skip = new Map([...given].map(([source, last]) => [source, { ...last }]));
-    for await (const { event } of way.monitoring.readLogs(request, call)) {
-      progress();
-      if (event.case !== "entry" || wasGiven(skip.get(event.value.source), event.value)) continue;
-      remember(given, event.value);
-      yield entryOf(event.value);
-    }
-    if (follow) throw new UnavailableError("The stream of logs ended too early.", { code: "unavailable" });
-  });
+  return resuming(
+    plane,
+    { signal: plane.signal(options.signal), heartbeats: true },
+    async function* (way, call, progress) {
+      const isRepeat = given.size > 0;
+      // The lines that came meanwhile may be more than `tail`.
+      const request = { sources: wireSources, follow, ...(tail === undefined || isRepeat ? {} : { tail }) };
+      const skip = new Map([...given].map(([source, last]) => [source, { ...last }]));
+      for await (const { event } of way.monitoring.readLogs(request, call)) {
+        progress();
+        if (event.case !== "entry" || wasGiven(skip.get(event.value.source), event.value)) continue;
+        remember(given, event.value);
+        yield entryOf(event.value);
+      }
+      if (follow) throw new UnavailableError("The stream of logs ended too early.", { code: "unavailable" });
+    },
+  );
 }
 
 /** The last line of a source that was given: its time, and how many lines of that time were. */

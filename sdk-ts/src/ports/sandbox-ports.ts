@@ -46,7 +46,8 @@ export class SandboxPorts {
 
   /** The ports now, and again, all of them, at each change and after a broken connection. */
   watch(options: CallOptions = {}): AsyncGenerator<readonly ListeningPort[], void, undefined> {
-    return resuming(this.#plane, { signal: this.#plane.signal(options.signal) }, async function* (way, call, progress) {
+    const signal = this.#plane.signal(options.signal);
+    return resuming(this.#plane, { signal, heartbeats: true }, async function* (way, call, progress) {
       for await (const { event } of way.ports.watchPorts({}, call)) {
         progress();
         if (event.case === "ports") yield event.value.ports.map(portOf);
