@@ -1,7 +1,11 @@
 /** Ports at the edge, before the real agent: this machine's programs are the guest's. */
 import { once } from "node:events";
 import http from "node:http";
+import http2 from "node:http2";
 import net from "node:net";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { connectNodeAdapter, createGrpcTransport } from "@connectrpc/connect-node";
+import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { portTokenOf, signingKeyOf } from "@daytonah/lib/sandbox-signature.ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RealAgent, realAgent } from "../guest/testing/real-agent.ts";
@@ -115,6 +119,34 @@ describe("a port's address at the edge", () => {
     const gone = await get(edge, 1, headers);
     expect([gone.status, gone.headers["dnah-error"]]).toEqual([502, "VM_DIED"]);
   });
+});
+
+test("a gRPC server behind the agent streams and fails in its trailers", async () => {
+  await using edge = await openEdge(agent.path);
+  const adapter = connectNodeAdapter({
+    routes: (router) => {
+      router.service(ProcessService, {
+        async *exec() {
+          for (let pid = 1; pid <= 3; pid += 1) yield { event: { case: "started", value: { pid } } };
+          throw new ConnectError("in the end", Code.DataLoss);
+        },
+      });
+    },
+  });
+  await using guest = await program(http2.createServer(adapter));
+  const transport = createGrpcTransport({
+    baseUrl: `http://${guest.port}-${edge.sandboxId}.localhost:${edge.port}`,
+    nodeOptions: { lookup: (_, __, done) => done(null, [{ address: "127.0.0.1", family: 4 }]) },
+  });
+  const headers = { "dnah-port-token": tokenOf(edge, guest.port) };
+  const pids: number[] = [];
+  const failure = await (async () => {
+    for await (const { event } of createClient(ProcessService, transport).exec({}, { headers })) {
+      if (event.case === "started") pids.push(event.value.pid);
+    }
+  })().catch((error: unknown) => ConnectError.from(error));
+  expect(pids).toEqual([1, 2, 3]);
+  expect(failure).toMatchObject({ code: Code.DataLoss, rawMessage: "in the end" });
 });
 
 describe("a port as bare bytes at the edge", () => {

@@ -199,6 +199,29 @@ describe("a request", () => {
   });
 });
 
+test("a sandbox has 500 requests under way, no more, and others when those have ended", async () => {
+  await using edge = await oneEdge();
+  let waiting = 0;
+  await using guest = await listening(
+    http.createServer(() => {
+      waiting += 1;
+    }),
+  );
+  const requests = Array.from({ length: 500 }, () =>
+    edge
+      .request(guest.port)
+      .on("error", () => undefined)
+      .end(),
+  );
+  await expect.poll(() => waiting, { timeout: 10_000 }).toBe(500);
+  const refused = await answered(edge.request(guest.port));
+  expect([refused.status, refused.headers["dnah-error"]]).toEqual([503, "GUEST_LIMIT_EXCEEDED"]);
+  for (const request of requests) request.destroy();
+  await using echo = await echoHeaders();
+  await expect.poll(async () => (await answered(edge.request(echo.port))).status).toBe(200);
+  await expect.poll(() => edge.connections.open).toBeLessThan(5);
+});
+
 describe("an answer", () => {
   test("keeps its spelling, order and repeated lines, but not the connection's own, nor our cookie", async () => {
     await using edge = await oneEdge();
