@@ -132,9 +132,13 @@ fn memory_falls_back_after_a_burst_of_connections() {
     wait_until("all are served", || threads(&agent) > 500);
     let during = resident_kib(&agent);
     drop(hosts);
-    wait_until("all are gone", || threads(&agent) < 10);
-    agent.assert_alive();
-    let after = resident_kib(&agent);
-    println!("resident before, with 500 connections, after: {before}, {during}, {after} KiB");
-    assert!(after < before + (1 << 10), "{after} KiB");
+    // A thread's stack is given back when the next thread ends, so there has to be a next one.
+    wait_until("memory falls back", || {
+        agent.assert_alive();
+        resident_kib(&agent) < before + (1 << 10)
+    });
+    println!(
+        "resident before, with 500 connections, after: {before}, {during}, {} KiB",
+        resident_kib(&agent)
+    );
 }
