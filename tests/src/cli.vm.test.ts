@@ -59,11 +59,13 @@ test("doctor says that sandboxes can run here, by which driver, and why", async 
   };
   expect(code).toBe(0);
   expect(report.usable).toBe(true);
-  expect(report.driver.name).toBe("qemu");
+  expect(["cloud-hypervisor", "qemu"]).toContain(report.driver.name);
   expect(report.findings.map(({ name }) => name)).toEqual(
     expect.arrayContaining([
       "root",
       "kvm",
+      "cloud-hypervisor",
+      "landlock",
       "qemu",
       "vsock device",
       "reflinks",

@@ -1,3 +1,4 @@
+import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ChApi, MOST_BODY_BYTES } from "./api-client.ts";
 import { ChApiError, readChain } from "./api-error.ts";
@@ -79,6 +80,28 @@ describe("the client of Cloud Hypervisor's API", () => {
     onTestFinished(() => nowhere.close());
     await expect(nowhere.ping(options())).rejects.toThrow(/ENOENT/);
     await expect(Promise.all([nowhere.ping(options()), nowhere.ping(options())])).rejects.toThrow(/ENOENT/);
+  });
+
+  test("takes no answer without end, as a VMM that was taken over could give it", async () => {
+    const path = `${standIn.paths.own}/endless`;
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.write("HTTP/1.1 200 \r\nContent-Length: 1000000000000\r\n\r\n");
+      const more = () => {
+        while (socket.writable && socket.write(Buffer.alloc(65_536, "x"))) {
+          // As much as is taken.
+        }
+      };
+      socket.on("drain", more);
+      more();
+    });
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    const api = new ChApi(path, uid);
+    onTestFinished(() => {
+      api.close();
+      server.close();
+    });
+    await expect(api.ping(options())).rejects.toThrow(/more than 1048576 bytes/);
   });
 
   test("never sends chunks, and says how long a body is that is not there", async () => {

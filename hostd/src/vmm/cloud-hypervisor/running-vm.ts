@@ -35,6 +35,7 @@ export interface VmParts {
 const VSOCK_PATIENCE_MS = [250, 250, 500, 1000, 2000, 2000, 2000, 2000];
 const DRAIN_MS = 1000;
 const POLL_MS = 250;
+const MOST_REMOVED = 64;
 const TRIM_EVERY_MS = 10_000;
 const MOST_LOG_BYTES = 4 * 1024 * 1024;
 
@@ -206,7 +207,10 @@ export class RunningVm implements Vm {
   #takeEvent({ source, event, properties }: ChEvent): void {
     switch (`${source}/${event}`) {
       case "vm/device-removed":
-        this.#removed.add(String(properties?.id));
+        // No more than a VM has: a VMM that was taken over can tell of any number.
+        if (this.#removed.size < MOST_REMOVED) {
+          this.#removed.add(String(properties?.id));
+        }
         return;
       case "vm/shutdown":
         this.#shutDown = true;

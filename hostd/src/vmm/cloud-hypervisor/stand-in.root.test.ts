@@ -136,13 +136,16 @@ describe("a snapshot", () => {
     await ping(vm.vsockPath, options().signal);
   });
 
-  test("follows no link that a VMM puts in the place of a file, and leaves nothing then", async () => {
-    const { boot, harness } = await fixture({ linksMemoryTo: "/etc/shadow" });
+  test.each([
+    [{ linksMemoryTo: "/etc/shadow" }, /memory-ranges: is not the file that a VMM writes/],
+    [{ configBytes: 2 ** 40 }, /config.json: is not the file that a VMM writes/],
+  ])("of a VMM that was taken over (%j) is none, and leaves nothing", async (settings, why) => {
+    const { boot, harness } = await fixture(settings);
     const vm = await boot();
     const dir = join(harness.scratch, "linked");
     await mkdir(dir);
     await vm.pause(options());
-    await expect(vm.snapshot(dir, options())).rejects.toThrow(/memory-ranges: is not the file that a VMM writes/);
+    await expect(vm.snapshot(dir, options())).rejects.toThrow(why);
     expect(await readdir(dir)).toEqual([]);
     await vm.resume(options());
     await pingUntilAnswered(vm.vsockPath, options().signal);

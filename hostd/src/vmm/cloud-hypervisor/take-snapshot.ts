@@ -19,6 +19,11 @@ export interface SnapshotTools {
   readonly copyMethod: CopyMethod;
 }
 
+const MIB = 1024 * 1024;
+/** What is read into our memory. A state has some hundred KiB for each vCPU. */
+const MOST_CONFIG_BYTES = MIB;
+const MOST_STATE_BYTES = 64 * MIB;
+
 export interface SnapshotSubject {
   readonly api: ChApi;
   readonly config: VmConfig;
@@ -45,7 +50,7 @@ export async function takeSnapshot(
     await chown(paths.snapshot, config.uid, config.gid);
     const timeoutMs = memoryTimeoutMs(config.memoryMib);
     await api.send("vm.snapshot", { destination_url: `file://${paths.snapshot}` }, { ...options, timeoutMs });
-    await takeFolder(paths.snapshot, config.uid);
+    await takeFolder(paths.snapshot, config);
     const [from, to] = [snapshotFilesOf(paths.snapshot), snapshotFilesOf(dir)];
     const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
     const copy = async (source: string, target: string, mode: number) => {
@@ -74,11 +79,16 @@ export async function takeSnapshot(
 }
 
 /** From here on the VMM's user can neither enter the folder nor put anything into it. */
-async function takeFolder(folder: string, uid: number): Promise<void> {
+async function takeFolder(folder: string, vm: VmConfig): Promise<void> {
   await chown(folder, process.geteuid?.() ?? 0, process.getegid?.() ?? 0);
-  for (const path of Object.values(snapshotFilesOf(folder)).slice(0, 3)) {
+  const files = snapshotFilesOf(folder);
+  for (const [path, most] of [
+    [files.config, MOST_CONFIG_BYTES],
+    [files.state, MOST_STATE_BYTES],
+    [files.memory, vm.memoryMib * MIB],
+  ] as const) {
     const file = await lstat(path);
-    if (!file.isFile() || file.nlink !== 1 || file.uid !== uid) {
+    if (!file.isFile() || file.nlink !== 1 || file.uid !== vm.uid || file.size > most) {
       throw new Error(`${path}: is not the file that a VMM writes`);
     }
   }

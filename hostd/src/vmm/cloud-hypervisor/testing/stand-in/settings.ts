@@ -6,8 +6,10 @@ export interface Settings {
   readonly version: string;
   /** Whether `memory_restore_mode` knows "CopyOnWrite". */
   readonly copyOnWrite: boolean;
-  /** Taken over by its guest: puts a link to this file in the place of a snapshot's memory. */
+  /** Taken over by its guest: a snapshot's memory is a link to this file. */
   readonly linksMemoryTo?: string;
+  /** And its config has so many bytes. */
+  readonly configBytes?: number;
   /** The agent's program: the guest. */
   readonly agent: string;
 }

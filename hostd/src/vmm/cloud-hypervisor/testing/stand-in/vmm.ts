@@ -121,9 +121,13 @@ export class Vmm {
     this.#landlock?.require(dir);
     this.#events.write("vm", "snapshotting");
     writeSnapshot(dir, this.#existing(), mark);
-    if (this.#settings.linksMemoryTo !== undefined) {
+    const { linksMemoryTo, configBytes } = this.#settings;
+    if (linksMemoryTo !== undefined) {
       rmSync(join(dir, "memory-ranges"));
-      symlinkSync(this.#settings.linksMemoryTo, join(dir, "memory-ranges"));
+      symlinkSync(linksMemoryTo, join(dir, "memory-ranges"));
+    }
+    if (configBytes !== undefined) {
+      truncateSync(join(dir, "config.json"), configBytes);
     }
     this.#events.write("vm", "snapshotted");
   }
