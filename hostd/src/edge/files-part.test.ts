@@ -49,6 +49,7 @@ test("a signed address allows nothing else", async () => {
   expect(await failureOf(await ask(`${signed({})}&path=/etc/passwd`.replace(/^path=[^&]*&/, "")))).toEqual(wrong);
   expect(await failureOf(await ask(signed({}, -5_000)))).toEqual([403, "LINK_EXPIRED"]);
   expect(await failureOf(await ask("path=/x"))).toEqual([401, "CREDENTIAL_MISSING"]);
+  expect(await failureOf(await ask("path=/x", { method: "DELETE" }))).toEqual([401, "CREDENTIAL_MISSING"]);
   const form = new FormData();
   form.append("file", new Blob(["x"]), "../outside");
   const below = signed({ operation: "write", path: `${dir}/` });

@@ -53,8 +53,8 @@ export function createHttpFiles(registry: VmRegistry, uploads: Uploads, { metric
     const method = request.method ?? "";
     const requestId = requestIdOf(request.headers[requestIdHeader]);
     response.setHeader(requestIdHeader, requestId);
-    const known = actions[address.resource];
-    const action = Object.hasOwn(known, method) ? known[method] : undefined;
+    const offered = actions[address.resource];
+    const action = Object.hasOwn(offered, method) ? offered[method] : undefined;
     const name = `${address.resource} ${action ? method : "?"}`;
     try {
       if (failure !== undefined) throw failure;
@@ -70,10 +70,9 @@ export function createHttpFiles(registry: VmRegistry, uploads: Uploads, { metric
       if (known?.code === Code.Internal) log.error("files.failed", { name, requestId, error: typed.cause });
       if (response.headersSent) return breakOff(response);
       request.resume(); // what the client still sends is thrown away
-      if (!action) response.setHeader("allow", Object.keys(actions[address.resource]).join(", "));
+      if (known?.reason === "UNKNOWN_CALL" && !action) response.setHeader("allow", Object.keys(offered).join(", "));
       for (const [header, value] of headersOf(known?.options.metadata ?? {})) response.setHeader(header, value);
-      const exists = known?.reason === "FILE_EXISTS" && headerOf(request, "if-none-match") !== undefined;
-      const status = action ? (exists ? 412 : undefined) : 405;
+      const status = statusOf(known?.reason, request, action === undefined);
       answerProblem(response, typed, { requestId, head: method === "HEAD", ...(status ? { status } : {}) });
     }
   }
@@ -88,6 +87,12 @@ export function createHttpFiles(registry: VmRegistry, uploads: Uploads, { metric
     handle: (request, response) => start(request, response),
     fail: (request, response, error) => start(request, response, error),
   };
+}
+
+/** Where the request, not the reason, says which one; undefined elsewhere. */
+function statusOf(reason: string | undefined, request: NodeRequest, noAction: boolean): number | undefined {
+  if (reason === "UNKNOWN_CALL" && noAction) return 405;
+  return reason === "FILE_EXISTS" && headerOf(request, "if-none-match") !== undefined ? 412 : undefined;
 }
 
 /** What a call of the data plane is made of; the sandbox's name comes with the path here. */
