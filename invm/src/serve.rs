@@ -3,7 +3,7 @@
 use std::{
     os::fd::OwnedFd,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -17,7 +17,6 @@ use crate::{
     dispatch::dispatch,
     error::{Fault, Stop},
     proto::ErrorReason,
-    sys,
     vsock::Listener,
 };
 
@@ -28,11 +27,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a host has to read why its call failed.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// So many at once leave memory behind that is worth giving back.
-const BURST: usize = 64;
-
 static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
-static IN_BURST: AtomicBool = AtomicBool::new(false);
 
 /// A thread with a small stack.
 pub fn spawn_thread(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
@@ -56,11 +51,7 @@ pub fn serve(agent: &'static Agent, listener: &Listener) -> ! {
 
 fn admit(agent: &'static Agent, fd: OwnedFd) {
     let Ok(mut conn) = Conn::new(fd, agent.hello()) else { return };
-    let others = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
-    if others >= BURST {
-        IN_BURST.store(true, Ordering::Relaxed);
-    }
-    if others >= MAX_CONNECTIONS {
+    if CONNECTIONS.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
         CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
         let message = format!("{MAX_CONNECTIONS} connections are open already");
         conn.queue_end(Err(Fault::new(ErrorReason::LimitExceeded, message)));
@@ -82,10 +73,7 @@ struct Open;
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let left = CONNECTIONS.fetch_sub(1, Ordering::Relaxed) - 1;
-        if left < BURST / 2 && IN_BURST.swap(false, Ordering::Relaxed) {
-            sys::trim_heap();
-        }
+        CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
