@@ -4,21 +4,25 @@ import net from "node:net";
 import { buffer } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Client, type ListeningPort, type Pty, Sandbox } from "./index.ts";
+import { cuttingProxy } from "./testing/cutting-proxy.ts";
 
 const ways = ["never", "always"] as const;
 
+let url: string;
+let apiKey: string;
 let created: Sandbox;
 /** The same sandbox, by each way. */
 const sandboxes = new Map<(typeof ways)[number], Sandbox>();
 
 beforeAll(async () => {
-  const { DNAH_TEST_URL: url, DNAH_TEST_API_KEY_FILE: keyFile } = process.env;
-  if (!url || !keyFile) {
+  const { DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE } = process.env;
+  if (!DNAH_TEST_URL || !DNAH_TEST_API_KEY_FILE) {
     throw new Error(
       "DNAH_TEST_URL and DNAH_TEST_API_KEY_FILE are not set: run this by `npm test`, which starts a platform.",
     );
   }
-  const apiKey = readFileSync(keyFile, "utf8").trim();
+  url = DNAH_TEST_URL;
+  apiKey = readFileSync(DNAH_TEST_API_KEY_FILE, "utf8").trim();
   created = await Sandbox.create({ client: new Client({ url, apiKey }), metadata: { test: "data-plane" } });
   const { id, accessToken, directUrl } = created;
   for (const direct of ways) {
@@ -179,6 +183,39 @@ describe.each([
       expect(label).toBe("stdout");
       break;
     }
+  });
+
+  test("connections that break lose nothing and double nothing", async () => {
+    const target = direct === "never" ? url : (created.directUrl as string);
+    await using proxy = await cuttingProxy(target);
+    const { id, accessToken } = created;
+    const options = direct === "never" ? { url: proxy.url } : { url, direct };
+    const client = new Client({ ...options, apiKey, retryDelayMs: 20 });
+    const broken = await Sandbox.connect(id, { client, accessToken, directUrl: direct === "never" ? "" : proxy.url });
+
+    const counting = broken.exec("for i in $(seq 300); do echo $i; [ $((i % 50)) = 0 ] && sleep 0.2; done");
+    let lines = "";
+    for await (const { text } of counting) {
+      lines += text;
+      if (/[05]0\n$/.test(text)) proxy.cut();
+    }
+    expect(lines).toBe(Array.from({ length: 300 }, (_, index) => `${index + 1}\n`).join(""));
+    expect(await counting).toMatchObject({ exitCode: 0, lostBytes: 0 });
+
+    const pty = await broken.pty({ command: ["cat"] });
+    for (const key of "abc") {
+      proxy.cut();
+      await pty.write(key);
+    }
+    await pty.write("\n\x04");
+    expect(Buffer.concat(await Array.fromAsync(pty)).toString()).toBe("abc\r\nabc\r\n");
+
+    const data = Uint8Array.from({ length: 12_000_000 }, (_, at) => (at * 31 + (at >> 8)) & 255);
+    const cuts = setInterval(() => proxy.cut(), 300);
+    await broken.files.write(`cut-${direct}`, data);
+    clearInterval(cuts);
+    proxy.cutAfter(5_000_000);
+    expect(Buffer.compare(await broken.files.read(`cut-${direct}`), data)).toBe(0);
   });
 
   test("a file's signed address lets a stranger read it, or write it, and nothing else", async () => {

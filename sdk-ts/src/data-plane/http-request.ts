@@ -5,7 +5,7 @@ import type { DataWay } from "./data-way.ts";
 import { httpErrorOf } from "./http-error.ts";
 
 export interface HttpRequest {
-  readonly method: "GET" | "PUT";
+  readonly method: "GET" | "HEAD" | "PUT";
   /** What of the sandbox: whole files, or trees of them. */
   readonly resource: "files" | "archive";
   readonly query: Readonly<Record<string, string | readonly string[] | undefined>>;

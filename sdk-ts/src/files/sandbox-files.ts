@@ -87,7 +87,7 @@ export class SandboxFiles {
 
   /**
    * Writes the file and makes missing folders. The path changes at once and whole: no reader sees half a file.
-   * Anything over 1 MiB goes in pieces of 8 MiB, one in memory at a time; one that a broken connection lost is sent again.
+   * Anything over 1 MiB goes in pieces of 8 MiB, one in memory at a time; it goes on where a connection broke.
    */
   async write(path: string, content: ByteSource, options: WriteOptions = {}): Promise<FileInfo> {
     return fileInfoOf(await writeFile(this.#plane, path, content, options));
@@ -216,7 +216,7 @@ export class SandboxFiles {
   }
 
   /**
-   * Replaces text in files, 1 to 1,000 of them; each changes at once and whole. One answer for each path, in their order: a
+   * Replaces text in files, 1 to 1,000 of them of up to 16 MiB each; each changes at once and whole. One answer for each path, in their order: a
    * file that failed stands beside those that did not.
    */
   replace(

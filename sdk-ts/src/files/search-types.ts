@@ -2,7 +2,7 @@ import type { FileOptions } from "./file-types.ts";
 
 /** Options of `sandbox.files.find`. */
 export interface FindOptions extends FileOptions {
-  /** Names to find, such as "*.py"; every one where absent. */
+  /** Names to find, such as "*.py" (`*`, `?`, `[a-z]`, `[!a-z]`); every one where absent. */
   readonly name?: string | undefined;
   /** Letters match in either case. */
   readonly ignoreCase?: boolean | undefined;
@@ -14,7 +14,7 @@ export interface FindOptions extends FileOptions {
 
 /** Options of `sandbox.files.search`. */
 export interface SearchOptions extends FindOptions {
-  /** The text is a regular expression, in RE2's syntax. */
+  /** The text is a regular expression, in RE2's syntax without `\p{…}`. */
   readonly regex?: boolean | undefined;
 }
 
@@ -32,7 +32,7 @@ export interface TextMatch {
 
 /** Options of `sandbox.files.replace`. */
 export interface ReplaceOptions extends FileOptions {
-  /** The pattern is a regular expression, in RE2's syntax; $1 or ${name} in the replacement stand for its groups. */
+  /** The pattern is a regular expression, in RE2's syntax without `\p{…}`; $1 or ${name} in the replacement stand for its groups. */
   readonly regex?: boolean | undefined;
 }
 

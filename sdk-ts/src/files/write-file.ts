@@ -1,12 +1,13 @@
 /**
  * Writes a file: little content in one call, more over plain HTTP, in the pieces of one upload. Either way the path changes
- * at once and whole, and what a broken connection cut off is sent again.
+ * at once and whole, and what a broken connection cut off is gone on with.
  */
 import { fromJsonString } from "@bufbuild/protobuf";
 import { FileInfoSchema, type FileInfo as WireFileInfo } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import { type Piece, piecesOf } from "../bytes.ts";
 import type { DataPlane } from "../data-plane/data-plane.ts";
 import { httpRequest } from "../data-plane/http-request.ts";
+import { resuming } from "../data-plane/resuming.ts";
 import type { ByteSource } from "../exec/exec-types.ts";
 import { randomId } from "../random-id.ts";
 import type { WriteOptions } from "./file-types.ts";
@@ -45,25 +46,36 @@ async function writeSmall(
   return answer.info;
 }
 
-/** Nor does a piece that is sent again. Only the last one is answered with the file. */
-function upload(
+/** One piece; where its connection broke, what the sandbox has not got yet. Only the last one is answered with the file. */
+async function upload(
   plane: DataPlane,
   path: string,
   { data, offset, last }: Piece,
   uploadId: string,
   { mode, user, signal: caller }: WriteOptions,
 ): Promise<WireFileInfo | undefined> {
-  const signal = plane.signal(caller);
-  return plane.repeating(signal, async (way) => {
+  const query = { path, user, mode: mode?.toString(8), upload_id: uploadId };
+  const end = offset + data.length;
+  let from: number | undefined;
+  const attempts = resuming(plane, { signal: plane.signal(caller) }, async function* (way, { signal }, progress) {
+    const target = { resource: "files", query, signal } as const;
+    if (from === undefined) from = offset;
+    else {
+      const { headers } = await httpRequest(plane, way, { ...target, method: "HEAD" });
+      const reached = Math.min(Math.max(Number(headers.get("upload-offset")), offset), end);
+      if (reached > from) progress();
+      from = reached;
+    }
+    if (from === end && !last) return yield undefined;
     const answer = await httpRequest(plane, way, {
+      ...target,
       method: "PUT",
-      resource: "files",
-      query: { path, user, mode: mode?.toString(8), upload_id: uploadId },
-      headers: { "upload-offset": String(offset), "upload-complete": last ? "?1" : "?0" },
-      body: data as Uint8Array<ArrayBuffer>,
-      signal,
+      headers: { "upload-offset": String(from), "upload-complete": last ? "?1" : "?0" },
+      body: data.subarray(from - offset) as Uint8Array<ArrayBuffer>,
     });
     const said = await answer.text();
-    return said === "" ? undefined : fromJsonString(FileInfoSchema, said, { ignoreUnknownFields: true });
+    yield said === "" ? undefined : fromJsonString(FileInfoSchema, said, { ignoreUnknownFields: true });
   });
+  for await (const info of attempts) return info;
+  return undefined;
 }

@@ -40,6 +40,7 @@ export function fakeHttpFiles(
     const cutAfter = fault ? (fault.t === "cutAfter" ? fault.events : 0) : Number.POSITIVE_INFINITY;
     const exchange = { sandbox, path: query.get("path") ?? "", query, request, response, cutAfter };
     if (method === "GET files") await getFile(exchange);
+    else if (method === "HEAD files") headUpload(exchange);
     else if (method === "PUT files") await putFile(platform, exchange);
     else if (method === "GET archive") await send(exchange, open(sandbox, exchange.path).data);
     else await putArchive(exchange);
@@ -62,6 +63,11 @@ async function getFile(exchange: Exchange): Promise<void> {
   response.setHeader("etag", etag);
   response.statusCode = isSame ? 206 : 200;
   await send(exchange, isSame ? data.subarray(Number(start), end === "" ? undefined : Number(end) + 1) : data);
+}
+
+function headUpload({ sandbox, query, response }: Exchange): void {
+  const have = sandbox.uploads.get(query.get("upload_id") ?? "");
+  response.writeHead(204, { "upload-offset": String(have?.length ?? 0), "upload-complete": "?0" }).end();
 }
 
 async function putFile(platform: FakeState, exchange: Exchange): Promise<void> {
