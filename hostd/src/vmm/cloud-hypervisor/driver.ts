@@ -1,4 +1,5 @@
 import { isAlive, killAllOfUid } from "../../host/process-table.ts";
+import { sleep } from "../../host/sleep.ts";
 import type { Vm, VmConfig, VmHandle, Vmm, VmmCallOptions } from "../vmm.ts";
 import { ChApi } from "./api-client.ts";
 import { ChApiError } from "./api-error.ts";
@@ -29,6 +30,7 @@ export interface CloudHypervisorConfig extends SnapshotTools, ChHost {
 }
 
 const NAME = "cloud-hypervisor";
+const ENDING_MS = 50;
 
 /** MicroVMs under KVM, by Cloud Hypervisor: a process for each, driven by HTTP over a unix socket. */
 export function createCloudHypervisorDriver(config: CloudHypervisorConfig): Vmm {
@@ -143,11 +145,10 @@ class Driver {
       return await this.#attach(vmm, vm, paths, "Running");
     } catch (cause) {
       vmm?.api.close();
-      const said = vmm === undefined ? "" : await logTail(paths);
+      const error = vmm === undefined ? cause : await explained(cause, vmm, vm, paths);
       await this.sweep(vm);
       options.signal.throwIfAborted();
-      // The chain of the API's answer, and what the VMM said meanwhile.
-      throw cause instanceof ChApiError ? new Error(`vm ${vm.id}: ${cause.message}\n${said}`, { cause }) : cause;
+      throw error;
     }
   }
 
@@ -167,4 +168,16 @@ class Driver {
     const { process, api, version } = vmm;
     return RunningVm.attach({ driver: NAME, tools: this.#config, config, paths, process, api, version }, state);
   }
+}
+
+/** Why a VM did not start, with what its VMM said: the chain of a refusal, or how the VMM ended under the call. */
+async function explained(cause: unknown, { process }: StartedVmm, vm: VmConfig, paths: ChPaths): Promise<unknown> {
+  if (cause instanceof ChApiError) {
+    return new Error(`vm ${vm.id}: ${cause.message}\n${await logTail(paths)}`, { cause });
+  }
+  // Its connection may break before it is gone.
+  const how = await Promise.race([process.exited, sleep(ENDING_MS, { signal: AbortSignal.timeout(CLEANUP_MS) })]);
+  return how === undefined
+    ? cause
+    : new Error(`vm ${vm.id}: cloud-hypervisor ${how}: ${await logTail(paths)}`, { cause });
 }

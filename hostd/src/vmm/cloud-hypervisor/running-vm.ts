@@ -212,6 +212,11 @@ export class RunningVm implements Vm {
           this.#removed.add(String(properties?.id));
         }
         return;
+      case "vm/booting":
+      case "vm/restoring":
+        // What was before was no VM yet.
+        this.#shutDown = false;
+        return;
       case "vm/shutdown":
         this.#shutDown = true;
         return;

@@ -220,6 +220,15 @@ describe("a VMM", () => {
     expect(await vmm.unavailable(options())).toMatch(/opens for root alone: groupadd -f kvm && chgrp kvm/);
   });
 
+  test.each(["/vm.create", "/vm.boot"])("that seccomp ends at %s says so", async (diesAt) => {
+    const { harness, vmm } = await fixture({ diesAt });
+    const config = await harness.makeConfig();
+    await expect(vmm.boot(config, options())).rejects.toThrow(
+      /cloud-hypervisor ended by SIGSYS: [\s\S]*seccomp violation/,
+    );
+    expect(await harness.leftovers(config)).toEqual([]);
+  });
+
   test("says the whole chain where it refuses a VM, and what it logged", async () => {
     const { harness, vmm } = await fixture();
     const config = await harness.makeConfig();

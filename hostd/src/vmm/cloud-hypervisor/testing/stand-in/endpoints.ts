@@ -30,6 +30,10 @@ export function createEndpoints(vmm: Vmm, settings: Settings, validators: Valida
         setImmediate(exit);
         return { status: 200 };
       }
+      if (endpoint === settings.diesAt) {
+        console.error("==== Possible seccomp violation ====");
+        process.kill(process.pid, "SIGSYS");
+      }
       const handler = handlers[endpoint];
       if (handler === undefined) {
         throw new Refusal(500, "stand-in", `${endpoint} is not imitated`);

@@ -10,6 +10,8 @@ export interface Settings {
   readonly linksMemoryTo?: string;
   /** And its config has so many bytes. */
   readonly configBytes?: number;
+  /** Ended by seccomp at this call, such as "/vm.boot". */
+  readonly diesAt?: string;
   /** The agent's program: the guest. */
   readonly agent: string;
 }
