@@ -12,6 +12,8 @@ import type { NodeHandler } from "./node-http.ts";
 
 /** For a connection to say which protocol it speaks, and for its TLS handshake before that. */
 const helloMs = 10_000;
+/** The kernel asks a silent client whether it is there: one that vanished would be kept for ever by a stream without words. */
+const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 };
 const preface = Buffer.from("PRI * HTTP/2.0");
 
 export interface DualHttpServer extends AsyncDisposable {
@@ -82,9 +84,10 @@ export async function listenDual(options: DualHttpServerOptions): Promise<DualHt
   const server = options.tls
     ? tls.createServer({
         ...options.tls,
-        ...{ ALPNProtocols: ["h2", "http/1.1"], minVersion: "TLSv1.2", noDelay: true, handshakeTimeout: patienceMs },
+        ...{ ALPNProtocols: ["h2", "http/1.1"], minVersion: "TLSv1.2", handshakeTimeout: patienceMs },
+        ...socketOptions,
       })
-    : net.createServer({ noDelay: true });
+    : net.createServer(socketOptions);
   server.on("connection", (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));

@@ -24,6 +24,7 @@ export function headerOf(request: NodeRequest, name: string): string | undefined
 
 /** So that no client takes what it got for a clean end. */
 export function breakOff(response: NodeResponse): void {
+  if (isGone(response)) return;
   if ("stream" in response) response.stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
   else response.destroy();
 }

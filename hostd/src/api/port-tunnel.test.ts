@@ -4,7 +4,7 @@ import http2 from "node:http2";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { breakOff, wasReset } from "@daytonah/lib/edge/join-streams.ts";
+import { breakOffStream, wasReset } from "@daytonah/lib/edge/join-streams.ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RealAgent, realAgent } from "../guest/testing/real-agent.ts";
 import { makePki, type TestPki } from "../testing/pki.ts";
@@ -118,7 +118,7 @@ describe("a CONNECT to a port", () => {
     const stream = host.tunnel(`sbx1:${guest.port}`);
     await once(stream, "data");
     stream.on("error", () => undefined).write("some of it");
-    breakOff(stream); // as the control plane does
+    breakOffStream(stream); // as the control plane does
     expect(await broken.promise).toMatchObject({ code: "ECONNRESET" });
   });
 

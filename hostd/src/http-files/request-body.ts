@@ -1,4 +1,5 @@
 /** A request's body as it comes, decoded where it is compressed. It may end anywhere: the answer still goes out. */
+import { wasReset } from "@daytonah/lib/edge/join-streams.ts";
 import { headerOf, type NodeRequest } from "@daytonah/lib/node-http.ts";
 import { fieldProblem, problem } from "@daytonah/lib/problem.ts";
 import { canDecode, decode } from "./content-coding.ts";
@@ -24,7 +25,9 @@ async function* rawBody(request: NodeRequest): AsyncGenerator<Uint8Array> {
     if (next.done) break;
     yield next.value as Uint8Array;
   }
-  if (!request.complete) throw new Error("the request broke off");
+  // An HTTP/2 request says that it is complete even then.
+  const broken = "stream" in request ? wasReset(request.stream) : !request.complete;
+  if (broken) throw new Error("the request broke off");
 }
 
 async function* decoded(body: AsyncIterable<Uint8Array>, coding: string, take: () => Disposable | undefined) {

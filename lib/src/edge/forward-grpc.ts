@@ -2,7 +2,7 @@
 import http2, { type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import { type Forwarded, unanswered } from "./forward-http1.ts";
 import { groupHeaders, headersForClient, rawOf } from "./guest-headers.ts";
-import { breakOff, wasReset } from "./join-streams.ts";
+import { breakOffStream, wasReset } from "./join-streams.ts";
 
 export async function forwardGrpc(forwarded: Forwarded): Promise<void> {
   const { connections, target, fail } = forwarded;
@@ -29,7 +29,7 @@ export async function forwardGrpc(forwarded: Forwarded): Promise<void> {
   }
   let cause: unknown;
   client.on("error", () => undefined); // its close is what counts
-  client.once("close", () => breakOff(upstream));
+  client.once("close", () => breakOffStream(upstream));
   client.pipe(upstream, { end: false });
   client.once("end", () => {
     if (!wasReset(client)) upstream.end(); // a call that was broken off must not look as if all had been said
@@ -48,6 +48,6 @@ export async function forwardGrpc(forwarded: Forwarded): Promise<void> {
   upstream.once("close", () => {
     if (client.destroyed) return;
     if (!client.headersSent) fail(unanswered(target, cause));
-    else if (upstream.rstCode !== http2.constants.NGHTTP2_NO_ERROR) breakOff(client);
+    else if (upstream.rstCode !== http2.constants.NGHTTP2_NO_ERROR) breakOffStream(client);
   });
 }

@@ -3,11 +3,11 @@
  * trailers, and cancellation both ways. An answer that breaks never looks as if it had ended well.
  */
 import http from "node:http";
-import { isGone, type NodeRequest, type NodeResponse } from "../node-http.ts";
+import { breakOff, isGone, type NodeRequest, type NodeResponse } from "../node-http.ts";
 import { type Problem, problem, problemOf } from "../problem.ts";
 import type { GuestConnections, GuestPort } from "./guest-connections.ts";
 import { groupHeaders, headersForClient, type RawHeaders } from "./guest-headers.ts";
-import { breakOff, wasReset } from "./join-streams.ts";
+import { wasReset } from "./join-streams.ts";
 
 export interface Forwarded {
   readonly connections: GuestConnections;
@@ -100,12 +100,12 @@ export function receiveAnswer(
   answer.pipe(response as http.ServerResponse, { end: false });
   answer.once("end", () => {
     onEnd?.();
-    if (!answer.complete || wasReset(socket)) return breakOffAnswer(response);
+    if (!answer.complete || wasReset(socket)) return breakOff(response);
     endWith(response, answer.rawTrailers);
   });
-  answer.once("error", () => breakOffAnswer(response));
+  answer.once("error", () => breakOff(response));
   answer.once("close", () => {
-    if (!answer.complete) breakOffAnswer(response);
+    if (!answer.complete) breakOff(response);
   });
 }
 
@@ -136,12 +136,6 @@ function endWith(response: NodeResponse, rawTrailers: RawHeaders): void {
     }
   }
   response.end();
-}
-
-/** So that no client takes it for a clean end. */
-function breakOffAnswer(response: NodeResponse): void {
-  if (!("stream" in response)) response.destroy();
-  else if (response.stream) breakOff(response.stream);
 }
 
 /** What dialling said, or that the program broke the connection off. */

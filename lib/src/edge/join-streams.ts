@@ -20,7 +20,8 @@ export function joinStreams(a: StreamEnd, b: StreamEnd): void {
     });
     from.stream.once("close", () => {
       // One that ended both ways has let its last bytes go to the other, which may still be writing them.
-      if (!from.stream.readableEnded || !from.stream.writableFinished || wasReset(from.stream)) breakOff(to.stream);
+      if (!from.stream.readableEnded || !from.stream.writableFinished || wasReset(from.stream))
+        breakOffStream(to.stream);
     });
     if (from.head && from.head.length > 0) to.stream.write(from.head);
     from.stream.pipe(to.stream, { end: false });
@@ -34,7 +35,7 @@ export function wasReset(stream: Duplex): boolean {
 }
 
 /** So that nobody takes it for a clean end. */
-export function breakOff(stream: Duplex): void {
+export function breakOffStream(stream: Duplex): void {
   if (stream.destroyed) return;
   // `close` would send an end before its reset.
   if ("rstCode" in stream) stream.destroy(new Error("the other side broke off"));

@@ -3,6 +3,7 @@
  * both ways. An exchange that breaks never looks as if it had ended well.
  */
 import http2 from "node:http2";
+import { breakOffStream } from "@daytonah/lib/edge/join-streams.ts";
 import { breakOff, isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
 import { type Problem, problem, toConnectError } from "@daytonah/lib/problem.ts";
 import { hostUnavailable } from "../hosts/connect-host.ts";
@@ -41,7 +42,7 @@ export function forward(exchange: Exchange): Promise<ForwardOutcome> {
 
     sendBody(request, upstream, maxBodyBytes, () => {
       if (done) return;
-      upstream.close(http2.constants.NGHTTP2_CANCEL);
+      breakOffStream(upstream); // the host must not take half an upload for a whole one
       finish("body_too_large");
       if (response.headersSent) breakOff(response);
       else exchange.fail(bodyTooLarge(maxBodyBytes));
@@ -50,7 +51,7 @@ export function forward(exchange: Exchange): Promise<ForwardOutcome> {
     const answer = receiveAnswer(upstream, response);
     response.once("close", () => {
       if (done) return;
-      upstream.close(http2.constants.NGHTTP2_CANCEL);
+      breakOffStream(upstream);
       finish("client_gone");
     });
     let cause: unknown;

@@ -1,4 +1,7 @@
+import http from "node:http";
+import type { Http2ServerRequest } from "node:http2";
 import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { wasReset } from "@daytonah/lib/edge/join-streams.ts";
 import type { NodeHandler } from "@daytonah/lib/node-http.ts";
 import { fileQueryOf, signingKeyOf } from "@daytonah/lib/sandbox-signature.ts";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -6,12 +9,21 @@ import { type TestServer, testServer } from "../testing/test-server.ts";
 
 /** What the host was asked. It answers with the length of the body, and breaks off where the path asks for that. */
 const seen: { method: string; url: string; headers: Record<string, unknown> }[] = [];
+const halfway = Promise.withResolvers<void>();
+const left = Promise.withResolvers<void>();
+const ended: string[] = [];
 const host: NodeHandler = (request, response) => {
   seen.push({ method: request.method ?? "", url: request.url ?? "", headers: { ...request.headers } });
   let length = 0;
   request.on("data", (chunk: Buffer) => {
     length += chunk.length;
+    if (request.url?.includes("half")) halfway.resolve();
   });
+  if (request.url?.includes("half")) {
+    const { stream } = request as Http2ServerRequest;
+    stream.once("end", () => ended.push(wasReset(stream) ? "broken" : "whole"));
+    stream.once("close", () => left.resolve());
+  }
   request.on("end", () => {
     response.setHeader("etag", '"tag"');
     response.statusCode = 206;
@@ -57,6 +69,16 @@ test("a body of any length passes, with what describes it, and without the clien
   expect(first?.headers).toMatchObject({ "sandbox-id": sandboxId, "sandbox-epoch": "1", "content-encoding": "zstd" });
   expect(JSON.stringify(seen)).not.toContain(server.adminKey);
   expect(JSON.stringify(seen)).not.toContain(accessToken);
+});
+
+test("an upload whose client leaves never looks whole to the host", async () => {
+  const url = new URL(`${server.url}/v1/sandboxes/${sandboxId}/files?path=/half`);
+  const upload = http.request(url, { method: "PUT", headers: bearer(server.adminKey) });
+  upload.on("error", () => undefined).write("half of it");
+  await halfway.promise;
+  upload.destroy();
+  await left.promise;
+  expect(ended).not.toContain("whole");
 });
 
 test("a signed address needs no credential, for what it allows and as long as it does", async () => {
