@@ -122,6 +122,8 @@ test("a sandbox that the host knows no longer is reached through the control pla
   const { id } = await fake.sandbox.start("sleep");
   await fake.sandbox.signal(id);
   expect(waysOf(fake, "SignalProcess")).toBe("control plane"); // the first one failed before it was counted
+  await (await Sandbox.create({ client: fake.client })).files.exists("x");
+  expect(waysOf(fake, "StatFile")).toBe("direct"); // another sandbox's way is none the worse
 });
 
 test("errors of the sandbox itself stay what they are", async () => {

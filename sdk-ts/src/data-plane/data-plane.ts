@@ -84,8 +84,10 @@ export class DataPlane {
     if (!directWays.includes(way) || !(error instanceof DaytonahError)) return false;
     if (error instanceof TimeoutError) return false;
     if (error.reason !== undefined && !isGone(error)) return false;
-    directWays.failed(way);
-    return options.direct === "auto" && (repeatable || wasNeverSent(error));
+    if (!isGone(error)) directWays.failed(way);
+    if (options.direct !== "auto") return false;
+    if (isGone(error)) this.directUrl = undefined; // this sandbox's alone; the next description of it tells the new one
+    return repeatable || wasNeverSent(error);
   }
 
   /** Makes a call that has one answer. */

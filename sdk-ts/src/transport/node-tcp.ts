@@ -39,7 +39,7 @@ export function openTcp({ url, headers, signal }: TcpTarget): Promise<Duplex> {
       outgoing.destroy();
     });
   });
-  outgoing.once("error", reject);
+  outgoing.on("error", reject);
   promise.catch(letGo);
   if (signal.aborted) onAbort();
   else outgoing.end();
@@ -74,7 +74,7 @@ export async function forwardTcp(connect: () => Promise<Duplex>, options: Forwar
 
 /** Rejects where the sandbox's port can't be connected; a connection that breaks later ends both. */
 async function join(local: net.Socket, connect: () => Promise<Duplex>): Promise<void> {
-  local.once("error", () => undefined); // told by the pipelines, once there are any
+  local.on("error", () => undefined); // told by the pipelines, once there are any
   try {
     const remote = await connect();
     await Promise.allSettled([pipeline(local, remote), pipeline(remote, local)]);
