@@ -14,7 +14,15 @@ const env = {
   DNAH_API_KEY: readFileSync(platform.apiKeyFile, "utf8").trim(),
   ...process.env,
 };
-const flags = ["--bundle", setup.bundle, "--vhost-device-vsock", setup.vhostDeviceVsock, ...process.argv.slice(2)];
+const flags = [
+  "--bundle",
+  setup.bundle,
+  "--vhost-device-vsock",
+  setup.vhostDeviceVsock,
+  "--agent",
+  setup.invm,
+  ...process.argv.slice(2),
+];
 const script = join(root, "verify/src/perf-quick.ts");
 const { status } = spawnSync(process.execPath, [script, ...flags], { stdio: "inherit", env });
 process.exitCode = status ?? 1;

@@ -1,115 +1,141 @@
 /**
- * Prints P50 and P95 of each path beside its floor, from one run: what the platform adds is ours, the floor is the VMM's, the
+ * Prints each path of the platform beside its floor, from one run: what the platform adds is ours, the floor is the VMM's, the
  * guest's and the kernel's.
  */
-import { execFileSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { statSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { Sandbox } from "daytonah";
-import { percentilesOf } from "./percentiles.ts";
+import { Client, Sandbox } from "daytonah";
+import { startByteServer } from "./byte-server.ts";
+import { type Floors, measureFloors } from "./floors.ts";
+import { measureCreates } from "./measure-creates.ts";
+import { findDaemon, measureMemory } from "./measure-memory.ts";
+import { measureWay, type WayFigures } from "./measure-way.ts";
+import { jsonOf, p50, type Row, type Table, textOf } from "./report.ts";
 
 const { values } = parseArgs({
   options: {
     bundle: { type: "string" },
     "vhost-device-vsock": { type: "string", default: "vhost-device-vsock" },
+    agent: { type: "string" },
     creates: { type: "string", default: "5" },
     execs: { type: "string", default: "100" },
+    "content-mib": { type: "string", default: "100" },
+    "upload-mib": { type: "string", default: "500" },
+    sandboxes: { type: "string", default: "20" },
+    "hostd-pid": { type: "string" },
     json: { type: "boolean", default: false },
   },
 });
+const port = 8123;
+const mib = 1024 * 1024;
+const progress = (text: string) => void process.stderr.write(`${text} ...\n`);
 
-interface Row {
-  readonly path: string;
-  readonly ms: readonly number[];
-  /** What it can't beat; absent for a floor or a stage itself. */
-  readonly floorP50?: number;
-}
-
-interface Floors {
-  readonly boot: readonly number[];
-  readonly echo: readonly number[];
-  readonly exec: readonly number[];
-  readonly forkExec: readonly number[];
-}
-
-function measureFloors(): Floors {
-  const script = fileURLToPath(new URL("../../hostd/src/bench/floors.ts", import.meta.url));
-  const flags = ["--boots", values.creates, "--vhost-device-vsock", values["vhost-device-vsock"]];
-  if (values.bundle !== undefined) flags.push("--bundle", values.bundle);
-  const printed = execFileSync(process.execPath, [script, ...flags], {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  return JSON.parse(printed) as Floors;
-}
-
-const timed = async <T>(work: () => PromiseLike<T>): Promise<[T, number]> => {
-  const began = performance.now();
-  const result = await work();
-  return [result, performance.now() - began];
-};
-
-async function measureCreates(count: number) {
-  const [creates, firstExecs, deletes] = [[] as number[], [] as number[], [] as number[]];
-  const stages = new Map<string, number[]>();
-  for (let n = 0; n < count; n += 1) {
-    const [sandbox, createMs] = await timed(() => Sandbox.create());
-    creates.push(createMs);
-    for (const { stage, ms } of sandbox.stages) stages.set(stage, [...(stages.get(stage) ?? []), ms]);
-    firstExecs.push((await timed(() => sandbox.exec(["/bin/true"], { check: true })))[1]);
-    deletes.push((await timed(() => sandbox.kill()))[1]);
-  }
-  return { creates, firstExecs, deletes, stages };
-}
-
-async function measureExecs(count: number) {
-  await using sandbox = await Sandbox.create();
-  const [whole, inGuest] = [[] as number[], [] as number[]];
-  for (let n = 0; n < count + 10; n += 1) {
-    const [result, ms] = await timed(() => sandbox.exec(["/bin/true"], { check: true }));
-    if (n < 10) continue; // connections and code paths warm up
-    whole.push(ms);
-    inGuest.push(result.runTimeMs);
-  }
-  // What remains of each call without the program's own time in the guest.
-  const without = whole.map((ms, n) => ms - (inGuest[n] as number));
-  return { whole, inGuest, without };
-}
-
-const floors = measureFloors();
+progress("floors");
+const floors = measureFloors({
+  bundle: values.bundle,
+  vhostDeviceVsock: values["vhost-device-vsock"],
+  boots: Number(values.creates),
+  contentMib: Number(values["content-mib"]),
+});
+progress("creates");
 const creates = await measureCreates(Number(values.creates));
-const execs = await measureExecs(Number(values.execs));
-const p50 = (ms: readonly number[]) => percentilesOf(ms).p50;
+const ways = await measureWays();
+progress(`${values.sandboxes} idle sandboxes`);
+const memory = await measureMemory(Number(values.sandboxes), Number(values["hostd-pid"] ?? findDaemon()));
 
-const rows: Row[] = [
-  { path: "floor: VMM alone until the agent answers", ms: floors.boot },
-  { path: "floor: vsock dial and one frame echoed", ms: floors.echo },
-  { path: "floor: fork and exec in the guest", ms: floors.forkExec },
-  { path: "  the agent alone: both, and its own work", ms: floors.exec },
-  { path: "create, cold", ms: creates.creates, floorP50: p50(floors.boot) },
-  ...[...creates.stages].map(([stage, ms]) => ({ path: `  stage ${stage}`, ms })),
-  { path: "first exec", ms: creates.firstExecs, floorP50: p50(floors.echo) + p50(floors.forkExec) },
-  { path: "exec round trip", ms: execs.whole, floorP50: p50(floors.echo) + p50(floors.forkExec) },
-  { path: "  in the guest (fork, exec, exit)", ms: execs.inGuest },
-  { path: "  the way there and back", ms: execs.without, floorP50: p50(floors.echo) },
-  { path: "delete", ms: creates.deletes },
+const tables: Table[] = [
+  { unit: "ms", rows: [...floorRows(floors), ...createRows(), ...ways.flatMap(([name, way]) => timeRows(name, way))] },
+  { unit: "MiB/s", rows: [...floorRateRows(floors), ...ways.flatMap(([name, way]) => rateRows(name, way))] },
+  { unit: "MiB", rows: memoryRows() },
 ];
+console.log(values.json ? jsonOf(tables) : textOf(tables));
 
-if (values.json) {
-  console.log(
-    JSON.stringify(rows.map(({ path, ms, floorP50 }) => ({ path: path.trim(), ...percentilesOf(ms), floorP50 }))),
-  );
-} else {
-  const width = Math.max(...rows.map(({ path }) => path.length));
-  const cell = (ms: number | undefined) => (ms === undefined ? "" : ms.toFixed(ms < 100 ? 2 : 0)).padStart(9);
-  console.log(
-    `${"ms".padEnd(width)}${["P50", "P95", "floor", "ours"].map((title) => title.padStart(9)).join("")}      n`,
-  );
-  for (const { path, ms, floorP50 } of rows) {
-    const { p50: middle, p95, count } = percentilesOf(ms);
-    const ours = floorP50 === undefined ? undefined : middle - floorP50;
-    console.log(
-      `${path.padEnd(width)}${cell(middle)}${cell(p95)}${cell(floorP50)}${cell(ours)}${String(count).padStart(7)}`,
-    );
+async function measureWays(): Promise<[string, WayFigures][]> {
+  await using sandbox = await Sandbox.create({ memoryMib: 1024 });
+  await startByteServer(sandbox, port);
+  const { url, directUrl } = await sandbox.ports.url(port);
+  const measured: [string, WayFigures][] = [];
+  for (const [name, direct, portUrl] of [
+    ["by the control plane", "never", url],
+    ["straight to the host", "always", directUrl],
+  ] as const) {
+    if (portUrl === undefined) continue;
+    progress(name);
+    const connect = () =>
+      Sandbox.connect(sandbox.id, {
+        accessToken: sandbox.accessToken,
+        directUrl: sandbox.directUrl,
+        client: new Client({ direct }),
+      });
+    const options = {
+      execs: Number(values.execs),
+      contentMib: Number(values["content-mib"]),
+      uploadMib: Number(values["upload-mib"]),
+      portUrl,
+    };
+    measured.push([name, await measureWay(await connect(), await connect(), options)]);
   }
+  return measured;
+}
+
+function floorRows({ boot, echo, forkExec, exec, execMany, execUpload, ptyEcho, http }: Floors): Row[] {
+  return [
+    { path: "floor: VMM alone until the agent answers", values: boot },
+    { path: "floor: vsock dial and one frame echoed", values: echo },
+    { path: "floor: fork and exec in the guest", values: forkExec },
+    { path: "  the agent alone: both, and its own work", values: exec },
+    { path: "floor: each of 100 execs at once, the agent alone", values: execMany },
+    { path: "floor: exec while content is written, the agent alone", values: execUpload },
+    { path: "floor: keystroke echo, the agent alone", values: ptyEcho },
+    { path: "floor: GET from a guest's port, the agent alone", values: http },
+  ];
+}
+
+function createRows(): Row[] {
+  const inGuest = p50(floors.echo) + p50(floors.forkExec);
+  return [
+    { path: "create, cold", values: creates.creates, floor: p50(floors.boot) },
+    ...[...creates.stages].map(([stage, ms]) => ({ path: `  stage ${stage}`, values: ms })),
+    { path: "first exec", values: creates.firstExecs, floor: inGuest },
+    { path: "delete", values: creates.deletes },
+  ];
+}
+
+function timeRows(name: string, way: WayFigures): Row[] {
+  return [
+    { path: `${name}: exec`, values: way.exec, floor: p50(floors.echo) + p50(floors.forkExec) },
+    { path: "  each of 100 at once", values: way.execMany, floor: p50(floors.execMany) },
+    {
+      path: `  while another uploads ${values["upload-mib"]} MiB`,
+      values: way.execUpload,
+      floor: p50(floors.execUpload),
+    },
+    { path: "  keystroke echo", values: way.ptyEcho, floor: p50(floors.ptyEcho) },
+    { path: "  GET from a port's address", values: way.edge, floor: p50(floors.http) },
+  ];
+}
+
+function floorRateRows({ writeRate, readRate, httpRate }: Floors): Row[] {
+  return [
+    { path: "floor: into a file by the vsock, the agent alone", values: [writeRate] },
+    { path: "floor: out of a file", values: [readRate] },
+    { path: "floor: from a guest's port", values: [httpRate] },
+  ];
+}
+
+function rateRows(name: string, way: WayFigures): Row[] {
+  return [
+    { path: `${name}: file in`, values: [way.writeRate], floor: floors.writeRate },
+    { path: "  file out", values: [way.readRate], floor: floors.readRate },
+    { path: "  from a port's address", values: [way.edgeRate], floor: floors.httpRate },
+  ];
+}
+
+function memoryRows(): Row[] {
+  return [
+    { path: `host daemon for each of ${values.sandboxes} idle sandboxes, 5 streams each`, values: [memory.each] },
+    { path: "  in all", values: [memory.daemon] },
+    { path: "agent, resident, after all of the floors", values: [floors.agentBytes / mib] },
+    ...(values.agent === undefined ? [] : [{ path: "agent, on disk", values: [statSync(values.agent).size / mib] }]),
+  ];
 }

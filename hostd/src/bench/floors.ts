@@ -1,29 +1,28 @@
 /**
  * What the platform can't beat on this host: a VM started by the driver alone, and calls to its agent without any of us in
- * between. Prints one JSON document; `verify/perf-quick.sh` sets it beside the platform's own times.
+ * between. Prints one JSON document; `verify/perf-quick.sh` sets it beside the platform's own figures.
  *
- *   boot       driver's boot until the agent answers a ping
- *   echo       dial of the vsock and one frame echoed by the agent
- *   exec       a call to the agent that runs /bin/true, without any of us in between
- *   forkExec   the guest's own part of that: /bin/true from its start to its end
+ *   boot            driver's boot until the agent answers a ping
+ *   echo            dial of the vsock and one frame echoed by the agent
+ *   exec            a call to the agent that runs /bin/true, without any of us in between
+ *   forkExec        the guest's own part of that: /bin/true from its start to its end
+ *   execMany        each of 100 such calls at once
+ *   execUpload      such a call while content is written to a file
+ *   ptyEcho         a letter typed until the terminal shows it
+ *   http            a GET of one byte from a server in the guest, on a kept connection through the agent
+ *   writeRate, readRate, httpRate   MiB/s of content into a file, out of it, and from that server
+ *   agentBytes      resident memory of the agent at the end of all that
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { chmod, chown } from "node:fs/promises";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { durationMs } from "@bufbuild/protobuf/wkt";
-import { type AgentClient, agentPort, createAgentClient } from "../guest/agent-client.ts";
-import { awaitAgent } from "../guest/await-agent.ts";
-import { applyCopy, probeCopyMethod } from "../host/disk/apply.ts";
-import { createCommandRunner } from "../host/exec.ts";
-import type { Bundle } from "../images/bundle.ts";
-import { guestCmdline } from "../vm/guest-cmdline.ts";
-import { createQemuDriver } from "../vmm/qemu/driver.ts";
-import type { VmConfig } from "../vmm/vmm.ts";
+import type { AgentClient } from "../guest/agent-client.ts";
+import { exec, openEcho, openHttp, ping, rateOf, readFile, startByteServer, writeFile } from "./agent-calls.ts";
+import { withBenchVm } from "./bench-vm.ts";
 
-/** No daemon gives this uid to a VM: their ranges end before it. */
-const benchUid = 2_147_483_646;
 const calls = 100;
+/** In memory, so that no disk is measured. */
+const file = "/dev/shm/bench";
+const port = 8123;
+const mib = 1024 * 1024;
 
 const { values } = parseArgs({
   options: {
@@ -31,95 +30,84 @@ const { values } = parseArgs({
     "vhost-device-vsock": { type: "string", default: "vhost-device-vsock" },
     boots: { type: "string", default: "5" },
     "memory-mib": { type: "string", default: "512" },
+    /** Size of the content that is written and read. */
+    "content-mib": { type: "string", default: "100" },
   },
 });
 if (values.bundle === undefined) throw new Error("--bundle is missing: name the folder with bundle.json");
-const bundleDir = values.bundle;
-const bundle = JSON.parse(readFileSync(join(bundleDir, "bundle.json"), "utf8")) as Bundle;
-const runner = createCommandRunner();
-const { signal } = new AbortController();
-const vmm = createQemuDriver({
-  runner,
-  qemuBinary: `qemu-system-${bundle.architecture}`,
-  vhostDeviceVsockBinary: values["vhost-device-vsock"],
-  architecture: bundle.architecture,
-  memoryDir: "/dev/shm/dnah-bench",
-});
+const options = {
+  bundleDir: values.bundle,
+  vhostDeviceVsock: values["vhost-device-vsock"],
+  memoryMib: Number(values["memory-mib"]),
+};
+const content = Number(values["content-mib"]) * mib;
 
-const times = { boot: [] as number[], echo: [] as number[], exec: [] as number[], forkExec: [] as number[] };
-for (let n = 0; n < Number(values.boots); n += 1) {
-  const last = n === Number(values.boots) - 1;
-  await measureVm(last);
+const boot: number[] = [];
+let measured = {};
+for (let n = 1; n <= Number(values.boots); n += 1) {
+  await withBenchVm(options, async (agent, bootMs) => {
+    boot.push(bootMs);
+    if (n === Number(values.boots)) measured = await measureCalls(agent);
+  });
 }
-console.log(JSON.stringify(times));
+console.log(JSON.stringify({ boot, ...measured }));
 process.exit(0);
 
-async function measureVm(withCalls: boolean): Promise<void> {
-  const dir = mkdtempSync("/run/dnah-bench-");
-  const disks = mkdtempSync("/var/tmp/dnah-bench-");
-  try {
-    const config = await prepare(dir, disks);
-    const began = performance.now();
-    const vm = await vmm.boot(config, { signal });
-    const agent = createAgentClient({ path: vm.vsockPath, port: agentPort });
-    await awaitAgent(agent, { signal });
-    times.boot.push(performance.now() - began);
-    if (withCalls) await measureCalls(agent);
-    await vm.kill();
-  } finally {
-    await vmm.sweep({ dir, uid: benchUid });
-    rmSync(dir, { recursive: true, force: true });
-    rmSync(disks, { recursive: true, force: true });
-  }
-}
-
-/** Copies made beforehand: a floor knows nothing of disks. */
-async function prepare(dir: string, disks: string): Promise<VmConfig> {
-  await chmod(disks, 0o711);
-  await chown(dir, 0, benchUid);
-  await chmod(dir, 0o710);
-  const method = await probeCopyMethod(disks);
-  const owner = { uid: benchUid, gid: benchUid };
-  const copyOf = async (file: string, mode: number) => {
-    const target = join(disks, file);
-    await applyCopy(runner, { source: join(bundleDir, file), target, owner, mode }, method, { signal });
-    return target;
-  };
-  const template = bundle.templates[0];
-  if (template === undefined) throw new Error(`${bundleDir} has no template`);
+async function measureCalls(agent: AgentClient) {
+  const echo = await repeat(calls, () => ping(agent));
+  const forkExec: number[] = [];
+  const execTimes = await repeat(calls, async () => {
+    forkExec.push(await exec(agent, ["/bin/true"]));
+  });
+  const execMany = await Promise.all(Array.from({ length: 100 }, () => timed(() => exec(agent, ["/bin/true"]))));
+  const writing = writeFile(agent, file, content);
+  const execUpload = await repeatDuring(writing, () => exec(agent, ["/bin/true"]));
+  await writing;
+  const writeRate = await writeFile(agent, file, content);
+  const readRate = await readFile(agent, file);
+  const typeLetter = await openEcho(agent);
+  const ptyEcho: number[] = [];
+  for (let n = 0; n < calls; n += 1) ptyEcho.push(await typeLetter());
+  await startByteServer(agent, port);
+  const get = await openHttp(agent, port);
+  const http = await repeat(calls, () => get("/1"));
+  const began = performance.now();
+  const httpRate = rateOf(await get(`/${content}`), began);
+  const { agentResidentBytes: agentBytes } = await ping(agent);
   return {
-    id: "bench",
-    dir,
-    uid: benchUid,
-    gid: benchUid,
-    vcpus: 1,
-    memoryMib: Number(values["memory-mib"]),
-    kernel: await copyOf(bundle.kernel.file, 0o400),
-    initramfs: await copyOf(bundle.initramfs.file, 0o400),
-    cmdline: guestCmdline(bundle.moduleDisk.filesystem),
-    disks: [
-      { id: "root", path: await copyOf(template.file, 0o600), readonly: false },
-      { id: "modules", path: await copyOf(bundle.moduleDisk.file, 0o400), readonly: true },
-    ],
+    echo,
+    exec: execTimes,
+    forkExec,
+    execMany,
+    execUpload,
+    ptyEcho,
+    http,
+    writeRate,
+    readRate,
+    httpRate,
+    agentBytes,
   };
 }
 
-async function measureCalls(agent: AgentClient): Promise<void> {
-  for (let n = 0; n < calls; n += 1) {
-    const began = performance.now();
-    await agent.unary({ case: "ping", value: {} }, "pong", { signal });
-    times.echo.push(performance.now() - began);
-  }
-  for (let n = 0; n < calls; n += 1) {
-    const began = performance.now();
-    const value = { processId: `bench${n}`, command: { case: "argv" as const, value: { args: ["/bin/true"] } } };
-    using stream = await agent.open({ case: "startProcess", value }, { signal });
-    for (;;) {
-      const event = await stream.next();
-      if (event === undefined) break;
-      if (event.case !== "processExited") continue;
-      times.forkExec.push(event.value.runTime ? durationMs(event.value.runTime) : 0);
-    }
-    times.exec.push(performance.now() - began);
-  }
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}
+
+async function repeat(count: number, work: () => Promise<unknown>): Promise<number[]> {
+  const times: number[] = [];
+  for (let n = 0; n < count; n += 1) times.push(await timed(work));
+  return times;
+}
+
+/** As often as it goes while the other lasts, once at least. */
+async function repeatDuring(other: Promise<unknown>, work: () => Promise<unknown>): Promise<number[]> {
+  let over = false;
+  void other.finally(() => {
+    over = true;
+  });
+  const times: number[] = [];
+  while (!over || times.length === 0) times.push(await timed(work));
+  return times;
 }

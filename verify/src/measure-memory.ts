@@ -1,0 +1,48 @@
+/** What the host's daemon takes of memory for idle sandboxes with open streams. */
+import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Sandbox } from "daytonah";
+
+const streamsEach = 5;
+/** For the collector and the allocator to come to rest. */
+const settleMs = 5_000;
+const mib = 1024 * 1024;
+
+/** MiB for each sandbox: the daemon's growth from none to `count` of them with five streams each. */
+export async function measureMemory(count: number, daemonPid: number): Promise<{ each: number; daemon: number }> {
+  const before = residentBytes(daemonPid);
+  const sandboxes: Sandbox[] = [];
+  try {
+    for (let n = 0; n < count; n += 1) sandboxes.push(await Sandbox.create({ memoryMib: 256 }));
+    for (const sandbox of sandboxes) {
+      for (let n = 0; n < streamsEach; n += 1) await sandbox.exec(["sleep", "600"]).pid;
+    }
+    await sleep(settleMs);
+    const daemon = residentBytes(daemonPid);
+    return { each: (daemon - before) / count / mib, daemon: daemon / mib };
+  } finally {
+    await Promise.allSettled(sandboxes.map((sandbox) => sandbox.kill()));
+  }
+}
+
+/** The daemon on this machine; throws where there is none, or more than one. */
+export function findDaemon(): number {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && isDaemon(name));
+  if (pids.length !== 1) throw new Error(`${pids.length} host daemons run here; name one with --hostd-pid`);
+  return Number(pids[0]);
+}
+
+function isDaemon(pid: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8")
+      .split("\0")
+      .some((word) => word.endsWith("hostd/src/main.ts"));
+  } catch {
+    return false; // it ended
+  }
+}
+
+function residentBytes(pid: number): number {
+  const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return Number(kib) * 1024;
+}
