@@ -7,6 +7,7 @@ import sys
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or its two writes wait for a delayed acknowledgement
 
     def do_GET(self):
         count = int(self.path[1:])
