@@ -38,12 +38,12 @@ export function createHardware(parts: HardwareParts): VmHardware {
       }),
     growDisk: (id, sizeBytes, options) =>
       inTurn(async () => {
-        const { disks } = (await api.info(options)).config;
-        const disk = disks.find((one) => one.id === diskId(id));
+        const disk = (await api.info(options)).config.disks.find((one) => one.id === diskId(id));
         if (disk === undefined || disk.readonly) {
           throw new Error(`vm ${config.id}: has no disk ${id} that may be written to`);
         }
-        const { size } = await lstat(disk.path);
+        // By the path that we know: the VMM may say any.
+        const { size } = await lstat(config.disks.find((one) => one.id === id)?.path ?? join(paths.disks, id));
         if (sizeBytes < size) {
           throw new RangeError(`disk ${id} has ${size} bytes already; images are never shrunk to ${sizeBytes}`);
         }

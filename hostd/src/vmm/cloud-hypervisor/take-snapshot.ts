@@ -50,18 +50,22 @@ export async function takeSnapshot(
     await chown(paths.snapshot, config.uid, config.gid);
     const timeoutMs = memoryTimeoutMs(config.memoryMib);
     await api.send("vm.snapshot", { destination_url: `file://${paths.snapshot}` }, { ...options, timeoutMs });
-    await takeFolder(paths.snapshot, config);
-    const [from, to] = [snapshotFilesOf(paths.snapshot), snapshotFilesOf(dir)];
+    // From here on the VMM's user can neither enter the folder nor put anything into it.
     const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
-    const copy = async (source: string, target: string, mode: number) => {
+    await chown(paths.snapshot, owner.uid, owner.gid);
+    const [from, to] = [snapshotFilesOf(paths.snapshot), snapshotFilesOf(dir)];
+    const copy = async (source: string, target: string, mode: number, mostBytes: number) => {
+      await requireFile(source, config.uid, mostBytes);
       await applyCopy(tools.runner, { source, target, owner, mode }, tools.copyMethod, options);
+      // The VMM has it open, maybe, and could have gone on.
+      await requireFile(target, owner.uid, mostBytes);
       await syncPath(target);
     };
-    await copy(from.config, to.config, 0o400);
-    await copy(from.state, to.state, 0o400);
+    await copy(from.config, to.config, 0o400, MOST_CONFIG_BYTES);
+    await copy(from.state, to.state, 0o400, MOST_STATE_BYTES);
     // VMs that are restored map it themselves. Their users reach it by a link in a folder of their own only.
     await chmod(dir, 0o700);
-    await copy(from.memory, to.memory, 0o444);
+    await copy(from.memory, to.memory, 0o444, config.memoryMib * MIB);
     const written = readSnapshotConfig(await readFile(to.config, "utf8"));
     const manifest = manifestOf(vm.driver, vm.version, await readCpuModel(), written);
     const zone = written.memory.zones !== undefined;
@@ -78,19 +82,10 @@ export async function takeSnapshot(
   }
 }
 
-/** From here on the VMM's user can neither enter the folder nor put anything into it. */
-async function takeFolder(folder: string, vm: VmConfig): Promise<void> {
-  await chown(folder, process.geteuid?.() ?? 0, process.getegid?.() ?? 0);
-  const files = snapshotFilesOf(folder);
-  for (const [path, most] of [
-    [files.config, MOST_CONFIG_BYTES],
-    [files.state, MOST_STATE_BYTES],
-    [files.memory, vm.memoryMib * MIB],
-  ] as const) {
-    const file = await lstat(path);
-    if (!file.isFile() || file.nlink !== 1 || file.uid !== vm.uid || file.size > most) {
-      throw new Error(`${path}: is not the file that a VMM writes`);
-    }
+async function requireFile(path: string, uid: number, mostBytes: number): Promise<void> {
+  const file = await lstat(path);
+  if (!file.isFile() || file.nlink !== 1 || file.uid !== uid || file.size > mostBytes) {
+    throw new Error(`${path}: is not the file that a VMM writes`);
   }
 }
 
