@@ -9,7 +9,14 @@ function noted(name: string, calls: string[]): Vmm {
   return {
     name,
     capabilities: {
-      ...{ hardwareIsolated: name === "one", snapshot: false, copyOnWriteRestore: false, nets: false, hardware: false },
+      ...{
+        hardwareIsolated: name === "one",
+        snapshot: false,
+        copyOnWriteRestore: false,
+        clockInPause: "stands",
+        nets: false,
+        hardware: false,
+      },
     },
     unavailable: async () => undefined,
     boot: async () => Promise.reject(new Error(`boot by ${name}`)),

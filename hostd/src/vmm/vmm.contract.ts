@@ -101,7 +101,7 @@ export function vmmContract(name: string, makeHarness: () => Promise<VmmHarness>
       }
     });
 
-    test("boots a guest whose agent answers over vsock", async () => {
+    test("boots a guest, whose agent answers over vsock where it has one", async () => {
       const vm = await bootAndReach();
       expect(vm.handle.driver).toBe(vmm.name);
       expect(JSON.parse(JSON.stringify(vm.handle))).toEqual(vm.handle);
@@ -147,23 +147,30 @@ export function vmmContract(name: string, makeHarness: () => Promise<VmmHarness>
       await vm.kill();
     });
 
-    test("a paused guest answers nothing until it is resumed; both are idempotent", async (context) => {
+    test("a paused guest answers nothing until it is resumed", async (context) => {
       needsAgent(context);
       const vm = await bootAndReach();
       await vm.pause(options());
-      await vm.pause(options());
       await expect(ping(vm.vsockPath, AbortSignal.timeout(500))).rejects.toThrow();
-      await vm.resume(options());
       await vm.resume(options());
       await reach(vm);
       await vm.kill();
     });
 
-    test("time stands still in a paused guest", async (context) => {
-      needsAgent(context);
-      if (harness.guest === "host-agent") {
-        context.skip("the guest is a process of this host, and has its clock");
+    test("pausing and resuming may be repeated, and a VM that was resumed is paused again", async () => {
+      const vm = await boot();
+      for (const _ of [1, 2]) {
+        await vm.pause(options());
+        await vm.pause(options());
+        await vm.resume(options());
+        await vm.resume(options());
       }
+      await reach(vm);
+      await vm.kill();
+    });
+
+    test("a guest's clock does in a pause what the driver says", async (context) => {
+      needsAgent(context);
       const vm = await bootAndReach();
       const before = await ping(vm.vsockPath, options().signal);
       const since = performance.now();
@@ -171,7 +178,11 @@ export function vmmContract(name: string, makeHarness: () => Promise<VmmHarness>
       await sleep(2000);
       await vm.resume(options());
       const passed = (await pingUntilAnswered(vm.vsockPath, options().signal)) - before;
-      expect(passed).toBeLessThan(performance.now() - since - 1900);
+      if (vmm.capabilities.clockInPause === "stands") {
+        expect(passed).toBeLessThan(performance.now() - since - 1900);
+      } else {
+        expect(passed).toBeGreaterThan(1900);
+      }
       await vm.kill();
     });
 

@@ -13,6 +13,8 @@ export interface VmmCapabilities {
   readonly snapshot: boolean;
   /** Restored VMs share the snapshot's memory until they write to it. */
   readonly copyOnWriteRestore: boolean;
+  /** Whether a guest's monotonic clock counts the time it was paused. Timers of its programs are then due at once. */
+  readonly clockInPause: "stands" | "goes on";
   /** `VmConfig.nets` may be given. */
   readonly nets: boolean;
   /** `Vm.hardware` is there: devices and sizes of a VM change while it runs. */

@@ -59,7 +59,14 @@ export async function lifeHost(driver?: Vmm) {
   };
   const vmm: Vmm = driver ?? {
     name: "scripted",
-    capabilities: { hardwareIsolated: false, snapshot: false, copyOnWriteRestore: false, nets: false, hardware: false },
+    capabilities: {
+      hardwareIsolated: false,
+      snapshot: false,
+      copyOnWriteRestore: false,
+      clockInPause: "stands",
+      nets: false,
+      hardware: false,
+    },
     unavailable: async () => undefined,
     boot: async (config, options) => {
       script.boots.push(config);

@@ -45,6 +45,8 @@ export function createCloudHypervisorDriver(config: CloudHypervisorConfig): Vmm 
     name: NAME,
     capabilities: {
       ...{ hardwareIsolated: true, snapshot: true, nets: true, hardware: true },
+      // At every resume and restore kvm-clock is moved over the gap.
+      clockInPause: "goes on",
       copyOnWriteRestore: config.restoreStrategy !== "copy",
     },
     unavailable: (options) => unavailable(config, options),

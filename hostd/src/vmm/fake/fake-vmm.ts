@@ -41,6 +41,7 @@ export function createFakeVmm(config: FakeVmmConfig): Vmm {
       hardwareIsolated: false,
       snapshot: false,
       copyOnWriteRestore: false,
+      clockInPause: "goes on",
       nets: false,
       hardware: false,
     },

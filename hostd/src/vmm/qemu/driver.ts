@@ -49,6 +49,7 @@ export function createQemuDriver(config: QemuConfig): Vmm {
       hardwareIsolated: false,
       snapshot: true,
       copyOnWriteRestore: false,
+      clockInPause: "stands",
       nets: false,
       hardware: false,
     },

@@ -3,6 +3,7 @@ import { chmod, copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pingUntilAnswered } from "../../testing/guest-call.ts";
 import { testBundle } from "../../testing/test-bundle.ts";
+import type { Vm } from "../../vmm.ts";
 import { createCloudHypervisorDriver } from "../driver.ts";
 import { landlockLack } from "../landlock.ts";
 import { bareKernel } from "./bare-kernel.ts";
@@ -24,9 +25,13 @@ export async function realWithBareKernel(root: string): Promise<ChSubject> {
   return { ...(await program(root)), kernel, initramfs, guest: "bare" };
 }
 
+/** Asked once: where it does not boot that takes its time. */
+let stockAnswer: Promise<string | undefined> | undefined;
+
 /** The real binary with our guest; with the bare kernel, and the reason printed, where this host's KVM does not boot it. */
 export async function realSubject(root: string): Promise<ChSubject> {
-  const lack = await stockLack();
+  stockAnswer ??= stockLack();
+  const lack = await stockAnswer;
   if (lack !== undefined) {
     console.log(`cloud-hypervisor: no stock kernel boots here, so a bare one stands for the guest: ${lack}`);
     return realWithBareKernel(root);
@@ -44,12 +49,14 @@ async function stockLack(): Promise<string | undefined> {
   const vmm = createCloudHypervisorDriver(harness.config);
   const config = await harness.makeConfig();
   const options = { signal: AbortSignal.timeout(STOCK_BOOT_MS) };
+  let vm: Vm | undefined;
   try {
-    const vm = await vmm.boot(config, options);
+    vm = await vmm.boot(config, options);
     await pingUntilAnswered(vm.vsockPath, options.signal);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    const said = await vm?.readConsole(options).catch(() => undefined);
+    return `${error}${said === undefined ? "" : `; its console ends in: ${Buffer.from(said).toString().slice(-1000)}`}`;
   } finally {
     await vmm.sweep(config);
     vmm.close();
