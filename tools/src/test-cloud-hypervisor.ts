@@ -17,6 +17,7 @@ console.log(binary ? `against the real binary ${binary}` : "against the stand-in
 const built = await setUp(printedSteps(console.log), process.env);
 using staged = stageForVms(built);
 const env = { ...process.env, DNAH_TEST_BUNDLE: staged.setup.bundle, DNAH_TEST_INVM: staged.setup.invm };
-const argv = ["run", "--project", "unit", "--project", "root", "hostd/src/vmm/cloud-hypervisor"];
+// Verbose: with the reason of what is skipped.
+const argv = ["run", "--reporter=verbose", "--project", "unit", "--project", "root", "hostd/src/vmm/cloud-hypervisor"];
 const { status } = spawnSync("vitest", argv, { cwd: root, env, stdio: "inherit" });
 process.exitCode = status ?? 1;
