@@ -95,6 +95,17 @@ test("cp copies both ways, through pipes, and leaves no half file", async () => 
   expect((await cli.run("cp", "a.sh", "b.sh")).stderr).toContain("One end must be in a sandbox");
 });
 
+test("cp of a directory asks for -r", async () => {
+  await using cli = await cliFixture();
+  const id = (await cli.run("create")).stdout.trim();
+  mkdirSync(join(cli.home, "tree"));
+  expect(await cli.run("cp", "tree", `${id}:`)).toEqual({
+    exitCode: 1,
+    stdout: "",
+    stderr: "dnah: tree is a directory.\nnext: Use -r.\n",
+  });
+});
+
 test("templates, hosts and keys", async () => {
   await using cli = await cliFixture();
   expect((await cli.run("templates")).stdout).toContain("base  2048      Debian with Python and Node.");

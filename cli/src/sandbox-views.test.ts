@@ -1,7 +1,6 @@
 /** The commands that look into a sandbox, as processes, against a fake platform. */
 import net from "node:net";
-import { create } from "@bufbuild/protobuf";
-import { LogEntrySchema, LogSource } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
+import { type FakeLogLine, fakeLogEntry } from "daytonah/testing/fake-log-entry.ts";
 import { expect, test, vi } from "vitest";
 import { type CliFixture, cliFixture } from "./testing/run-cli.ts";
 
@@ -13,10 +12,10 @@ test("logs shows what there is, and with -f what comes until Ctrl-C", async () =
   await using cli = await cliFixture();
   const id = await newSandbox(cli);
   const { logs } = cli.fake.platform.sandbox(id);
-  const line = (source: LogSource, label: string, text: string, processId = "") =>
-    logs.add(create(LogEntrySchema, { source, label, text, processId, time: { seconds: 1_767_323_045n, nanos: 0 } }));
-  line(LogSource.CONSOLE, "", "Linux version 6.1");
-  line(LogSource.PROCESS, "stderr", "oh no", "build");
+  const time = new Date("2026-01-02T03:04:05Z");
+  const line = (facts: Omit<FakeLogLine, "time">) => logs.add(fakeLogEntry({ ...facts, time }));
+  line({ source: "console", text: "Linux version 6.1" });
+  line({ source: "process", label: "stderr", text: "oh no", processId: "build" });
   expect(await cli.run("logs", id)).toMatchObject({
     exitCode: 0,
     stdout: "console | Linux version 6.1\nprocess build stderr | oh no\n",
@@ -24,7 +23,7 @@ test("logs shows what there is, and with -f what comes until Ctrl-C", async () =
   const shown = await cli.run("logs", id, "--source", "process", "--timestamps");
   expect(shown.stdout).toBe("2026-01-02T03:04:05.000Z process build stderr | oh no\n");
   const following = cli.start(["logs", "-f", "--tail", "0", id]);
-  line(LogSource.AGENT, "info", "started build");
+  line({ source: "agent", label: "info", text: "started build" });
   await following.printed("agent info | started build\n");
   following.child.kill("SIGINT");
   expect(await following.result).toMatchObject({ exitCode: 130, stderr: "" });

@@ -1,6 +1,17 @@
 /** The command line, as a person types it, against a running platform. */
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
@@ -48,6 +59,28 @@ test("create, cp both ways, exec with input, ls and rm", async () => {
   const gone = await run(["exec", id, "--", "true"]);
   expect(gone.code).toBe(125);
   expect(gone.stderr).toMatch(/^dnah: .+\nnext: .+\n$/);
+});
+
+test("cp -r copies a directory with all below it, both ways, with modes and links", async () => {
+  const home = mkdtempSync(join(tmpdir(), "dnah-cp-"));
+  const id = (await run(["create"])).stdout.trim();
+  try {
+    mkdirSync(join(home, "tree/deep"), { recursive: true });
+    writeFileSync(join(home, "tree/deep/run.sh"), "echo hello", { mode: 0o755 });
+    symlinkSync("deep/run.sh", join(home, "tree/link"));
+    expect(await run(["cp", "-r", join(home, "tree"), `${id}:copy`])).toMatchObject({ code: 0, stderr: "" });
+    expect((await run(["exec", id, "--", "sh", "copy/link"])).stdout).toBe("hello\n");
+    // Into a directory that is there, it keeps its name.
+    expect(await run(["cp", "-r", join(home, "tree"), `${id}:copy`])).toMatchObject({ code: 0 });
+    expect((await run(["exec", id, "--", "ls", "copy"])).stdout).toBe("deep\nlink\ntree\n");
+    expect(await run(["cp", "-r", `${id}:copy/tree`, join(home, "back")])).toMatchObject({ code: 0, stderr: "" });
+    expect(readFileSync(join(home, "back/deep/run.sh"), "utf8")).toBe("echo hello");
+    expect(statSync(join(home, "back/deep/run.sh")).mode & 0o777).toBe(0o755);
+    expect(readlinkSync(join(home, "back/link"))).toBe("deep/run.sh");
+  } finally {
+    rmSync(home, { recursive: true });
+    await run(["rm", id]);
+  }
 });
 
 test("doctor says that sandboxes can run here, by which driver, and why", async () => {

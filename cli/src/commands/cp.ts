@@ -6,28 +6,35 @@ import { Sandbox } from "daytonah";
 import { CliError } from "../cli-error.ts";
 import { contextOf } from "../client.ts";
 import { type CopyEnd, readCopyEnd, targetPath } from "../copy-ends.ts";
+import { copyTreeIn, copyTreeOut } from "../copy-tree.ts";
 import { printJson, write } from "../output.ts";
 
 type SandboxEnd = Extract<CopyEnd, { t: "sandbox" }>;
 type OwnEnd = Exclude<CopyEnd, { t: "sandbox" }>;
 
+interface Flags {
+  readonly user?: string;
+  readonly recursive?: boolean;
+}
+
 /** Registers `dnah cp`. */
 export function registerCp(program: Command): void {
   program
     .command("cp")
-    .description("copy a file into a sandbox or out of one")
+    .description("copy a file, or with -r a directory, into a sandbox or out of one")
     .argument("<source>", "a path, id:path, or - for standard input")
     .argument("<target>", "a path, id:path, or - for standard output")
+    .option("-r, --recursive", "a directory with all below it")
     .option("-u, --user <name>", "user in the sandbox")
-    .action(async (from: string, to: string, flags: { user?: string }, command: Command) => {
+    .action(async (from: string, to: string, flags: Flags, command: Command) => {
       const [source, target] = [readCopyEnd(from), readCopyEnd(to)];
       const { client, json } = contextOf(command);
       const connect = (id: string) => Sandbox.connect(id, { client });
       let bytes: number;
       if (source.t !== "sandbox" && target.t === "sandbox") {
-        bytes = await copyIn(await connect(target.id), source, target, flags.user);
+        bytes = await copyIn(await connect(target.id), source, target, flags);
       } else if (source.t === "sandbox" && target.t !== "sandbox") {
-        bytes = await copyOut(await connect(source.id), source, target, flags.user);
+        bytes = await copyOut(await connect(source.id), source, target, flags);
       } else {
         throw new CliError("One end must be in a sandbox, and only one.", "Write it as <id>:<path>.");
       }
@@ -35,11 +42,17 @@ export function registerCp(program: Command): void {
     });
 }
 
-async function copyIn(sandbox: Sandbox, source: OwnEnd, target: SandboxEnd, user: string | undefined): Promise<number> {
+async function copyIn(
+  sandbox: Sandbox,
+  source: OwnEnd,
+  target: SandboxEnd,
+  { user, recursive }: Flags,
+): Promise<number> {
   const local = source.t === "local" ? await stat(source.path) : undefined;
-  if (local?.isDirectory()) throw new CliError(`${fromText(source)} is a folder.`, "Copy a file, such as a tar of it.");
+  if (local?.isDirectory() && !recursive) throw new CliError(`${fromText(source)} is a directory.`, "Use -r.");
   const isFolder = target.path === "" || (await isSandboxFolder(sandbox, target.path, user));
   const path = targetPath(target.path, isFolder, source);
+  if (local?.isDirectory() && source.t === "local") return copyTreeIn(sandbox, source.path, path, user);
   const content = source.t === "local" ? createReadStream(source.path) : process.stdin;
   const mode = local ? local.mode & 0o777 : undefined;
   return (await sandbox.files.write(path, content, { user, mode })).size;
@@ -49,9 +62,12 @@ async function copyOut(
   sandbox: Sandbox,
   source: SandboxEnd,
   target: OwnEnd,
-  user: string | undefined,
+  { user, recursive }: Flags,
 ): Promise<number> {
-  const content = sandbox.files.stream(source.path, { user });
+  const isTree = recursive && (await isSandboxFolder(sandbox, source.path, user));
+  const content = isTree
+    ? sandbox.files.readArchive(source.path, { user })
+    : sandbox.files.stream(source.path, { user });
   if (target.t === "standard") {
     let size = 0;
     for await (const chunk of content) {
@@ -64,7 +80,8 @@ async function copyOut(
     (found) => found.isDirectory(),
     () => false,
   );
-  return save(content, targetPath(target.path, isFolder, source));
+  const path = targetPath(target.path, isFolder, source);
+  return isTree ? copyTreeOut(sandbox, source.path, path, user) : save(content, path);
 }
 
 /** By a rename at the end: a copy that fails leaves what was there. */

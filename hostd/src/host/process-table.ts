@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { sleep } from "./sleep.ts";
+import { sleep } from "@daytonah/lib/sleep.ts";
 
 /** One process, told from a later one with the same pid by its start time (clock ticks since boot). */
 export interface ProcessId {

@@ -1,7 +1,7 @@
 /** The console's lines: what the monitor keeps, then what comes. */
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { LogSource as Kind } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
-import { sleep } from "../../host/sleep.ts";
+import { sleep } from "@daytonah/lib/sleep.ts";
 import type { VmMonitor } from "../../vm/monitor/vm-monitor.ts";
 import type { LogSink } from "./log-queue.ts";
 import type { LogSource } from "./log-source.ts";

@@ -1,8 +1,8 @@
 /** The output of processes, line by line: of those there are, and of each one that starts. */
 import type { ProcessInfo } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
 import { abortable } from "@daytonah/lib/deadline.ts";
+import { sleep } from "@daytonah/lib/sleep.ts";
 import { checkedId } from "../../guest/follow-process.ts";
-import { sleep } from "../../host/sleep.ts";
 import type { SandboxCall } from "../sandbox-call.ts";
 import type { LogSink } from "./log-queue.ts";
 import type { LogSource } from "./log-source.ts";

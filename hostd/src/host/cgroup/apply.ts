@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { sleep } from "../sleep.ts";
+import { sleep } from "@daytonah/lib/sleep.ts";
 import { CGROUP_CONTROLLERS, type CgroupController, type CgroupLimits, type CgroupStep, planCgroup } from "./plan.ts";
 
 /** What of a VM's limits this host can enforce. */

@@ -1,5 +1,5 @@
+import { sleep } from "@daytonah/lib/sleep.ts";
 import { isAlive, killAllOfUid } from "../../host/process-table.ts";
-import { sleep } from "../../host/sleep.ts";
 import type { Vm, VmConfig, VmHandle, Vmm, VmmCallOptions } from "../vmm.ts";
 import { ChApi } from "./api-client.ts";
 import { ChApiError } from "./api-error.ts";

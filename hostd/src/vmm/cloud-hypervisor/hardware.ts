@@ -1,6 +1,6 @@
 import { link, lstat, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { sleep } from "../../host/sleep.ts";
+import { sleep } from "@daytonah/lib/sleep.ts";
 import type { VmConfig, VmDisk, VmHardware, VmmCallOptions } from "../vmm.ts";
 import type { ChApi } from "./api-client.ts";
 import { ChApiError } from "./api-error.ts";

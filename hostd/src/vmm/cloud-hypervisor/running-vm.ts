@@ -1,3 +1,4 @@
+import { sleep } from "@daytonah/lib/sleep.ts";
 import {
   isAlive,
   killAllOfUid,
@@ -6,7 +7,6 @@ import {
   processesOfUid,
   waitForExit,
 } from "../../host/process-table.ts";
-import { sleep } from "../../host/sleep.ts";
 import type { Vm, VmConfig, VmExit, VmHandle, VmHardware, VmmCallOptions } from "../vmm.ts";
 import { VsockFront } from "../vsock-front.ts";
 import type { ChApi } from "./api-client.ts";

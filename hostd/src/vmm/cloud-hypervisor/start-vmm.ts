@@ -1,6 +1,6 @@
+import { sleep } from "@daytonah/lib/sleep.ts";
 import { type Daemon, spawnDaemon } from "../../host/exec.ts";
 import { isAlive, killProcess, waitForExit } from "../../host/process-table.ts";
-import { sleep } from "../../host/sleep.ts";
 import type { VmConfig, VmmCallOptions } from "../vmm.ts";
 import { ChApi } from "./api-client.ts";
 import type { ChPing } from "./api-types.ts";

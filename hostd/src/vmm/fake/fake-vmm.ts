@@ -1,5 +1,6 @@
 import { access, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { sleep } from "@daytonah/lib/sleep.ts";
 import { type Daemon, executablePath, spawnDaemon } from "../../host/exec.ts";
 import {
   descendantsOf,
@@ -9,7 +10,6 @@ import {
   readProcess,
   waitForExit,
 } from "../../host/process-table.ts";
-import { sleep } from "../../host/sleep.ts";
 import type { Vm, VmConfig, VmExit, VmHandle, Vmm, VmmCallOptions } from "../vmm.ts";
 import { FakeVsock } from "./fake-vsock.ts";
 

@@ -1,7 +1,7 @@
+import { sleep } from "@daytonah/lib/sleep.ts";
 import { applyCopy } from "../../host/disk/apply.ts";
 import { type CommandRunner, executablePath, spawnDaemon } from "../../host/exec.ts";
 import { isAlive, killAllOfUid, killProcess, processesOfUid, waitForExit } from "../../host/process-table.ts";
-import { sleep } from "../../host/sleep.ts";
 import type { Vm, VmConfig, VmHandle, Vmm, VmmCallOptions } from "../vmm.ts";
 import { type GuestArchitecture, type QemuPaths, type QemuStart, qemuArgv, qemuPathsOf } from "./args.ts";
 import { makeFolders } from "./folders.ts";

@@ -1,10 +1,10 @@
 import { mkdir, readFile, rename, symlink, truncate } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
+import { sleep } from "@daytonah/lib/sleep.ts";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { applyCopy } from "../../host/disk/apply.ts";
 import { isAlive, killProcess, processesOfUid } from "../../host/process-table.ts";
-import { sleep } from "../../host/sleep.ts";
 import { guestCall, ping, pingUntilAnswered } from "../testing/guest-call.ts";
 import { makeQemuHarness, type QemuHarness } from "../testing/qemu-harness.ts";
 import { testBundle } from "../testing/test-bundle.ts";

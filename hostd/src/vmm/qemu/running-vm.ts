@@ -1,8 +1,8 @@
+import { sleep } from "@daytonah/lib/sleep.ts";
 import { applyCopy } from "../../host/disk/apply.ts";
 import type { CommandRunner } from "../../host/exec.ts";
 import { emptyLog } from "../../host/log-file.ts";
 import { isAlive, killAllOfUid, type ProcessId, processesOfUid, waitForExit } from "../../host/process-table.ts";
-import { sleep } from "../../host/sleep.ts";
 import type { Vm, VmConfig, VmExit, VmHandle, VmmCallOptions } from "../vmm.ts";
 import { VsockFront } from "../vsock-front.ts";
 import { type GuestArchitecture, type QemuPaths, qemuPathsOf } from "./args.ts";

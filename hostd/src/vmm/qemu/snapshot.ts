@@ -3,7 +3,7 @@ import { chmod, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { sleep } from "../../host/sleep.ts";
+import { sleep } from "@daytonah/lib/sleep.ts";
 import type { VmConfig } from "../vmm.ts";
 import { readRunState } from "./machine.ts";
 import { isRecord, type QmpCallOptions, type QmpClient } from "./qmp.ts";

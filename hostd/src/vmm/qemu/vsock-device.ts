@@ -1,8 +1,8 @@
 import { constants } from "node:fs";
 import { access, rm } from "node:fs/promises";
+import { sleep } from "@daytonah/lib/sleep.ts";
 import { type Daemon, spawnDaemon } from "../../host/exec.ts";
 import { isAlive, isIdle, killProcess, type ProcessId, waitForExit } from "../../host/process-table.ts";
-import { sleep } from "../../host/sleep.ts";
 import type { VmConfig } from "../vmm.ts";
 import { GUEST_CID, type QemuPaths } from "./args.ts";
 import { logTail } from "./leftovers.ts";

@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { sizeDelimitedDecodeStream, sizeDelimitedEncode } from "@bufbuild/protobuf/wire";
 import { RequestSchema, type Response, ResponseSchema } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
-import { sleep } from "../../host/sleep.ts";
+import { sleep } from "@daytonah/lib/sleep.ts";
 
 export const AGENT_PORT = 18047;
 
