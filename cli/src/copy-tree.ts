@@ -12,7 +12,7 @@ export async function copyTreeIn(
   target: string,
   user: string | undefined,
 ): Promise<number> {
-  const archive = create({ cwd: source, portable: true }, ["."]);
+  const archive = create({ cwd: source }, ["."]);
   return (await sandbox.files.writeArchive(target, archive, { user })).bytes;
 }
 
@@ -26,13 +26,21 @@ export async function copyTreeOut(
   await mkdir(target, { recursive: true });
   // Names that lead out of the folder, and links to such places, are left out: the sandbox is not trusted. Told, not hidden.
   const refused: string[] = [];
-  const unpack = extract({ cwd: target, onwarn: (_code, message) => void refused.push(String(message)) });
+  const unpack = extract({
+    cwd: target,
+    onwarn(code, message) {
+      // It says so of an archive without an entry, too.
+      if (code !== "TAR_BAD_ARCHIVE" || !isEmpty) refused.push(String(message));
+    },
+  });
+  let isEmpty = true;
   const failed = once(unpack, "error").then(([error]) => Promise.reject(error));
   failed.catch(() => undefined);
   const closed = once(unpack, "close");
   let bytes = 0;
   for await (const chunk of sandbox.files.readArchive(source, { user })) {
     bytes += chunk.length;
+    isEmpty &&= chunk.every((byte) => byte === 0);
     if (!unpack.write(Buffer.from(chunk))) await Promise.race([once(unpack, "drain"), failed]);
   }
   unpack.end();

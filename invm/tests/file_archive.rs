@@ -239,6 +239,19 @@ fn a_link_that_stays_inside_is_followed_to_its_directory() {
 }
 
 #[test]
+fn an_entry_without_a_time_is_of_now() {
+    let (agent, folder) = set_up();
+    let mut bytes = archive(&[("file", EntryType::Regular, "content")]);
+    let mut header = Header::from_byte_slice(&bytes[..512]).clone();
+    header.as_old_mut().mtime = [0; 12];
+    header.set_cksum();
+    bytes[..512].copy_from_slice(header.as_bytes());
+    unpack(&agent, &folder, &bytes).unwrap();
+    let age = std::fs::metadata(folder.join("file")).unwrap().modified().unwrap().elapsed().unwrap();
+    assert!(age < Duration::from_secs(60), "{age:?}");
+}
+
+#[test]
 fn torn_and_broken_archives_are_errors_and_leave_no_half_file() {
     let (agent, folder) = set_up();
     let whole =

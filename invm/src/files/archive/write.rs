@@ -157,11 +157,10 @@ impl Unpack<'_> {
         let owner = || Ok((id(header.uid())?, id(header.gid())?));
         // Bits that lend the owner's rights mean something with the owner only.
         let mask = if self.keep_owner { 0o7777 } else { 0o1777 };
-        let seconds = header.mtime().map_err(broken)?.min(LAST_SECOND);
         Ok(Attributes {
             owner: self.keep_owner.then(owner).transpose().map_err(broken)?,
             mode: Mode::from_bits_truncate(header.mode().map_err(broken)? & mask),
-            modify_time: TimeSpec::new(seconds as i64, 0),
+            modify_time: modify_time(header)?,
         })
     }
 
@@ -374,6 +373,15 @@ fn copy(
     }
     to.set_len(size).map_err(&fault)?;
     Ok(size)
+}
+
+/// Archives that are to be the same wherever they are made leave the time out.
+fn modify_time(header: &Header) -> Result<TimeSpec, Fault> {
+    if header.as_old().mtime.iter().all(|byte| matches!(byte, 0 | b' ')) {
+        return Ok(TimeSpec::UTIME_NOW);
+    }
+    let seconds = header.mtime().map_err(broken)?.min(LAST_SECOND);
+    Ok(TimeSpec::new(seconds as i64, 0))
 }
 
 fn broken(error: io::Error) -> Fault {
