@@ -14,6 +14,7 @@ export const debianPackages = [
   "procps",
   "python3-venv", // the gRPC client of another stack in the tests
   "util-linux", // setpriv
+  "xfsprogs", // a file system with reflinks, in the tests
 ];
 
 export async function missingPackages(): Promise<string[]> {
