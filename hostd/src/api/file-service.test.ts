@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { FileChangeKind } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import { problemOf } from "@daytonah/lib/problem.ts";
 import { describe, expect, test } from "vitest";
 import { realAgent } from "../guest/testing/real-agent.ts";
@@ -69,6 +70,81 @@ describe("files on the real agent", () => {
     await writeFile(work.at("f"), "abc", { mode: 0o640 });
     const { info } = await work.vm.files.statFile({ path: work.at("f") }, { headers: work.vm.headers });
     expect(info).toMatchObject({ path: work.at("f"), name: "f", size: 3n, mode: 0o640 });
+  });
+
+  test("a tree comes in pages, each directory before what is in it", async () => {
+    await using work = await workplace();
+    await mkdir(work.at("many"));
+    await Promise.all(Array.from({ length: 1_200 }, (_, index) => writeFile(work.at(`many/${index}`), "")));
+    const { headers } = work.vm;
+    const pages: string[][] = [];
+    for await (const { files } of work.vm.files.listDirectory({ path: work.dir, depth: 2 }, { headers })) {
+      pages.push(files.map(({ path }) => path));
+    }
+    expect(pages.map(({ length }) => length)).toEqual([1_000, 201]);
+    expect(pages.flat()).toEqual([
+      work.at("many"),
+      ...(await readdir(work.at("many"))).map((name) => work.at(`many/${name}`)).sort(),
+    ]);
+  });
+
+  test("a path is made, changed, moved and removed", async () => {
+    await using work = await workplace();
+    const { files, headers } = work.vm;
+    const options = { headers };
+    expect((await files.makeDirectory({ path: work.at("a/b"), mode: 0o750 }, options)).info?.mode).toBe(0o750);
+    const again = await failureOf(files.makeDirectory({ path: work.at("a/b"), mustBeNew: true }, options));
+    expect([again.code, again.reason]).toEqual([Code.AlreadyExists, "FILE_EXISTS"]);
+    await writeFile(work.at("a/f"), "f");
+    const modifyTime = { seconds: 1_000_000_000n, nanos: 0 };
+    const changed = await files.setAttributes({ path: work.at("a/f"), mode: 0o600, modifyTime }, options);
+    expect(changed.info).toMatchObject({ mode: 0o600, modifyTime });
+    await writeFile(work.at("there"), "");
+    const move = { source: work.at("a/f"), destination: work.at("there") };
+    expect((await failureOf(files.moveFile({ ...move, noReplace: true }, options))).reason).toBe("FILE_EXISTS");
+    expect((await files.moveFile(move, options)).info?.name).toBe("there");
+    expect((await failureOf(files.removeFile({ path: work.at("a") }, options))).reason).toBeDefined();
+    await files.removeFile({ path: work.at("a"), recursive: true }, options);
+    expect(await readdir(work.dir)).toEqual(["there"]);
+    expect((await failureOf(files.removeFile({ path: work.at("a") }, options))).reason).toBe("FILE_NOT_FOUND");
+    await files.removeFile({ path: work.at("a"), missingOk: true }, options);
+  });
+
+  test("changes are streamed as they happen", async () => {
+    await using work = await workplace();
+    const { files, headers } = work.vm;
+    const told: string[] = [];
+    const request = { path: work.dir, includeInfo: true };
+    for await (const { event } of files.watchFiles(request, { headers })) {
+      if (event.case !== "change") continue;
+      const { kind, path, info } = event.value;
+      if (kind === FileChangeKind.READY) await writeFile(work.at("new"), "four");
+      if (path !== "") told.push(path);
+      if (info?.size === 4n) break;
+    }
+    expect(new Set(told)).toEqual(new Set(["new"]));
+  });
+
+  test("what is searched for is found, and replaced", async () => {
+    await using work = await workplace();
+    const { files, headers } = work.vm;
+    await writeFile(work.at("a.txt"), "one\ntwo one\n");
+    await writeFile(work.at("b.md"), "one\n");
+    const found: string[] = [];
+    const request = { path: work.dir, content: "one", nameGlob: "*.txt" };
+    for await (const { matches } of files.searchFiles(request, { headers })) {
+      found.push(...matches.map(({ line, column, text }) => `${line}:${column} ${text}`));
+    }
+    expect(found).toEqual(["1:1 one", "2:5 two one"]);
+    const paths = ["a.txt", "b.md", "none"].map(work.at);
+    const answer = await files.replaceInFiles({ paths, pattern: "one", replacement: "1" }, { headers });
+    const shown = answer.files.map(({ replacements, failureReason }) => [Number(replacements), failureReason]);
+    expect(shown).toEqual([
+      [2, ""],
+      [1, ""],
+      [0, "FILE_NOT_FOUND"],
+    ]);
+    expect(await readFile(work.at("a.txt"), "latin1")).toBe("1\ntwo 1\n");
   });
 
   test("an upload in pieces changes the path at its end", async () => {

@@ -11,7 +11,7 @@ import { oneVm } from "./testing/one-vm.ts";
 type Vm = Awaited<ReturnType<typeof oneVm>>;
 type ExecInit = Parameters<Vm["processes"]["exec"]>[0];
 
-const shell = (line: string): ExecInit => ({ command: { case: "shell", value: { line } } });
+const shell = (line: string) => ({ command: { case: "shell" as const, value: { line } } }) satisfies ExecInit;
 
 async function run(vm: Vm, request: ExecInit) {
   const text = { [OutputStream.STDOUT]: "", [OutputStream.STDERR]: "" } as Record<number, string>;
@@ -149,6 +149,56 @@ describe("exec on the real agent", () => {
     expect(text).toBe("a\nb\n");
     const { processes } = await vm.processes.listProcesses({ includeExited: true }, { headers: vm.headers });
     expect(processes.map((one) => [one.processId, one.exited?.exitCode])).toEqual([["long", 0]]);
+  });
+
+  test("runs on a terminal whose size changes", async () => {
+    await using agent = await realAgent();
+    await using vm = await oneVm(agent.path);
+    const { headers } = vm;
+    const process = { selector: { case: "processId" as const, value: "tty" } };
+    const request = { ...shell("read _; stty size"), processId: "tty", pty: { columns: 70, rows: 20 } };
+    let text = "";
+    for await (const { event } of vm.processes.exec(request, { headers })) {
+      if (event.case === "started") {
+        const { processes } = await vm.processes.listProcesses({}, { headers });
+        expect(processes[0]?.pty).toMatchObject({ columns: 70, rows: 20 });
+        await vm.processes.resizePty({ process, size: { columns: 90, rows: 30 } }, { headers });
+        await vm.processes.sendInput({ process, data: Buffer.from("\n") }, { headers });
+      }
+      if (event.case !== "output") continue;
+      expect(event.value.stream).toBe(OutputStream.PTY);
+      text += Buffer.from(event.value.data).toString();
+    }
+    expect(text).toBe("\r\n30 90\r\n");
+  });
+
+  test("that starts detached ends its stream, not its program, and keeps as much output as asked for", async () => {
+    await using agent = await realAgent();
+    await using vm = await oneVm(agent.path);
+    const request = { ...shell("head -c 300000 /dev/zero"), processId: "d", detach: true, replayBytes: 65_536n };
+    expect((await run(vm, request)).cases).toEqual(["started"]);
+    const process = { selector: { case: "processId" as const, value: "d" } };
+    await expect
+      .poll(async () => (await vm.processes.listProcesses({}, { headers: vm.headers })).processes)
+      .toEqual([]);
+    const attached: bigint[] = [];
+    for await (const { event } of vm.processes.attachProcess({ process }, { headers: vm.headers })) {
+      if (event.case === "started") attached.push(event.value.firstOffset);
+      if (event.case === "exited") attached.push(event.value.endOffset);
+    }
+    expect(attached).toEqual([300_000n - 65_536n, 300_000n]);
+  });
+
+  test("takes the environment that was set for later processes", async () => {
+    await using agent = await realAgent();
+    await using vm = await oneVm(agent.path);
+    const { headers } = vm;
+    const first = await vm.processes.setEnvironment({ set: { ONE: "1", TWO: "2" }, replace: true }, { headers });
+    expect(first.env).toMatchObject({ ONE: "1", TWO: "2" });
+    await vm.processes.setEnvironment({ set: { TWO: "zwei" }, unset: ["ONE"] }, { headers });
+    const { env } = await vm.processes.getEnvironment({}, { headers });
+    expect([env.ONE, env.TWO]).toEqual([undefined, "zwei"]);
+    expect((await run(vm, shell('echo "$ONE:$TWO"'))).stdout).toBe(":zwei\n");
   });
 
   const bad: [string, ExecInit, string, string | undefined][] = [
