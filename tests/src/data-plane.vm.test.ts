@@ -137,6 +137,36 @@ describe("files", () => {
     expect((await api.files.readFileWatch({ watchId, cursor: nextCursor }, here())).changes).toEqual([]);
     await api.files.deleteFileWatch({ watchId }, here());
   });
+
+  test("are found by name and content, and changed all at once", async () => {
+    await run(
+      "mkdir -p src/skip && echo 'let one = 1;' > src/a.ts && echo 'let two = one;' > src/b.ts && cp src/a.ts src/skip/",
+    );
+    const search = async (request: object) => {
+      const found: string[] = [];
+      const more = { path: "src", excludeGlobs: ["skip"], ...request };
+      for await (const { files, matches } of api.files.searchFiles(more, here())) {
+        found.push(
+          ...files.map(({ name }) => name),
+          ...matches.map(({ path, line, column }) => `${path.slice(-4)}:${line}:${column}`),
+        );
+      }
+      return found.sort();
+    };
+    expect(await search({ nameGlob: "*.ts" })).toEqual(["a.ts", "b.ts"]);
+    expect(await search({ content: "ONE", ignoreCase: true })).toEqual(["a.ts:1:5", "b.ts:1:11"]);
+    const paths = ["src/a.ts", "src/b.ts", "src/none.ts"];
+    const { files } = await api.files.replaceInFiles(
+      { paths, pattern: "(o)ne", replacement: "$" + "{1}tto", regex: true },
+      here(),
+    );
+    expect(files.map(({ replacements, failureReason }) => [Number(replacements), failureReason])).toEqual([
+      [1, ""],
+      [1, ""],
+      [0, "FILE_NOT_FOUND"],
+    ]);
+    expect((await run("cat src/a.ts src/b.ts")).output).toBe("let otto = 1;\nlet two = otto;\n");
+  });
 });
 
 test("ports are seen as programs open and close them, also those of the loopback alone", async () => {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorInfoSchema, ErrorReason } from "@daytonah/gen/daytonah/v1/error_pb.ts";
-import { OutputStream } from "@daytonah/gen/daytonah/v1/process_pb.ts";
+import { ExitKind, OutputStream } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Api, connectApi, inSandbox, shell } from "./api.ts";
 import { childRunning } from "./machine.ts";
@@ -45,6 +45,32 @@ export function robustSuite({ execsAtOnce, slowBytes }: RobustSizes): void {
     );
     expect(all).toEqual(all.map((_, index) => ({ output: `${index}\n`, exitCode: index % 7 })));
     expect((await api.processes.listProcesses({}, here())).processes).toEqual([]);
+  });
+
+  test("a fork bomb does not take the agent, and can be ended", async () => {
+    const bomb = { ...command(":(){ :|:& };:; sleep 1000"), processId: "bomb", detach: true };
+    for await (const _ of api.processes.exec(bomb, here()));
+    await sleep(1_000); // that it goes off is the case under test
+    const { processes } = await api.processes.listProcesses({}, here());
+    expect(processes.map(({ processId }) => processId)).toContain("bomb");
+    const selector = { case: "processId" as const, value: "bomb" };
+    await expect
+      .poll(async () => {
+        await api.processes.signalProcess({ process: { selector }, signal: 9 }, here()).catch(() => undefined);
+        return run("pgrep -c bash").then(
+          ({ output }) => Number(output) < 5,
+          () => false, // no process to be had yet
+        );
+      })
+      .toBe(true);
+    await alive();
+  });
+
+  test("a program that takes all memory is ended, and its exit says why", async () => {
+    const line = `exec python3 -c 'kept = []
+while True: kept.append(bytearray(16 * 2**20))'`;
+    expect((await exitOf(line)).kind).toBe(ExitKind.OUT_OF_MEMORY);
+    await alive();
   });
 
   test("a full disk is GUEST_NO_SPACE, and leaves no half file", async () => {
