@@ -4,6 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { testPackages } from "./setup/debian-packages.ts";
 import { root, setUp } from "./setup/setup.ts";
 import { printedSteps } from "./setup/steps.ts";
 import { stageForVms } from "./stage-for-vms.ts";
@@ -14,7 +15,7 @@ if (binary && !existsSync(binary)) {
   process.exit(1);
 }
 console.log(binary ? `against the real binary ${binary}` : "against the stand-in: CLOUD_HYPERVISOR names no binary");
-const built = await setUp(printedSteps(console.log), process.env);
+const built = await setUp(printedSteps(console.log), process.env, testPackages);
 using staged = stageForVms(built);
 const env = { ...process.env, DNAH_TEST_BUNDLE: staged.setup.bundle, DNAH_TEST_INVM: staged.setup.invm };
 // Verbose: with the reason of what is skipped.

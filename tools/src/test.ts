@@ -12,6 +12,7 @@ import { checks } from "./checks.ts";
 import { addTotals, cargoTotals, closingLine, type Totals, vitestTotals } from "./report.ts";
 import { rustTarget } from "./setup/cargo-builds.ts";
 import { CommandFailure } from "./setup/command.ts";
+import { testPackages } from "./setup/debian-packages.ts";
 import { root, type Setup, setUp } from "./setup/setup.ts";
 import { formatSeconds, printedSteps } from "./setup/steps.ts";
 import { stageForVms } from "./stage-for-vms.ts";
@@ -28,7 +29,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const wanted =
     argv.length > 0 ? parts.filter((part) => argv.includes(part)) : parts.filter((part) => part !== "long");
 
-  const built = await setUp(printedSteps(console.log), process.env);
+  const built = await setUp(printedSteps(console.log), process.env, testPackages);
   using staged = stageForVms(built);
   const { setup } = staged;
   const env = {

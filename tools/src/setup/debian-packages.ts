@@ -5,19 +5,24 @@ import { run } from "./command.ts";
 
 const qemu = { x64: "qemu-system-x86", arm64: "qemu-system-arm" } as Record<string, string>;
 
-export const debianPackages = [
+export const platformPackages = [
   qemu[process.arch] ?? "qemu-system-x86",
   ...hostPackages,
   "build-essential", // linker and C library for the agent and the vsock device
   "ca-certificates",
   "passwd", // useradd, for the account that PostgreSQL runs under
   "procps",
-  "python3-venv", // the gRPC client of another stack in the tests
   "util-linux", // setpriv
-  "xfsprogs", // a file system with reflinks, in the tests
 ];
 
-export async function missingPackages(): Promise<string[]> {
+/** What the tests need beside them. */
+export const testPackages = [
+  "chromium", // the browser that looks at ports and runs the client
+  "python3-venv", // the Python client, and a gRPC client of another stack
+  "xfsprogs", // a file system with reflinks
+];
+
+export async function missingPackages(wanted: readonly string[]): Promise<string[]> {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the format language of dpkg-query.
   const known = await run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n"]);
   const installed = new Set(
@@ -26,7 +31,7 @@ export async function missingPackages(): Promise<string[]> {
       .filter((line) => line.endsWith(" installed"))
       .map((line) => line.split(" ")[0]),
   );
-  return debianPackages.filter((name) => !installed.has(name));
+  return wanted.filter((name) => !installed.has(name));
 }
 
 export async function installPackages(names: readonly string[], note: (line: string) => void): Promise<void> {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildAgent, installVhostDeviceVsock, requireRust } from "./cargo-builds.ts";
 import { run } from "./command.ts";
-import { installPackages, missingPackages, requireSpace } from "./debian-packages.ts";
+import { installPackages, missingPackages, platformPackages, requireSpace } from "./debian-packages.ts";
 import type { Steps } from "./steps.ts";
 
 export const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -30,10 +30,14 @@ export function cacheFolder(env: NodeJS.ProcessEnv): string {
   return env.DNAH_CACHE_DIR ?? join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "daytonah");
 }
 
-export async function setUp(steps: Steps, env: NodeJS.ProcessEnv): Promise<Setup> {
+export async function setUp(
+  steps: Steps,
+  env: NodeJS.ProcessEnv,
+  otherPackages: readonly string[] = [],
+): Promise<Setup> {
   const cache = cacheFolder(env);
   mkdirSync(cache, { recursive: true });
-  const missing = await missingPackages();
+  const missing = await missingPackages([...platformPackages, ...otherPackages]);
   if (missing.length > 0) {
     requireSpace("/usr", 2048);
     await steps.run(`Debian packages: ${missing.length} to install`, (note) => installPackages(missing, note));
