@@ -3,6 +3,7 @@
  * trailers, and cancellation both ways. An answer that breaks never looks as if it had ended well.
  */
 import http from "node:http";
+import type { Duplex } from "node:stream";
 import { breakOff, isGone, type NodeRequest, type NodeResponse } from "../node-http.ts";
 import { type Problem, problem, problemOf } from "../problem.ts";
 import type { GuestConnections, GuestPort } from "./guest-connections.ts";
@@ -41,6 +42,13 @@ export function forwardHttp1(forwarded: Forwarded): void {
       answered = true;
       receiveAnswer(answer, response, { fail, onEnd: () => response.off("close", leave) });
     });
+    for (const event of ["upgrade", "connect"]) {
+      upstream.once(event, (_: unknown, guest: Duplex) => {
+        response.off("close", leave);
+        guest.destroy();
+        if (!isGone(response)) fail(new Error("the program left HTTP, unasked"));
+      });
+    }
     upstream.once("error", (error) => {
       if (answered) return; // a program may answer, and take no more of the body: the answer itself says whether it is whole
       response.off("close", leave);
@@ -130,8 +138,10 @@ function without(raw: readonly string[], name: string): string[] {
 
 function endWith(response: NodeResponse, rawTrailers: RawHeaders): void {
   if (isGone(response)) return;
-  if (rawTrailers.length > 0) {
-    for (const [name, values] of Object.entries(groupHeaders(rawTrailers))) {
+  // HTTP/2 throws at fields of one connection, long after anybody could be told.
+  const trailers = without(headersForClient(rawTrailers), "te");
+  if (trailers.length > 0) {
+    for (const [name, values] of Object.entries(groupHeaders(trailers))) {
       response.addTrailers({ [name]: values.join(", ") });
     }
   }

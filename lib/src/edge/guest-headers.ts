@@ -86,6 +86,7 @@ function endToEnd(raw: RawHeaders): [string, string][] {
           .map((word) => word.trim()),
       ),
   );
+  named.delete("content-length"); // it frames the body: without it the body would be read as another request
   return all.filter(([name]) => {
     const lower = name.toLowerCase();
     return !hopByHop.has(lower) && !named.has(lower);
