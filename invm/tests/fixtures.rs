@@ -73,6 +73,7 @@ fn fixtures() -> Vec<(&'static str, Fixture)> {
                 default_user: text("user"),
                 default_cwd: text("~"),
                 new_machine_id: true,
+                ..Default::default()
             })),
         ),
         (

@@ -6,7 +6,7 @@ import { listHosts } from "../db/hosts.ts";
 import type { Db } from "../db/schema.ts";
 import { pageOf, positionOf, sizeOfPage } from "./paging.ts";
 
-export function createHostService(db: Db): ServiceImpl<typeof HostService> {
+export function createHostService(db: Db): Partial<ServiceImpl<typeof HostService>> {
   return {
     async listHosts(request) {
       const after = positionOf("hosts", request, 1)?.[0] ?? "";

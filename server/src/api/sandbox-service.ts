@@ -16,7 +16,10 @@ import { createLinks } from "./links.ts";
 import { pageOf, sizeOfPage, timePositionOf } from "./paging.ts";
 import { createInputOf, sandboxFromRow, stageToProto, statesFromProto } from "./sandbox-convert.ts";
 
-export function createSandboxService(deps: ServiceDeps, origins: () => Origins): ServiceImpl<typeof SandboxService> {
+export function createSandboxService(
+  deps: ServiceDeps,
+  origins: () => Origins,
+): Partial<ServiceImpl<typeof SandboxService>> {
   const toProto = (row: SandboxRow) => sandboxFromRow(row, deps.edgeUrlOf(row.host_id));
   return {
     async createSandbox(request, context) {

@@ -5,7 +5,7 @@ import { readyHosts } from "../db/hosts.ts";
 import type { Db, HostTemplateRow } from "../db/schema.ts";
 import { pageOf, positionOf } from "./paging.ts";
 
-export function createTemplateService(db: Db): ServiceImpl<typeof TemplateService> {
+export function createTemplateService(db: Db): Partial<ServiceImpl<typeof TemplateService>> {
   return {
     async listTemplates(request) {
       const after = positionOf("templates", request, 1)?.[0] ?? "";

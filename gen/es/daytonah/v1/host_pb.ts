@@ -7,15 +7,15 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.ts";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file daytonah/v1/host.proto.
  */
 export const file_daytonah_v1_host: GenFile = /*@__PURE__*/
-  fileDesc("ChZkYXl0b25haC92MS9ob3N0LnByb3RvEgtkYXl0b25haC52MSKZAgoESG9zdBIKCgJpZBgBIAEoCRIlCgVzdGF0ZRgCIAEoDjIWLmRheXRvbmFoLnYxLkhvc3RTdGF0ZRIUCgxhcmNoaXRlY3R1cmUYAyABKAkSDgoGZHJpdmVyGAQgASgJEhkKEWhhcmR3YXJlX2lzb2xhdGVkGAUgASgIEg0KBXZjcHVzGAYgASgNEhIKCm1lbW9yeV9taWIYByABKAQSFQoNZGlza19mcmVlX21pYhgIIAEoBBIRCglzYW5kYm94ZXMYCSABKA0SLQoJc2Vlbl90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAsgASgJEhAKCGVkZ2VfdXJsGAwgASgJIk0KEExpc3RIb3N0c1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxjoBxIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABCJOChFMaXN0SG9zdHNSZXNwb25zZRIgCgVob3N0cxgBIAMoCzIRLmRheXRvbmFoLnYxLkhvc3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKlkKCUhvc3RTdGF0ZRIaChZIT1NUX1NUQVRFX1VOU1BFQ0lGSUVEEAASFAoQSE9TVF9TVEFURV9SRUFEWRABEhoKFkhPU1RfU1RBVEVfVU5SRUFDSEFCTEUQAjJeCgtIb3N0U2VydmljZRJPCglMaXN0SG9zdHMSHS5kYXl0b25haC52MS5MaXN0SG9zdHNSZXF1ZXN0Gh4uZGF5dG9uYWgudjEuTGlzdEhvc3RzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChZkYXl0b25haC92MS9ob3N0LnByb3RvEgtkYXl0b25haC52MSLXAgoESG9zdBIKCgJpZBgBIAEoCRIlCgVzdGF0ZRgCIAEoDjIWLmRheXRvbmFoLnYxLkhvc3RTdGF0ZRIUCgxhcmNoaXRlY3R1cmUYAyABKAkSDgoGZHJpdmVyGAQgASgJEhkKEWhhcmR3YXJlX2lzb2xhdGVkGAUgASgIEg0KBXZjcHVzGAYgASgNEhIKCm1lbW9yeV9taWIYByABKAQSFQoNZGlza19mcmVlX21pYhgIIAEoBBIRCglzYW5kYm94ZXMYCSABKA0SLQoJc2Vlbl90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAsgASgJEhAKCGVkZ2VfdXJsGAwgASgJEhAKCGRyYWluaW5nGA0gASgIEhcKD21lbW9yeV91c2VkX21pYhgOIAEoBBIRCgljcHVfY2xhc3MYDyABKAkiTQoQTGlzdEhvc3RzUmVxdWVzdBIbCglwYWdlX3NpemUYASABKA1CCLpIBSoDGOgHEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEIk4KEUxpc3RIb3N0c1Jlc3BvbnNlEiAKBWhvc3RzGAEgAygLMhEuZGF5dG9uYWgudjEuSG9zdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiiAEKFkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QSNAoHaG9zdF9pZBgBIAEoCUIjukggch4yHF4oW2EtejAtOV1bYS16MC05LV17MCw2Mn0pPyQSOAoDdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBAiA9SQyAgg8IlkKF0NyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK0AQoPSm9pbkhvc3RSZXF1ZXN0EhkKBXRva2VuGAEgASgJQgq6SAdyBRABGIACEjEKB2hvc3RfaWQYAiABKAlCILpIHXIbMhleW2EtejAtOV1bYS16MC05LV17MCw2Mn0kEigKE2NlcnRpZmljYXRlX3JlcXVlc3QYAyABKAxCC7pICHoGEAEYgIABEikKA3VybBgEIAEoCUIcukgZchcYgAQyEl5odHRwczovL1teL0Bcc10rJCJbChBKb2luSG9zdFJlc3BvbnNlEg8KB2hvc3RfaWQYASABKAkSEwoLY2VydGlmaWNhdGUYAiABKAkSEQoJYXV0aG9yaXR5GAMgASgJEg4KBmJlYXJlchgEIAEoCSJFChBEcmFpbkhvc3RSZXF1ZXN0EjEKB2hvc3RfaWQYASABKAlCILpIHXIbMhleW2EtejAtOV1bYS16MC05LV17MCw2Mn0kIjQKEURyYWluSG9zdFJlc3BvbnNlEh8KBGhvc3QYASABKAsyES5kYXl0b25haC52MS5Ib3N0IkcKElVuZHJhaW5Ib3N0UmVxdWVzdBIxCgdob3N0X2lkGAEgASgJQiC6SB1yGzIZXlthLXowLTldW2EtejAtOS1dezAsNjJ9JCI2ChNVbmRyYWluSG9zdFJlc3BvbnNlEh8KBGhvc3QYASABKAsyES5kYXl0b25haC52MS5Ib3N0IkYKEVJlbW92ZUhvc3RSZXF1ZXN0EjEKB2hvc3RfaWQYASABKAlCILpIHXIbMhleW2EtejAtOV1bYS16MC05LV17MCw2Mn0kIhQKElJlbW92ZUhvc3RSZXNwb25zZSpZCglIb3N0U3RhdGUSGgoWSE9TVF9TVEFURV9VTlNQRUNJRklFRBAAEhQKEEhPU1RfU1RBVEVfUkVBRFkQARIaChZIT1NUX1NUQVRFX1VOUkVBQ0hBQkxFEAIy8gMKC0hvc3RTZXJ2aWNlEk8KCUxpc3RIb3N0cxIdLmRheXRvbmFoLnYxLkxpc3RIb3N0c1JlcXVlc3QaHi5kYXl0b25haC52MS5MaXN0SG9zdHNSZXNwb25zZSIDkAIBElwKD0NyZWF0ZUpvaW5Ub2tlbhIjLmRheXRvbmFoLnYxLkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QaJC5kYXl0b25haC52MS5DcmVhdGVKb2luVG9rZW5SZXNwb25zZRJHCghKb2luSG9zdBIcLmRheXRvbmFoLnYxLkpvaW5Ib3N0UmVxdWVzdBodLmRheXRvbmFoLnYxLkpvaW5Ib3N0UmVzcG9uc2USSgoJRHJhaW5Ib3N0Eh0uZGF5dG9uYWgudjEuRHJhaW5Ib3N0UmVxdWVzdBoeLmRheXRvbmFoLnYxLkRyYWluSG9zdFJlc3BvbnNlElAKC1VuZHJhaW5Ib3N0Eh8uZGF5dG9uYWgudjEuVW5kcmFpbkhvc3RSZXF1ZXN0GiAuZGF5dG9uYWgudjEuVW5kcmFpbkhvc3RSZXNwb25zZRJNCgpSZW1vdmVIb3N0Eh4uZGF5dG9uYWgudjEuUmVtb3ZlSG9zdFJlcXVlc3QaHy5kYXl0b25haC52MS5SZW1vdmVIb3N0UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A host.
@@ -106,6 +106,27 @@ export type Host = Message<"daytonah.v1.Host"> & {
    * @generated from field: string edge_url = 12;
    */
   edgeUrl: string;
+
+  /**
+   * It takes no new sandboxes, and those it has move away.
+   *
+   * @generated from field: bool draining = 13;
+   */
+  draining: boolean;
+
+  /**
+   * Memory that its sandboxes hold, MiB.
+   *
+   * @generated from field: uint64 memory_used_mib = 14;
+   */
+  memoryUsedMib: bigint;
+
+  /**
+   * Which processors it has: a sandbox with memory moves only between hosts of the same class.
+   *
+   * @generated from field: string cpu_class = 15;
+   */
+  cpuClass: string;
 };
 
 /**
@@ -172,6 +193,266 @@ export const ListHostsResponseSchema: GenMessage<ListHostsResponse> = /*@__PURE_
   messageDesc(file_daytonah_v1_host, 2);
 
 /**
+ * For which host.
+ *
+ * @generated from message daytonah.v1.CreateJoinTokenRequest
+ */
+export type CreateJoinTokenRequest = Message<"daytonah.v1.CreateJoinTokenRequest"> & {
+  /**
+   * Id that the host will have; of its own choice where empty.
+   *
+   * @generated from field: string host_id = 1;
+   */
+  hostId: string;
+
+  /**
+   * How long the token works, 1 minute to 7 days; 1 hour where absent.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 2;
+   */
+  ttl?: Duration | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.CreateJoinTokenRequest.
+ * Use `create(CreateJoinTokenRequestSchema)` to create a new message.
+ */
+export const CreateJoinTokenRequestSchema: GenMessage<CreateJoinTokenRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_host, 3);
+
+/**
+ * The token.
+ *
+ * @generated from message daytonah.v1.CreateJoinTokenResponse
+ */
+export type CreateJoinTokenResponse = Message<"daytonah.v1.CreateJoinTokenResponse"> & {
+  /**
+   * For `dnah host join`. It is never shown again.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * When it ends.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 2;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.CreateJoinTokenResponse.
+ * Use `create(CreateJoinTokenResponseSchema)` to create a new message.
+ */
+export const CreateJoinTokenResponseSchema: GenMessage<CreateJoinTokenResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_host, 4);
+
+/**
+ * Who wants to join.
+ *
+ * @generated from message daytonah.v1.JoinHostRequest
+ */
+export type JoinHostRequest = Message<"daytonah.v1.JoinHostRequest"> & {
+  /**
+   * From CreateJoinToken.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * Id it wants to have.
+   *
+   * @generated from field: string host_id = 2;
+   */
+  hostId: string;
+
+  /**
+   * PKCS #10 request for its certificate, DER; the key stays on the host.
+   *
+   * @generated from field: bytes certificate_request = 3;
+   */
+  certificateRequest: Uint8Array;
+
+  /**
+   * Where the control plane reaches its daemon, such as "https://10.0.0.5:18048".
+   *
+   * @generated from field: string url = 4;
+   */
+  url: string;
+};
+
+/**
+ * Describes the message daytonah.v1.JoinHostRequest.
+ * Use `create(JoinHostRequestSchema)` to create a new message.
+ */
+export const JoinHostRequestSchema: GenMessage<JoinHostRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_host, 5);
+
+/**
+ * What it needs to be believed.
+ *
+ * @generated from message daytonah.v1.JoinHostResponse
+ */
+export type JoinHostResponse = Message<"daytonah.v1.JoinHostResponse"> & {
+  /**
+   * Id it has.
+   *
+   * @generated from field: string host_id = 1;
+   */
+  hostId: string;
+
+  /**
+   * Its certificate, PEM.
+   *
+   * @generated from field: string certificate = 2;
+   */
+  certificate: string;
+
+  /**
+   * The control plane's authority, PEM: who shows a certificate of it, and the bearer, is the control plane.
+   *
+   * @generated from field: string authority = 3;
+   */
+  authority: string;
+
+  /**
+   * The secret that the control plane shows beside its certificate.
+   *
+   * @generated from field: string bearer = 4;
+   */
+  bearer: string;
+};
+
+/**
+ * Describes the message daytonah.v1.JoinHostResponse.
+ * Use `create(JoinHostResponseSchema)` to create a new message.
+ */
+export const JoinHostResponseSchema: GenMessage<JoinHostResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_host, 6);
+
+/**
+ * Which to drain.
+ *
+ * @generated from message daytonah.v1.DrainHostRequest
+ */
+export type DrainHostRequest = Message<"daytonah.v1.DrainHostRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string host_id = 1;
+   */
+  hostId: string;
+};
+
+/**
+ * Describes the message daytonah.v1.DrainHostRequest.
+ * Use `create(DrainHostRequestSchema)` to create a new message.
+ */
+export const DrainHostRequestSchema: GenMessage<DrainHostRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_host, 7);
+
+/**
+ * It is being drained.
+ *
+ * @generated from message daytonah.v1.DrainHostResponse
+ */
+export type DrainHostResponse = Message<"daytonah.v1.DrainHostResponse"> & {
+  /**
+   * The host now.
+   *
+   * @generated from field: daytonah.v1.Host host = 1;
+   */
+  host?: Host | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.DrainHostResponse.
+ * Use `create(DrainHostResponseSchema)` to create a new message.
+ */
+export const DrainHostResponseSchema: GenMessage<DrainHostResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_host, 8);
+
+/**
+ * Which drain to end.
+ *
+ * @generated from message daytonah.v1.UndrainHostRequest
+ */
+export type UndrainHostRequest = Message<"daytonah.v1.UndrainHostRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string host_id = 1;
+   */
+  hostId: string;
+};
+
+/**
+ * Describes the message daytonah.v1.UndrainHostRequest.
+ * Use `create(UndrainHostRequestSchema)` to create a new message.
+ */
+export const UndrainHostRequestSchema: GenMessage<UndrainHostRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_host, 9);
+
+/**
+ * It takes new sandboxes again.
+ *
+ * @generated from message daytonah.v1.UndrainHostResponse
+ */
+export type UndrainHostResponse = Message<"daytonah.v1.UndrainHostResponse"> & {
+  /**
+   * The host now.
+   *
+   * @generated from field: daytonah.v1.Host host = 1;
+   */
+  host?: Host | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.UndrainHostResponse.
+ * Use `create(UndrainHostResponseSchema)` to create a new message.
+ */
+export const UndrainHostResponseSchema: GenMessage<UndrainHostResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_host, 10);
+
+/**
+ * Which to forget.
+ *
+ * @generated from message daytonah.v1.RemoveHostRequest
+ */
+export type RemoveHostRequest = Message<"daytonah.v1.RemoveHostRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string host_id = 1;
+   */
+  hostId: string;
+};
+
+/**
+ * Describes the message daytonah.v1.RemoveHostRequest.
+ * Use `create(RemoveHostRequestSchema)` to create a new message.
+ */
+export const RemoveHostRequestSchema: GenMessage<RemoveHostRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_host, 11);
+
+/**
+ * It is forgotten.
+ *
+ * @generated from message daytonah.v1.RemoveHostResponse
+ */
+export type RemoveHostResponse = Message<"daytonah.v1.RemoveHostResponse"> & {
+};
+
+/**
+ * Describes the message daytonah.v1.RemoveHostResponse.
+ * Use `create(RemoveHostResponseSchema)` to create a new message.
+ */
+export const RemoveHostResponseSchema: GenMessage<RemoveHostResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_host, 12);
+
+/**
  * Whether a host answers.
  *
  * @generated from enum daytonah.v1.HostState
@@ -213,7 +494,7 @@ export const HostStateSchema: GenEnum<HostState> = /*@__PURE__*/
   enumDesc(file_daytonah_v1_host, 0);
 
 /**
- * Shows the hosts. Needs scope "admin".
+ * Shows the hosts, and lets new ones join. Needs scope "admin", but for JoinHost.
  *
  * @generated from service daytonah.v1.HostService
  */
@@ -227,6 +508,56 @@ export const HostService: GenService<{
     methodKind: "unary";
     input: typeof ListHostsRequestSchema;
     output: typeof ListHostsResponseSchema;
+  },
+  /**
+   * Makes a token with which one host may join, once.
+   *
+   * @generated from rpc daytonah.v1.HostService.CreateJoinToken
+   */
+  createJoinToken: {
+    methodKind: "unary";
+    input: typeof CreateJoinTokenRequestSchema;
+    output: typeof CreateJoinTokenResponseSchema;
+  },
+  /**
+   * A new host's own call: the token is its credential. Repeating it with the same token and key is answered again.
+   *
+   * @generated from rpc daytonah.v1.HostService.JoinHost
+   */
+  joinHost: {
+    methodKind: "unary";
+    input: typeof JoinHostRequestSchema;
+    output: typeof JoinHostResponseSchema;
+  },
+  /**
+   * No new sandboxes on it, and those it has move to others, one after the other. Answers at once.
+   *
+   * @generated from rpc daytonah.v1.HostService.DrainHost
+   */
+  drainHost: {
+    methodKind: "unary";
+    input: typeof DrainHostRequestSchema;
+    output: typeof DrainHostResponseSchema;
+  },
+  /**
+   * Ends a drain: it takes new sandboxes again.
+   *
+   * @generated from rpc daytonah.v1.HostService.UndrainHost
+   */
+  undrainHost: {
+    methodKind: "unary";
+    input: typeof UndrainHostRequestSchema;
+    output: typeof UndrainHostResponseSchema;
+  },
+  /**
+   * Forgets a host that has no sandboxes and snapshots any more; its certificate is no longer believed.
+   *
+   * @generated from rpc daytonah.v1.HostService.RemoveHost
+   */
+  removeHost: {
+    methodKind: "unary";
+    input: typeof RemoveHostRequestSchema;
+    output: typeof RemoveHostResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_daytonah_v1_host, 0);

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file daytonah/v1/sandbox.proto.
  */
 export const file_daytonah_v1_sandbox: GenFile = /*@__PURE__*/
-  fileDesc("ChlkYXl0b25haC92MS9zYW5kYm94LnByb3RvEgtkYXl0b25haC52MSLXAwoHU2FuZGJveBIKCgJpZBgBIAEoCRIoCgVzdGF0ZRgCIAEoDjIZLmRheXRvbmFoLnYxLlNhbmRib3hTdGF0ZRIQCgh0ZW1wbGF0ZRgDIAEoCRIpCglyZXNvdXJjZXMYBCABKAsyFi5kYXl0b25haC52MS5SZXNvdXJjZXMSNAoIbWV0YWRhdGEYBSADKAsyIi5kYXl0b25haC52MS5TYW5kYm94Lk1ldGFkYXRhRW50cnkSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWVwb2NoGAggASgEEiwKB2ZhaWx1cmUYCSABKAsyGy5kYXl0b25haC52MS5TYW5kYm94RmFpbHVyZRIPCgdob3N0X2lkGAogASgJEhkKEWhhcmR3YXJlX2lzb2xhdGVkGAsgASgIEhIKCmRpcmVjdF91cmwYDCABKAkSFAoMcHVibGljX3BvcnRzGA0gAygNGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIxCg5TYW5kYm94RmFpbHVyZRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCSJlCglSZXNvdXJjZXMSFgoFdmNwdXMYASABKA1CB7pIBCoCGEASIwoKbWVtb3J5X21pYhgCIAEoDUIPukgM2AEBKgcYgIAQKIABEhsKCGRpc2tfbWliGAMgASgNQgm6SAYqBBiAgEAiigQKFENyZWF0ZVNhbmRib3hSZXF1ZXN0EjcKCHRlbXBsYXRlGAEgASgJQiW6SCLYAQFyHTIbXlthLXowLTldW2EtejAtOS5fLV17MCw2Mn0kEikKCXJlc291cmNlcxgCIAEoCzIWLmRheXRvbmFoLnYxLlJlc291cmNlcxJ3CgNlbnYYAyADKAsyKi5kYXl0b25haC52MS5DcmVhdGVTYW5kYm94UmVxdWVzdC5FbnZFbnRyeUI+ukg7mgE4EIACIh9yHRiAATIYXltBLVphLXpfXVtBLVphLXowLTlfXSokKhJyECiAgAIyCl5bXlx4MDBdKiQShAEKCG1ldGFkYXRhGAQgAygLMi8uZGF5dG9uYWgudjEuQ3JlYXRlU2FuZGJveFJlcXVlc3QuTWV0YWRhdGFFbnRyeUJBukg+mgE7EEAiJHIiGIABMh1eW0EtWmEtejAtOV1bQS1aYS16MC05Ll8vLV0qJCoRcg8ogAgyCl5bXlx4MDBdKiQSMQoPaWRlbXBvdGVuY3lfa2V5GAUgASgJQhi6SBVyExiAATIOXltceDIxLVx4N2VdKiQaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEijgEKFUNyZWF0ZVNhbmRib3hSZXNwb25zZRIlCgdzYW5kYm94GAEgASgLMhQuZGF5dG9uYWgudjEuU2FuZGJveBIUCgxhY2Nlc3NfdG9rZW4YAiABKAkSJgoGc3RhZ2VzGAMgAygLMhYuZGF5dG9uYWgudjEuU3RhZ2VUaW1lEhAKCHJlcGxheWVkGAQgASgIIkcKCVN0YWdlVGltZRINCgVzdGFnZRgBIAEoCRIrCghkdXJhdGlvbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJAChFHZXRTYW5kYm94UmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JCI7ChJHZXRTYW5kYm94UmVzcG9uc2USJQoHc2FuZGJveBgBIAEoCzIULmRheXRvbmFoLnYxLlNhbmRib3gixwIKFExpc3RTYW5kYm94ZXNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY6AcSHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSPAoGc3RhdGVzGAMgAygOMhkuZGF5dG9uYWgudjEuU2FuZGJveFN0YXRlQhG6SA6SAQsQECIHggEEEAEgABKEAQoIbWV0YWRhdGEYBCADKAsyLy5kYXl0b25haC52MS5MaXN0U2FuZGJveGVzUmVxdWVzdC5NZXRhZGF0YUVudHJ5QkG6SD6aATsQECIkciIYgAEyHV5bQS1aYS16MC05XVtBLVphLXowLTkuXy8tXSokKhFyDyiACDIKXlteXHgwMF0qJBovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiWQoVTGlzdFNhbmRib3hlc1Jlc3BvbnNlEicKCXNhbmRib3hlcxgBIAMoCzIULmRheXRvbmFoLnYxLlNhbmRib3gSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInYKFERlbGV0ZVNhbmRib3hSZXF1ZXN0EisKCnNhbmRib3hfaWQYASABKAlCF7pIFHISMhBeW2EtejAtOV17MSw2M30kEjEKD2lkZW1wb3RlbmN5X2tleRgCIAEoCUIYukgVchMYgAEyDl5bXHgyMS1ceDdlXSokIhcKFURlbGV0ZVNhbmRib3hSZXNwb25zZSKBAwoUVXBkYXRlU2FuZGJveFJlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSiwEKDHNldF9tZXRhZGF0YRgCIAMoCzIyLmRheXRvbmFoLnYxLlVwZGF0ZVNhbmRib3hSZXF1ZXN0LlNldE1ldGFkYXRhRW50cnlCQbpIPpoBOxBAIiRyIhiAATIdXltBLVphLXowLTldW0EtWmEtejAtOS5fLy1dKiQqEXIPKIAIMgpeW15ceDAwXSokEkcKD3JlbW92ZV9tZXRhZGF0YRgDIAMoCUIuukgrkgEoEEAiJHIiGIABMh1eW0EtWmEtejAtOV1bQS1aYS16MC05Ll8vLV0qJBIxCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCGLpIFXITGIABMg5eW1x4MjEtXHg3ZV0qJBoyChBTZXRNZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiPgoVVXBkYXRlU2FuZGJveFJlc3BvbnNlEiUKB3NhbmRib3gYASABKAsyFC5kYXl0b25haC52MS5TYW5kYm94IpgBChRDcmVhdGVQb3J0VXJsUmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBIZCgRwb3J0GAIgASgNQgu6SAgqBhj//wMoARI4CgN0dGwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIECID1JDICCAEieAoVQ3JlYXRlUG9ydFVybFJlc3BvbnNlEgsKA3VybBgBIAEoCRISCgpkaXJlY3RfdXJsGAIgASgJEg0KBXRva2VuGAMgASgJEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKlAQoYU2V0UG9ydFZpc2liaWxpdHlSZXF1ZXN0EisKCnNhbmRib3hfaWQYASABKAlCF7pIFHISMhBeW2EtejAtOV17MSw2M30kEhkKBHBvcnQYAiABKA1CC7pICCoGGP//AygBEg4KBnB1YmxpYxgDIAEoCBIxCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCGLpIFXITGIABMg5eW1x4MjEtXHg3ZV0qJCJCChlTZXRQb3J0VmlzaWJpbGl0eVJlc3BvbnNlEiUKB3NhbmRib3gYASABKAsyFC5kYXl0b25haC52MS5TYW5kYm94IoYCChRDcmVhdGVGaWxlVXJsUmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBIkCgRwYXRoGAIgASgJQha6SBNyERABKIAgMgpeW15ceDAwXSokEjwKCW9wZXJhdGlvbhgDIAEoDjIdLmRheXRvbmFoLnYxLkZpbGVVcmxPcGVyYXRpb25CCrpIB4IBBBABIAASIwoEdXNlchgEIAEoCUIVukgSchAoQDIMXlteXHgwMDovXSokEjgKA3R0bBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgPUkMgIIASJpChVDcmVhdGVGaWxlVXJsUmVzcG9uc2USCwoDdXJsGAEgASgJEhIKCmRpcmVjdF91cmwYAiABKAkSLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInoKGFJvdGF0ZUFjY2Vzc1Rva2VuUmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBIxCg9pZGVtcG90ZW5jeV9rZXkYAiABKAlCGLpIFXITGIABMg5eW1x4MjEtXHg3ZV0qJCIxChlSb3RhdGVBY2Nlc3NUb2tlblJlc3BvbnNlEhQKDGFjY2Vzc190b2tlbhgBIAEoCSrXAgoMU2FuZGJveFN0YXRlEh0KGVNBTkRCT1hfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZTQU5EQk9YX1NUQVRFX0NSRUFUSU5HEAESGQoVU0FOREJPWF9TVEFURV9SVU5OSU5HEAISGQoVU0FOREJPWF9TVEFURV9QQVVTSU5HEAMSGAoUU0FOREJPWF9TVEFURV9QQVVTRUQQBBIbChdTQU5EQk9YX1NUQVRFX0FSQ0hJVklORxAFEhoKFlNBTkRCT1hfU1RBVEVfQVJDSElWRUQQBhIaChZTQU5EQk9YX1NUQVRFX1JFU1VNSU5HEAcSFgoSU0FOREJPWF9TVEFURV9MT1NUEAgSGAoUU0FOREJPWF9TVEFURV9GQUlMRUQQCRIaChZTQU5EQk9YX1NUQVRFX0RFTEVUSU5HEAoSGQoVU0FOREJPWF9TVEFURV9ERUxFVEVEEAsqcQoQRmlsZVVybE9wZXJhdGlvbhIiCh5GSUxFX1VSTF9PUEVSQVRJT05fVU5TUEVDSUZJRUQQABIbChdGSUxFX1VSTF9PUEVSQVRJT05fUkVBRBABEhwKGEZJTEVfVVJMX09QRVJBVElPTl9XUklURRACMsEGCg5TYW5kYm94U2VydmljZRJWCg1DcmVhdGVTYW5kYm94EiEuZGF5dG9uYWgudjEuQ3JlYXRlU2FuZGJveFJlcXVlc3QaIi5kYXl0b25haC52MS5DcmVhdGVTYW5kYm94UmVzcG9uc2USUgoKR2V0U2FuZGJveBIeLmRheXRvbmFoLnYxLkdldFNhbmRib3hSZXF1ZXN0Gh8uZGF5dG9uYWgudjEuR2V0U2FuZGJveFJlc3BvbnNlIgOQAgESWwoNTGlzdFNhbmRib3hlcxIhLmRheXRvbmFoLnYxLkxpc3RTYW5kYm94ZXNSZXF1ZXN0GiIuZGF5dG9uYWgudjEuTGlzdFNhbmRib3hlc1Jlc3BvbnNlIgOQAgESVgoNRGVsZXRlU2FuZGJveBIhLmRheXRvbmFoLnYxLkRlbGV0ZVNhbmRib3hSZXF1ZXN0GiIuZGF5dG9uYWgudjEuRGVsZXRlU2FuZGJveFJlc3BvbnNlElYKDVVwZGF0ZVNhbmRib3gSIS5kYXl0b25haC52MS5VcGRhdGVTYW5kYm94UmVxdWVzdBoiLmRheXRvbmFoLnYxLlVwZGF0ZVNhbmRib3hSZXNwb25zZRJWCg1DcmVhdGVQb3J0VXJsEiEuZGF5dG9uYWgudjEuQ3JlYXRlUG9ydFVybFJlcXVlc3QaIi5kYXl0b25haC52MS5DcmVhdGVQb3J0VXJsUmVzcG9uc2USYgoRU2V0UG9ydFZpc2liaWxpdHkSJS5kYXl0b25haC52MS5TZXRQb3J0VmlzaWJpbGl0eVJlcXVlc3QaJi5kYXl0b25haC52MS5TZXRQb3J0VmlzaWJpbGl0eVJlc3BvbnNlElYKDUNyZWF0ZUZpbGVVcmwSIS5kYXl0b25haC52MS5DcmVhdGVGaWxlVXJsUmVxdWVzdBoiLmRheXRvbmFoLnYxLkNyZWF0ZUZpbGVVcmxSZXNwb25zZRJiChFSb3RhdGVBY2Nlc3NUb2tlbhIlLmRheXRvbmFoLnYxLlJvdGF0ZUFjY2Vzc1Rva2VuUmVxdWVzdBomLmRheXRvbmFoLnYxLlJvdGF0ZUFjY2Vzc1Rva2VuUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChlkYXl0b25haC92MS9zYW5kYm94LnByb3RvEgtkYXl0b25haC52MSKdBQoHU2FuZGJveBIKCgJpZBgBIAEoCRIoCgVzdGF0ZRgCIAEoDjIZLmRheXRvbmFoLnYxLlNhbmRib3hTdGF0ZRIQCgh0ZW1wbGF0ZRgDIAEoCRIpCglyZXNvdXJjZXMYBCABKAsyFi5kYXl0b25haC52MS5SZXNvdXJjZXMSNAoIbWV0YWRhdGEYBSADKAsyIi5kYXl0b25haC52MS5TYW5kYm94Lk1ldGFkYXRhRW50cnkSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWVwb2NoGAggASgEEiwKB2ZhaWx1cmUYCSABKAsyGy5kYXl0b25haC52MS5TYW5kYm94RmFpbHVyZRIPCgdob3N0X2lkGAogASgJEhkKEWhhcmR3YXJlX2lzb2xhdGVkGAsgASgIEhIKCmRpcmVjdF91cmwYDCABKAkSFAoMcHVibGljX3BvcnRzGA0gAygNEikKCWxpZmVjeWNsZRgOIAEoCzIWLmRheXRvbmFoLnYxLkxpZmVjeWNsZRIsCghlbmRfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFyZW50X2lkGBAgASgJEhMKC3NuYXBzaG90X2lkGBEgASgJEhMKC21lbW9yeV9rZXB0GBIgASgIEi4KCnB1cmdlX3RpbWUYEyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLZAQoJTGlmZWN5Y2xlEj0KB3RpbWVvdXQYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICKig8yAggBEjQKCm9uX3RpbWVvdXQYAiABKA4yFi5kYXl0b25haC52MS5FbmRBY3Rpb25CCLpIBYIBAhABEkIKDGlkbGVfdGltZW91dBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgIqKDzICCAESEwoLYXV0b19yZXN1bWUYBCABKAgiMQoOU2FuZGJveEZhaWx1cmUSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiZQoJUmVzb3VyY2VzEhYKBXZjcHVzGAEgASgNQge6SAQqAhhAEiMKCm1lbW9yeV9taWIYAiABKA1CD7pIDNgBASoHGICAECiAARIbCghkaXNrX21pYhgDIAEoDUIJukgGKgQYgIBAIusEChRDcmVhdGVTYW5kYm94UmVxdWVzdBI3Cgh0ZW1wbGF0ZRgBIAEoCUIlukgi2AEBch0yG15bYS16MC05XVthLXowLTkuXy1dezAsNjJ9JBIpCglyZXNvdXJjZXMYAiABKAsyFi5kYXl0b25haC52MS5SZXNvdXJjZXMSdwoDZW52GAMgAygLMiouZGF5dG9uYWgudjEuQ3JlYXRlU2FuZGJveFJlcXVlc3QuRW52RW50cnlCPrpIO5oBOBCAAiIfch0YgAEyGF5bQS1aYS16X11bQS1aYS16MC05X10qJCoSchAogIACMgpeW15ceDAwXSokEoQBCghtZXRhZGF0YRgEIAMoCzIvLmRheXRvbmFoLnYxLkNyZWF0ZVNhbmRib3hSZXF1ZXN0Lk1ldGFkYXRhRW50cnlCQbpIPpoBOxBAIiRyIhiAATIdXltBLVphLXowLTldW0EtWmEtejAtOS5fLy1dKiQqEXIPKIAIMgpeW15ceDAwXSokEjEKD2lkZW1wb3RlbmN5X2tleRgFIAEoCUIYukgVchMYgAEyDl5bXHgyMS1ceDdlXSokEjQKC3NuYXBzaG90X2lkGAYgASgJQh+6SBxyGjIYXihzbmFwX1thLXowLTldezEsNjN9KT8kEikKCWxpZmVjeWNsZRgHIAEoCzIWLmRheXRvbmFoLnYxLkxpZmVjeWNsZRoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKOAQoVQ3JlYXRlU2FuZGJveFJlc3BvbnNlEiUKB3NhbmRib3gYASABKAsyFC5kYXl0b25haC52MS5TYW5kYm94EhQKDGFjY2Vzc190b2tlbhgCIAEoCRImCgZzdGFnZXMYAyADKAsyFi5kYXl0b25haC52MS5TdGFnZVRpbWUSEAoIcmVwbGF5ZWQYBCABKAgiRwoJU3RhZ2VUaW1lEg0KBXN0YWdlGAEgASgJEisKCGR1cmF0aW9uGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkAKEUdldFNhbmRib3hSZXF1ZXN0EisKCnNhbmRib3hfaWQYASABKAlCF7pIFHISMhBeW2EtejAtOV17MSw2M30kIjsKEkdldFNhbmRib3hSZXNwb25zZRIlCgdzYW5kYm94GAEgASgLMhQuZGF5dG9uYWgudjEuU2FuZGJveCLHAgoUTGlzdFNhbmRib3hlc1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxjoBxIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBI8CgZzdGF0ZXMYAyADKA4yGS5kYXl0b25haC52MS5TYW5kYm94U3RhdGVCEbpIDpIBCxAQIgeCAQQQASAAEoQBCghtZXRhZGF0YRgEIAMoCzIvLmRheXRvbmFoLnYxLkxpc3RTYW5kYm94ZXNSZXF1ZXN0Lk1ldGFkYXRhRW50cnlCQbpIPpoBOxAQIiRyIhiAATIdXltBLVphLXowLTldW0EtWmEtejAtOS5fLy1dKiQqEXIPKIAIMgpeW15ceDAwXSokGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJZChVMaXN0U2FuZGJveGVzUmVzcG9uc2USJwoJc2FuZGJveGVzGAEgAygLMhQuZGF5dG9uYWgudjEuU2FuZGJveBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkihQEKFERlbGV0ZVNhbmRib3hSZXF1ZXN0EisKCnNhbmRib3hfaWQYASABKAlCF7pIFHISMhBeW2EtejAtOV17MSw2M30kEjEKD2lkZW1wb3RlbmN5X2tleRgCIAEoCUIYukgVchMYgAEyDl5bXHgyMS1ceDdlXSokEg0KBXB1cmdlGAMgASgIIkcKFURlbGV0ZVNhbmRib3hSZXNwb25zZRIuCgpwdXJnZV90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKBAwoUVXBkYXRlU2FuZGJveFJlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSiwEKDHNldF9tZXRhZGF0YRgCIAMoCzIyLmRheXRvbmFoLnYxLlVwZGF0ZVNhbmRib3hSZXF1ZXN0LlNldE1ldGFkYXRhRW50cnlCQbpIPpoBOxBAIiRyIhiAATIdXltBLVphLXowLTldW0EtWmEtejAtOS5fLy1dKiQqEXIPKIAIMgpeW15ceDAwXSokEkcKD3JlbW92ZV9tZXRhZGF0YRgDIAMoCUIuukgrkgEoEEAiJHIiGIABMh1eW0EtWmEtejAtOV1bQS1aYS16MC05Ll8vLV0qJBIxCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCGLpIFXITGIABMg5eW1x4MjEtXHg3ZV0qJBoyChBTZXRNZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiPgoVVXBkYXRlU2FuZGJveFJlc3BvbnNlEiUKB3NhbmRib3gYASABKAsyFC5kYXl0b25haC52MS5TYW5kYm94IpgBChRDcmVhdGVQb3J0VXJsUmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBIZCgRwb3J0GAIgASgNQgu6SAgqBhj//wMoARI4CgN0dGwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIECID1JDICCAEieAoVQ3JlYXRlUG9ydFVybFJlc3BvbnNlEgsKA3VybBgBIAEoCRISCgpkaXJlY3RfdXJsGAIgASgJEg0KBXRva2VuGAMgASgJEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKlAQoYU2V0UG9ydFZpc2liaWxpdHlSZXF1ZXN0EisKCnNhbmRib3hfaWQYASABKAlCF7pIFHISMhBeW2EtejAtOV17MSw2M30kEhkKBHBvcnQYAiABKA1CC7pICCoGGP//AygBEg4KBnB1YmxpYxgDIAEoCBIxCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCGLpIFXITGIABMg5eW1x4MjEtXHg3ZV0qJCJCChlTZXRQb3J0VmlzaWJpbGl0eVJlc3BvbnNlEiUKB3NhbmRib3gYASABKAsyFC5kYXl0b25haC52MS5TYW5kYm94IoYCChRDcmVhdGVGaWxlVXJsUmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBIkCgRwYXRoGAIgASgJQha6SBNyERABKIAgMgpeW15ceDAwXSokEjwKCW9wZXJhdGlvbhgDIAEoDjIdLmRheXRvbmFoLnYxLkZpbGVVcmxPcGVyYXRpb25CCrpIB4IBBBABIAASIwoEdXNlchgEIAEoCUIVukgSchAoQDIMXlteXHgwMDovXSokEjgKA3R0bBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgPUkMgIIASJpChVDcmVhdGVGaWxlVXJsUmVzcG9uc2USCwoDdXJsGAEgASgJEhIKCmRpcmVjdF91cmwYAiABKAkSLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInoKGFJvdGF0ZUFjY2Vzc1Rva2VuUmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBIxCg9pZGVtcG90ZW5jeV9rZXkYAiABKAlCGLpIFXITGIABMg5eW1x4MjEtXHg3ZV0qJCIxChlSb3RhdGVBY2Nlc3NUb2tlblJlc3BvbnNlEhQKDGFjY2Vzc190b2tlbhgBIAEoCSJ1ChNQYXVzZVNhbmRib3hSZXF1ZXN0EisKCnNhbmRib3hfaWQYASABKAlCF7pIFHISMhBeW2EtejAtOV17MSw2M30kEjEKD2lkZW1wb3RlbmN5X2tleRgCIAEoCUIYukgVchMYgAEyDl5bXHgyMS1ceDdlXSokImUKFFBhdXNlU2FuZGJveFJlc3BvbnNlEiUKB3NhbmRib3gYASABKAsyFC5kYXl0b25haC52MS5TYW5kYm94EiYKBnN0YWdlcxgCIAMoCzIWLmRheXRvbmFoLnYxLlN0YWdlVGltZSK1AQoUUmVzdW1lU2FuZGJveFJlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSMQoPaWRlbXBvdGVuY3lfa2V5GAIgASgJQhi6SBVyExiAATIOXltceDIxLVx4N2VdKiQSPQoHdGltZW91dBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgIqKDzICCAEifAoVUmVzdW1lU2FuZGJveFJlc3BvbnNlEiUKB3NhbmRib3gYASABKAsyFC5kYXl0b25haC52MS5TYW5kYm94EhQKDGFjY2Vzc190b2tlbhgCIAEoCRImCgZzdGFnZXMYAyADKAsyFi5kYXl0b25haC52MS5TdGFnZVRpbWUikAQKEkZvcmtTYW5kYm94UmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBIWCgVjb3VudBgCIAEoDUIHukgEKgIYZBKCAQoIbWV0YWRhdGEYAyADKAsyLS5kYXl0b25haC52MS5Gb3JrU2FuZGJveFJlcXVlc3QuTWV0YWRhdGFFbnRyeUJBukg+mgE7EEAiJHIiGIABMh1eW0EtWmEtejAtOV1bQS1aYS16MC05Ll8vLV0qJCoRcg8ogAgyCl5bXlx4MDBdKiQSdQoDZW52GAQgAygLMiguZGF5dG9uYWgudjEuRm9ya1NhbmRib3hSZXF1ZXN0LkVudkVudHJ5Qj66SDuaATgQgAIiH3IdGIABMhheW0EtWmEtel9dW0EtWmEtejAtOV9dKiQqEnIQKICAAjIKXlteXHgwMF0qJBIpCglsaWZlY3ljbGUYBSABKAsyFi5kYXl0b25haC52MS5MaWZlY3ljbGUSMQoPaWRlbXBvdGVuY3lfa2V5GAYgASgJQhi6SBVyExiAATIOXltceDIxLVx4N2VdKiQaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEipQEKE0ZvcmtTYW5kYm94UmVzcG9uc2USKAoHcmVzdWx0cxgBIAMoCzIXLmRheXRvbmFoLnYxLkZvcmtSZXN1bHQSJgoGc3RhZ2VzGAIgAygLMhYuZGF5dG9uYWgudjEuU3RhZ2VUaW1lEhUKDW1lbW9yeV9zaGFyZWQYAyABKAgSEwoLZGlza19zaGFyZWQYBCABKAgSEAoIcmVwbGF5ZWQYBSABKAgicAoKRm9ya1Jlc3VsdBIrCgVjaGlsZBgBIAEoCzIaLmRheXRvbmFoLnYxLkZvcmtlZFNhbmRib3hIABIrCgdmYWlsdXJlGAIgASgLMhguZGF5dG9uYWgudjEuRm9ya0ZhaWx1cmVIAEIICgZyZXN1bHQiTAoNRm9ya2VkU2FuZGJveBIlCgdzYW5kYm94GAEgASgLMhQuZGF5dG9uYWgudjEuU2FuZGJveBIUCgxhY2Nlc3NfdG9rZW4YAiABKAkiXgoLRm9ya0ZhaWx1cmUSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSLgoLcmV0cnlfZGVsYXkYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iqwEKFlJvbGxCYWNrU2FuZGJveFJlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSMQoLc25hcHNob3RfaWQYAiABKAlCHLpIGXIXMhVec25hcF9bYS16MC05XXsxLDYzfSQSMQoPaWRlbXBvdGVuY3lfa2V5GAMgASgJQhi6SBVyExiAATIOXltceDIxLVx4N2VdKiQiaAoXUm9sbEJhY2tTYW5kYm94UmVzcG9uc2USJQoHc2FuZGJveBgBIAEoCzIULmRheXRvbmFoLnYxLlNhbmRib3gSJgoGc3RhZ2VzGAIgAygLMhYuZGF5dG9uYWgudjEuU3RhZ2VUaW1lIngKFlVuZGVsZXRlU2FuZGJveFJlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSMQoPaWRlbXBvdGVuY3lfa2V5GAIgASgJQhi6SBVyExiAATIOXltceDIxLVx4N2VdKiQiQAoXVW5kZWxldGVTYW5kYm94UmVzcG9uc2USJQoHc2FuZGJveBgBIAEoCzIULmRheXRvbmFoLnYxLlNhbmRib3gimwEKGFNldFNhbmRib3hUaW1lb3V0UmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBI9Cgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhG6SA6qAQsiBQiAiooPMgIIARITCgtleHRlbmRfb25seRgDIAEoCCJCChlTZXRTYW5kYm94VGltZW91dFJlc3BvbnNlEiUKB3NhbmRib3gYASABKAsyFC5kYXl0b25haC52MS5TYW5kYm94IkcKGEdldFNhbmRib3hMaW5lYWdlUmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JCJ2ChlHZXRTYW5kYm94TGluZWFnZVJlc3BvbnNlEiwKCWFuY2VzdG9ycxgBIAMoCzIZLmRheXRvbmFoLnYxLkxpbmVhZ2VFbnRyeRIrCghjaGlsZHJlbhgCIAMoCzIZLmRheXRvbmFoLnYxLkxpbmVhZ2VFbnRyeSKSAQoMTGluZWFnZUVudHJ5EhIKCnNhbmRib3hfaWQYASABKAkSKAoFc3RhdGUYAiABKA4yGS5kYXl0b25haC52MS5TYW5kYm94U3RhdGUSEwoLc25hcHNob3RfaWQYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKtcCCgxTYW5kYm94U3RhdGUSHQoZU0FOREJPWF9TVEFURV9VTlNQRUNJRklFRBAAEhoKFlNBTkRCT1hfU1RBVEVfQ1JFQVRJTkcQARIZChVTQU5EQk9YX1NUQVRFX1JVTk5JTkcQAhIZChVTQU5EQk9YX1NUQVRFX1BBVVNJTkcQAxIYChRTQU5EQk9YX1NUQVRFX1BBVVNFRBAEEhsKF1NBTkRCT1hfU1RBVEVfQVJDSElWSU5HEAUSGgoWU0FOREJPWF9TVEFURV9BUkNISVZFRBAGEhoKFlNBTkRCT1hfU1RBVEVfUkVTVU1JTkcQBxIWChJTQU5EQk9YX1NUQVRFX0xPU1QQCBIYChRTQU5EQk9YX1NUQVRFX0ZBSUxFRBAJEhoKFlNBTkRCT1hfU1RBVEVfREVMRVRJTkcQChIZChVTQU5EQk9YX1NUQVRFX0RFTEVURUQQCypUCglFbmRBY3Rpb24SGgoWRU5EX0FDVElPTl9VTlNQRUNJRklFRBAAEhQKEEVORF9BQ1RJT05fUEFVU0UQARIVChFFTkRfQUNUSU9OX0RFTEVURRACKnEKEEZpbGVVcmxPcGVyYXRpb24SIgoeRklMRV9VUkxfT1BFUkFUSU9OX1VOU1BFQ0lGSUVEEAASGwoXRklMRV9VUkxfT1BFUkFUSU9OX1JFQUQQARIcChhGSUxFX1VSTF9PUEVSQVRJT05fV1JJVEUQAjLJCwoOU2FuZGJveFNlcnZpY2USVgoNQ3JlYXRlU2FuZGJveBIhLmRheXRvbmFoLnYxLkNyZWF0ZVNhbmRib3hSZXF1ZXN0GiIuZGF5dG9uYWgudjEuQ3JlYXRlU2FuZGJveFJlc3BvbnNlElIKCkdldFNhbmRib3gSHi5kYXl0b25haC52MS5HZXRTYW5kYm94UmVxdWVzdBofLmRheXRvbmFoLnYxLkdldFNhbmRib3hSZXNwb25zZSIDkAIBElsKDUxpc3RTYW5kYm94ZXMSIS5kYXl0b25haC52MS5MaXN0U2FuZGJveGVzUmVxdWVzdBoiLmRheXRvbmFoLnYxLkxpc3RTYW5kYm94ZXNSZXNwb25zZSIDkAIBElYKDURlbGV0ZVNhbmRib3gSIS5kYXl0b25haC52MS5EZWxldGVTYW5kYm94UmVxdWVzdBoiLmRheXRvbmFoLnYxLkRlbGV0ZVNhbmRib3hSZXNwb25zZRJWCg1VcGRhdGVTYW5kYm94EiEuZGF5dG9uYWgudjEuVXBkYXRlU2FuZGJveFJlcXVlc3QaIi5kYXl0b25haC52MS5VcGRhdGVTYW5kYm94UmVzcG9uc2USVgoNQ3JlYXRlUG9ydFVybBIhLmRheXRvbmFoLnYxLkNyZWF0ZVBvcnRVcmxSZXF1ZXN0GiIuZGF5dG9uYWgudjEuQ3JlYXRlUG9ydFVybFJlc3BvbnNlEmIKEVNldFBvcnRWaXNpYmlsaXR5EiUuZGF5dG9uYWgudjEuU2V0UG9ydFZpc2liaWxpdHlSZXF1ZXN0GiYuZGF5dG9uYWgudjEuU2V0UG9ydFZpc2liaWxpdHlSZXNwb25zZRJWCg1DcmVhdGVGaWxlVXJsEiEuZGF5dG9uYWgudjEuQ3JlYXRlRmlsZVVybFJlcXVlc3QaIi5kYXl0b25haC52MS5DcmVhdGVGaWxlVXJsUmVzcG9uc2USYgoRUm90YXRlQWNjZXNzVG9rZW4SJS5kYXl0b25haC52MS5Sb3RhdGVBY2Nlc3NUb2tlblJlcXVlc3QaJi5kYXl0b25haC52MS5Sb3RhdGVBY2Nlc3NUb2tlblJlc3BvbnNlElMKDFBhdXNlU2FuZGJveBIgLmRheXRvbmFoLnYxLlBhdXNlU2FuZGJveFJlcXVlc3QaIS5kYXl0b25haC52MS5QYXVzZVNhbmRib3hSZXNwb25zZRJWCg1SZXN1bWVTYW5kYm94EiEuZGF5dG9uYWgudjEuUmVzdW1lU2FuZGJveFJlcXVlc3QaIi5kYXl0b25haC52MS5SZXN1bWVTYW5kYm94UmVzcG9uc2USUAoLRm9ya1NhbmRib3gSHy5kYXl0b25haC52MS5Gb3JrU2FuZGJveFJlcXVlc3QaIC5kYXl0b25haC52MS5Gb3JrU2FuZGJveFJlc3BvbnNlElwKD1JvbGxCYWNrU2FuZGJveBIjLmRheXRvbmFoLnYxLlJvbGxCYWNrU2FuZGJveFJlcXVlc3QaJC5kYXl0b25haC52MS5Sb2xsQmFja1NhbmRib3hSZXNwb25zZRJcCg9VbmRlbGV0ZVNhbmRib3gSIy5kYXl0b25haC52MS5VbmRlbGV0ZVNhbmRib3hSZXF1ZXN0GiQuZGF5dG9uYWgudjEuVW5kZWxldGVTYW5kYm94UmVzcG9uc2USYgoRU2V0U2FuZGJveFRpbWVvdXQSJS5kYXl0b25haC52MS5TZXRTYW5kYm94VGltZW91dFJlcXVlc3QaJi5kYXl0b25haC52MS5TZXRTYW5kYm94VGltZW91dFJlc3BvbnNlEmcKEUdldFNhbmRib3hMaW5lYWdlEiUuZGF5dG9uYWgudjEuR2V0U2FuZGJveExpbmVhZ2VSZXF1ZXN0GiYuZGF5dG9uYWgudjEuR2V0U2FuZGJveExpbmVhZ2VSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A sandbox.
@@ -114,6 +114,48 @@ export type Sandbox = Message<"daytonah.v1.Sandbox"> & {
    * @generated from field: repeated uint32 public_ports = 13;
    */
   publicPorts: number[];
+
+  /**
+   * When and how it ends or pauses by itself.
+   *
+   * @generated from field: daytonah.v1.Lifecycle lifecycle = 14;
+   */
+  lifecycle?: Lifecycle | undefined;
+
+  /**
+   * When `lifecycle.timeout` runs out; absent where it has none, and while it is paused.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 15;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * The sandbox it was forked from; empty where it was not.
+   *
+   * @generated from field: string parent_id = 16;
+   */
+  parentId: string;
+
+  /**
+   * The snapshot it was made from or last rolled back to; empty where there is none. It may be deleted by now.
+   *
+   * @generated from field: string snapshot_id = 17;
+   */
+  snapshotId: string;
+
+  /**
+   * For PAUSED: whether it goes on where it was (memory is kept), or starts from its disk.
+   *
+   * @generated from field: bool memory_kept = 18;
+   */
+  memoryKept: boolean;
+
+  /**
+   * For DELETED: until when UndeleteSandbox works; absent where it no longer does.
+   *
+   * @generated from field: google.protobuf.Timestamp purge_time = 19;
+   */
+  purgeTime?: Timestamp | undefined;
 };
 
 /**
@@ -122,6 +164,50 @@ export type Sandbox = Message<"daytonah.v1.Sandbox"> & {
  */
 export const SandboxSchema: GenMessage<Sandbox> = /*@__PURE__*/
   messageDesc(file_daytonah_v1_sandbox, 0);
+
+/**
+ * When a sandbox ends or pauses by itself. Its host keeps these times, also while the control plane is away.
+ *
+ * @generated from message daytonah.v1.Lifecycle
+ */
+export type Lifecycle = Message<"daytonah.v1.Lifecycle"> & {
+  /**
+   * Time from create, resume or the last SetSandboxTimeout until its end, 1 s to 366 days; none where absent. The time that
+   * pausing takes is not counted.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 1;
+   */
+  timeout?: Duration | undefined;
+
+  /**
+   * What happens then.
+   *
+   * @generated from field: daytonah.v1.EndAction on_timeout = 2;
+   */
+  onTimeout: EndAction;
+
+  /**
+   * Pauses it after no call and no connection of the data plane was open for this long, 1 s to 366 days; never where absent.
+   * Programs that run in it without anyone connected don't count.
+   *
+   * @generated from field: google.protobuf.Duration idle_timeout = 3;
+   */
+  idleTimeout?: Duration | undefined;
+
+  /**
+   * A call or connection of the data plane to the paused sandbox resumes it first.
+   *
+   * @generated from field: bool auto_resume = 4;
+   */
+  autoResume: boolean;
+};
+
+/**
+ * Describes the message daytonah.v1.Lifecycle.
+ * Use `create(LifecycleSchema)` to create a new message.
+ */
+export const LifecycleSchema: GenMessage<Lifecycle> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 1);
 
 /**
  * Why a sandbox failed.
@@ -149,7 +235,7 @@ export type SandboxFailure = Message<"daytonah.v1.SandboxFailure"> & {
  * Use `create(SandboxFailureSchema)` to create a new message.
  */
 export const SandboxFailureSchema: GenMessage<SandboxFailure> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 1);
+  messageDesc(file_daytonah_v1_sandbox, 2);
 
 /**
  * Size of a sandbox.
@@ -184,7 +270,7 @@ export type Resources = Message<"daytonah.v1.Resources"> & {
  * Use `create(ResourcesSchema)` to create a new message.
  */
 export const ResourcesSchema: GenMessage<Resources> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 2);
+  messageDesc(file_daytonah_v1_sandbox, 3);
 
 /**
  * What to make.
@@ -226,6 +312,21 @@ export type CreateSandboxRequest = Message<"daytonah.v1.CreateSandboxRequest"> &
    * @generated from field: string idempotency_key = 5;
    */
   idempotencyKey: string;
+
+  /**
+   * Starts from this snapshot's memory and disk, with a new identity; `template` must be empty then, and `resources` be empty
+   * or the snapshot's own.
+   *
+   * @generated from field: string snapshot_id = 6;
+   */
+  snapshotId: string;
+
+  /**
+   * When it ends or pauses by itself; never where absent.
+   *
+   * @generated from field: daytonah.v1.Lifecycle lifecycle = 7;
+   */
+  lifecycle?: Lifecycle | undefined;
 };
 
 /**
@@ -233,7 +334,7 @@ export type CreateSandboxRequest = Message<"daytonah.v1.CreateSandboxRequest"> &
  * Use `create(CreateSandboxRequestSchema)` to create a new message.
  */
 export const CreateSandboxRequestSchema: GenMessage<CreateSandboxRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 3);
+  messageDesc(file_daytonah_v1_sandbox, 4);
 
 /**
  * The sandbox that was made.
@@ -275,7 +376,7 @@ export type CreateSandboxResponse = Message<"daytonah.v1.CreateSandboxResponse">
  * Use `create(CreateSandboxResponseSchema)` to create a new message.
  */
 export const CreateSandboxResponseSchema: GenMessage<CreateSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 4);
+  messageDesc(file_daytonah_v1_sandbox, 5);
 
 /**
  * How long a stage of a create took.
@@ -284,7 +385,9 @@ export const CreateSandboxResponseSchema: GenMessage<CreateSandboxResponse> = /*
  */
 export type StageTime = Message<"daytonah.v1.StageTime"> & {
   /**
-   * "queue" (until a host was picked), "disk", "vmm" (until the kernel ran), "agent" (until the agent answered), "personalize".
+   * "queue" (until a host was picked), "claim" (of a VM of the warm pool), "disk", "vmm" (until the kernel ran), "restore"
+   * (instead of it, from a snapshot), "agent" (until the agent answered), "personalize", "hooks"; of a pause or snapshot
+   * "quiesce", "stop", "memory", "disk", and "window": how long the guest stood still.
    *
    * @generated from field: string stage = 1;
    */
@@ -303,7 +406,7 @@ export type StageTime = Message<"daytonah.v1.StageTime"> & {
  * Use `create(StageTimeSchema)` to create a new message.
  */
 export const StageTimeSchema: GenMessage<StageTime> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 5);
+  messageDesc(file_daytonah_v1_sandbox, 6);
 
 /**
  * Names one sandbox.
@@ -324,7 +427,7 @@ export type GetSandboxRequest = Message<"daytonah.v1.GetSandboxRequest"> & {
  * Use `create(GetSandboxRequestSchema)` to create a new message.
  */
 export const GetSandboxRequestSchema: GenMessage<GetSandboxRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 6);
+  messageDesc(file_daytonah_v1_sandbox, 7);
 
 /**
  * The sandbox.
@@ -345,7 +448,7 @@ export type GetSandboxResponse = Message<"daytonah.v1.GetSandboxResponse"> & {
  * Use `create(GetSandboxResponseSchema)` to create a new message.
  */
 export const GetSandboxResponseSchema: GenMessage<GetSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 7);
+  messageDesc(file_daytonah_v1_sandbox, 8);
 
 /**
  * Which sandboxes.
@@ -387,7 +490,7 @@ export type ListSandboxesRequest = Message<"daytonah.v1.ListSandboxesRequest"> &
  * Use `create(ListSandboxesRequestSchema)` to create a new message.
  */
 export const ListSandboxesRequestSchema: GenMessage<ListSandboxesRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 8);
+  messageDesc(file_daytonah_v1_sandbox, 9);
 
 /**
  * A page of sandboxes.
@@ -415,7 +518,7 @@ export type ListSandboxesResponse = Message<"daytonah.v1.ListSandboxesResponse">
  * Use `create(ListSandboxesResponseSchema)` to create a new message.
  */
 export const ListSandboxesResponseSchema: GenMessage<ListSandboxesResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 9);
+  messageDesc(file_daytonah_v1_sandbox, 10);
 
 /**
  * Which to delete.
@@ -436,6 +539,13 @@ export type DeleteSandboxRequest = Message<"daytonah.v1.DeleteSandboxRequest"> &
    * @generated from field: string idempotency_key = 2;
    */
   idempotencyKey: string;
+
+  /**
+   * Leaves no tombstone: its disk and memory are gone at once. Also ends the tombstone of a deleted sandbox.
+   *
+   * @generated from field: bool purge = 3;
+   */
+  purge: boolean;
 };
 
 /**
@@ -443,7 +553,7 @@ export type DeleteSandboxRequest = Message<"daytonah.v1.DeleteSandboxRequest"> &
  * Use `create(DeleteSandboxRequestSchema)` to create a new message.
  */
 export const DeleteSandboxRequestSchema: GenMessage<DeleteSandboxRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 10);
+  messageDesc(file_daytonah_v1_sandbox, 11);
 
 /**
  * It is gone.
@@ -451,6 +561,12 @@ export const DeleteSandboxRequestSchema: GenMessage<DeleteSandboxRequest> = /*@_
  * @generated from message daytonah.v1.DeleteSandboxResponse
  */
 export type DeleteSandboxResponse = Message<"daytonah.v1.DeleteSandboxResponse"> & {
+  /**
+   * Until when UndeleteSandbox works; absent where it does not.
+   *
+   * @generated from field: google.protobuf.Timestamp purge_time = 1;
+   */
+  purgeTime?: Timestamp | undefined;
 };
 
 /**
@@ -458,7 +574,7 @@ export type DeleteSandboxResponse = Message<"daytonah.v1.DeleteSandboxResponse">
  * Use `create(DeleteSandboxResponseSchema)` to create a new message.
  */
 export const DeleteSandboxResponseSchema: GenMessage<DeleteSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 11);
+  messageDesc(file_daytonah_v1_sandbox, 12);
 
 /**
  * What to change.
@@ -500,7 +616,7 @@ export type UpdateSandboxRequest = Message<"daytonah.v1.UpdateSandboxRequest"> &
  * Use `create(UpdateSandboxRequestSchema)` to create a new message.
  */
 export const UpdateSandboxRequestSchema: GenMessage<UpdateSandboxRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 12);
+  messageDesc(file_daytonah_v1_sandbox, 13);
 
 /**
  * It is changed.
@@ -521,7 +637,7 @@ export type UpdateSandboxResponse = Message<"daytonah.v1.UpdateSandboxResponse">
  * Use `create(UpdateSandboxResponseSchema)` to create a new message.
  */
 export const UpdateSandboxResponseSchema: GenMessage<UpdateSandboxResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 13);
+  messageDesc(file_daytonah_v1_sandbox, 14);
 
 /**
  * To which port.
@@ -556,7 +672,7 @@ export type CreatePortUrlRequest = Message<"daytonah.v1.CreatePortUrlRequest"> &
  * Use `create(CreatePortUrlRequestSchema)` to create a new message.
  */
 export const CreatePortUrlRequestSchema: GenMessage<CreatePortUrlRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 14);
+  messageDesc(file_daytonah_v1_sandbox, 15);
 
 /**
  * The addresses.
@@ -598,7 +714,7 @@ export type CreatePortUrlResponse = Message<"daytonah.v1.CreatePortUrlResponse">
  * Use `create(CreatePortUrlResponseSchema)` to create a new message.
  */
 export const CreatePortUrlResponseSchema: GenMessage<CreatePortUrlResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 15);
+  messageDesc(file_daytonah_v1_sandbox, 16);
 
 /**
  * Which port, and for whom.
@@ -640,7 +756,7 @@ export type SetPortVisibilityRequest = Message<"daytonah.v1.SetPortVisibilityReq
  * Use `create(SetPortVisibilityRequestSchema)` to create a new message.
  */
 export const SetPortVisibilityRequestSchema: GenMessage<SetPortVisibilityRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 16);
+  messageDesc(file_daytonah_v1_sandbox, 17);
 
 /**
  * It is so.
@@ -661,7 +777,7 @@ export type SetPortVisibilityResponse = Message<"daytonah.v1.SetPortVisibilityRe
  * Use `create(SetPortVisibilityResponseSchema)` to create a new message.
  */
 export const SetPortVisibilityResponseSchema: GenMessage<SetPortVisibilityResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 17);
+  messageDesc(file_daytonah_v1_sandbox, 18);
 
 /**
  * To which file.
@@ -710,7 +826,7 @@ export type CreateFileUrlRequest = Message<"daytonah.v1.CreateFileUrlRequest"> &
  * Use `create(CreateFileUrlRequestSchema)` to create a new message.
  */
 export const CreateFileUrlRequestSchema: GenMessage<CreateFileUrlRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 18);
+  messageDesc(file_daytonah_v1_sandbox, 19);
 
 /**
  * The addresses.
@@ -745,7 +861,7 @@ export type CreateFileUrlResponse = Message<"daytonah.v1.CreateFileUrlResponse">
  * Use `create(CreateFileUrlResponseSchema)` to create a new message.
  */
 export const CreateFileUrlResponseSchema: GenMessage<CreateFileUrlResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 19);
+  messageDesc(file_daytonah_v1_sandbox, 20);
 
 /**
  * Whose token.
@@ -773,7 +889,7 @@ export type RotateAccessTokenRequest = Message<"daytonah.v1.RotateAccessTokenReq
  * Use `create(RotateAccessTokenRequestSchema)` to create a new message.
  */
 export const RotateAccessTokenRequestSchema: GenMessage<RotateAccessTokenRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 20);
+  messageDesc(file_daytonah_v1_sandbox, 21);
 
 /**
  * The new token.
@@ -794,7 +910,597 @@ export type RotateAccessTokenResponse = Message<"daytonah.v1.RotateAccessTokenRe
  * Use `create(RotateAccessTokenResponseSchema)` to create a new message.
  */
 export const RotateAccessTokenResponseSchema: GenMessage<RotateAccessTokenResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_sandbox, 21);
+  messageDesc(file_daytonah_v1_sandbox, 22);
+
+/**
+ * Which to pause.
+ *
+ * @generated from message daytonah.v1.PauseSandboxRequest
+ */
+export type PauseSandboxRequest = Message<"daytonah.v1.PauseSandboxRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * The same key again answers with the sandbox as it is then.
+   *
+   * @generated from field: string idempotency_key = 2;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message daytonah.v1.PauseSandboxRequest.
+ * Use `create(PauseSandboxRequestSchema)` to create a new message.
+ */
+export const PauseSandboxRequestSchema: GenMessage<PauseSandboxRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 23);
+
+/**
+ * It is paused.
+ *
+ * @generated from message daytonah.v1.PauseSandboxResponse
+ */
+export type PauseSandboxResponse = Message<"daytonah.v1.PauseSandboxResponse"> & {
+  /**
+   * The sandbox now.
+   *
+   * @generated from field: daytonah.v1.Sandbox sandbox = 1;
+   */
+  sandbox?: Sandbox | undefined;
+
+  /**
+   * How long each stage took, in order; empty where it was paused already.
+   *
+   * @generated from field: repeated daytonah.v1.StageTime stages = 2;
+   */
+  stages: StageTime[];
+};
+
+/**
+ * Describes the message daytonah.v1.PauseSandboxResponse.
+ * Use `create(PauseSandboxResponseSchema)` to create a new message.
+ */
+export const PauseSandboxResponseSchema: GenMessage<PauseSandboxResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 24);
+
+/**
+ * Which to resume.
+ *
+ * @generated from message daytonah.v1.ResumeSandboxRequest
+ */
+export type ResumeSandboxRequest = Message<"daytonah.v1.ResumeSandboxRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * The same key again answers with the sandbox as it is then.
+   *
+   * @generated from field: string idempotency_key = 2;
+   */
+  idempotencyKey: string;
+
+  /**
+   * Sets `lifecycle.timeout` anew; as it was where absent.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 3;
+   */
+  timeout?: Duration | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.ResumeSandboxRequest.
+ * Use `create(ResumeSandboxRequestSchema)` to create a new message.
+ */
+export const ResumeSandboxRequestSchema: GenMessage<ResumeSandboxRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 25);
+
+/**
+ * It runs.
+ *
+ * @generated from message daytonah.v1.ResumeSandboxResponse
+ */
+export type ResumeSandboxResponse = Message<"daytonah.v1.ResumeSandboxResponse"> & {
+  /**
+   * The sandbox now.
+   *
+   * @generated from field: daytonah.v1.Sandbox sandbox = 1;
+   */
+  sandbox?: Sandbox | undefined;
+
+  /**
+   * Its access token, the same as before.
+   *
+   * @generated from field: string access_token = 2;
+   */
+  accessToken: string;
+
+  /**
+   * How long each stage took, in order; empty where it ran already.
+   *
+   * @generated from field: repeated daytonah.v1.StageTime stages = 3;
+   */
+  stages: StageTime[];
+};
+
+/**
+ * Describes the message daytonah.v1.ResumeSandboxResponse.
+ * Use `create(ResumeSandboxResponseSchema)` to create a new message.
+ */
+export const ResumeSandboxResponseSchema: GenMessage<ResumeSandboxResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 26);
+
+/**
+ * What to fork.
+ *
+ * @generated from message daytonah.v1.ForkSandboxRequest
+ */
+export type ForkSandboxRequest = Message<"daytonah.v1.ForkSandboxRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * How many children, 1 to 100; 1 where 0.
+   *
+   * @generated from field: uint32 count = 2;
+   */
+  count: number;
+
+  /**
+   * Labels of each child; the parent's are not taken over.
+   *
+   * @generated from field: map<string, string> metadata = 3;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * Environment of processes that each child starts later, beside and over the parent's.
+   *
+   * @generated from field: map<string, string> env = 4;
+   */
+  env: { [key: string]: string };
+
+  /**
+   * When each child ends or pauses by itself; never where absent. The parent's is not taken over.
+   *
+   * @generated from field: daytonah.v1.Lifecycle lifecycle = 5;
+   */
+  lifecycle?: Lifecycle | undefined;
+
+  /**
+   * The same key again, within a day, answers with the same children.
+   *
+   * @generated from field: string idempotency_key = 6;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message daytonah.v1.ForkSandboxRequest.
+ * Use `create(ForkSandboxRequestSchema)` to create a new message.
+ */
+export const ForkSandboxRequestSchema: GenMessage<ForkSandboxRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 27);
+
+/**
+ * The children.
+ *
+ * @generated from message daytonah.v1.ForkSandboxResponse
+ */
+export type ForkSandboxResponse = Message<"daytonah.v1.ForkSandboxResponse"> & {
+  /**
+   * One for each child asked for.
+   *
+   * @generated from field: repeated daytonah.v1.ForkResult results = 1;
+   */
+  results: ForkResult[];
+
+  /**
+   * How long each stage took, in order: the parent's, then of the slowest child.
+   *
+   * @generated from field: repeated daytonah.v1.StageTime stages = 2;
+   */
+  stages: StageTime[];
+
+  /**
+   * Whether the children share the parent's memory until they write to it; else each has a copy of its own.
+   *
+   * @generated from field: bool memory_shared = 3;
+   */
+  memoryShared: boolean;
+
+  /**
+   * The same for its disk.
+   *
+   * @generated from field: bool disk_shared = 4;
+   */
+  diskShared: boolean;
+
+  /**
+   * True where the idempotency key had made them before.
+   *
+   * @generated from field: bool replayed = 5;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message daytonah.v1.ForkSandboxResponse.
+ * Use `create(ForkSandboxResponseSchema)` to create a new message.
+ */
+export const ForkSandboxResponseSchema: GenMessage<ForkSandboxResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 28);
+
+/**
+ * A child, or why there is none.
+ *
+ * @generated from message daytonah.v1.ForkResult
+ */
+export type ForkResult = Message<"daytonah.v1.ForkResult"> & {
+  /**
+   * Either.
+   *
+   * @generated from oneof daytonah.v1.ForkResult.result
+   */
+  result: {
+    /**
+     * It runs.
+     *
+     * @generated from field: daytonah.v1.ForkedSandbox child = 1;
+     */
+    value: ForkedSandbox;
+    case: "child";
+  } | {
+    /**
+     * It could not be made.
+     *
+     * @generated from field: daytonah.v1.ForkFailure failure = 2;
+     */
+    value: ForkFailure;
+    case: "failure";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message daytonah.v1.ForkResult.
+ * Use `create(ForkResultSchema)` to create a new message.
+ */
+export const ForkResultSchema: GenMessage<ForkResult> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 29);
+
+/**
+ * A child that runs.
+ *
+ * @generated from message daytonah.v1.ForkedSandbox
+ */
+export type ForkedSandbox = Message<"daytonah.v1.ForkedSandbox"> & {
+  /**
+   * It.
+   *
+   * @generated from field: daytonah.v1.Sandbox sandbox = 1;
+   */
+  sandbox?: Sandbox | undefined;
+
+  /**
+   * Its own credential; the parent's opens nothing of it. Empty on a replay of one that no longer runs.
+   *
+   * @generated from field: string access_token = 2;
+   */
+  accessToken: string;
+};
+
+/**
+ * Describes the message daytonah.v1.ForkedSandbox.
+ * Use `create(ForkedSandboxSchema)` to create a new message.
+ */
+export const ForkedSandboxSchema: GenMessage<ForkedSandbox> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 30);
+
+/**
+ * Why there is no child.
+ *
+ * @generated from message daytonah.v1.ForkFailure
+ */
+export type ForkFailure = Message<"daytonah.v1.ForkFailure"> & {
+  /**
+   * Name of an ErrorReason, such as "NO_CAPACITY".
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * One sentence.
+   *
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * When another try may work; absent where it can't.
+   *
+   * @generated from field: google.protobuf.Duration retry_delay = 3;
+   */
+  retryDelay?: Duration | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.ForkFailure.
+ * Use `create(ForkFailureSchema)` to create a new message.
+ */
+export const ForkFailureSchema: GenMessage<ForkFailure> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 31);
+
+/**
+ * Where to.
+ *
+ * @generated from message daytonah.v1.RollBackSandboxRequest
+ */
+export type RollBackSandboxRequest = Message<"daytonah.v1.RollBackSandboxRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * One of its own snapshots.
+   *
+   * @generated from field: string snapshot_id = 2;
+   */
+  snapshotId: string;
+
+  /**
+   * The same key again changes nothing and answers with the sandbox as it is then.
+   *
+   * @generated from field: string idempotency_key = 3;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message daytonah.v1.RollBackSandboxRequest.
+ * Use `create(RollBackSandboxRequestSchema)` to create a new message.
+ */
+export const RollBackSandboxRequestSchema: GenMessage<RollBackSandboxRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 32);
+
+/**
+ * It runs, as it was then.
+ *
+ * @generated from message daytonah.v1.RollBackSandboxResponse
+ */
+export type RollBackSandboxResponse = Message<"daytonah.v1.RollBackSandboxResponse"> & {
+  /**
+   * The sandbox now.
+   *
+   * @generated from field: daytonah.v1.Sandbox sandbox = 1;
+   */
+  sandbox?: Sandbox | undefined;
+
+  /**
+   * How long each stage took, in order.
+   *
+   * @generated from field: repeated daytonah.v1.StageTime stages = 2;
+   */
+  stages: StageTime[];
+};
+
+/**
+ * Describes the message daytonah.v1.RollBackSandboxResponse.
+ * Use `create(RollBackSandboxResponseSchema)` to create a new message.
+ */
+export const RollBackSandboxResponseSchema: GenMessage<RollBackSandboxResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 33);
+
+/**
+ * Which delete to take back.
+ *
+ * @generated from message daytonah.v1.UndeleteSandboxRequest
+ */
+export type UndeleteSandboxRequest = Message<"daytonah.v1.UndeleteSandboxRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * The same key again changes nothing and answers with the sandbox as it is then.
+   *
+   * @generated from field: string idempotency_key = 2;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message daytonah.v1.UndeleteSandboxRequest.
+ * Use `create(UndeleteSandboxRequestSchema)` to create a new message.
+ */
+export const UndeleteSandboxRequestSchema: GenMessage<UndeleteSandboxRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 34);
+
+/**
+ * It is there again.
+ *
+ * @generated from message daytonah.v1.UndeleteSandboxResponse
+ */
+export type UndeleteSandboxResponse = Message<"daytonah.v1.UndeleteSandboxResponse"> & {
+  /**
+   * The sandbox now, paused.
+   *
+   * @generated from field: daytonah.v1.Sandbox sandbox = 1;
+   */
+  sandbox?: Sandbox | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.UndeleteSandboxResponse.
+ * Use `create(UndeleteSandboxResponseSchema)` to create a new message.
+ */
+export const UndeleteSandboxResponseSchema: GenMessage<UndeleteSandboxResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 35);
+
+/**
+ * Until when.
+ *
+ * @generated from message daytonah.v1.SetSandboxTimeoutRequest
+ */
+export type SetSandboxTimeoutRequest = Message<"daytonah.v1.SetSandboxTimeoutRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * From now until its end; absent: it has none any more.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 2;
+   */
+  timeout?: Duration | undefined;
+
+  /**
+   * Only ever later: where its end is later than that already, nothing changes.
+   *
+   * @generated from field: bool extend_only = 3;
+   */
+  extendOnly: boolean;
+};
+
+/**
+ * Describes the message daytonah.v1.SetSandboxTimeoutRequest.
+ * Use `create(SetSandboxTimeoutRequestSchema)` to create a new message.
+ */
+export const SetSandboxTimeoutRequestSchema: GenMessage<SetSandboxTimeoutRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 36);
+
+/**
+ * It is set.
+ *
+ * @generated from message daytonah.v1.SetSandboxTimeoutResponse
+ */
+export type SetSandboxTimeoutResponse = Message<"daytonah.v1.SetSandboxTimeoutResponse"> & {
+  /**
+   * The sandbox now.
+   *
+   * @generated from field: daytonah.v1.Sandbox sandbox = 1;
+   */
+  sandbox?: Sandbox | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.SetSandboxTimeoutResponse.
+ * Use `create(SetSandboxTimeoutResponseSchema)` to create a new message.
+ */
+export const SetSandboxTimeoutResponseSchema: GenMessage<SetSandboxTimeoutResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 37);
+
+/**
+ * Whose.
+ *
+ * @generated from message daytonah.v1.GetSandboxLineageRequest
+ */
+export type GetSandboxLineageRequest = Message<"daytonah.v1.GetSandboxLineageRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+};
+
+/**
+ * Describes the message daytonah.v1.GetSandboxLineageRequest.
+ * Use `create(GetSandboxLineageRequestSchema)` to create a new message.
+ */
+export const GetSandboxLineageRequestSchema: GenMessage<GetSandboxLineageRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 38);
+
+/**
+ * Its relatives. Deleted ones are named as well.
+ *
+ * @generated from message daytonah.v1.GetSandboxLineageResponse
+ */
+export type GetSandboxLineageResponse = Message<"daytonah.v1.GetSandboxLineageResponse"> & {
+  /**
+   * Its parent, the parent's parent and so on, 100 at most.
+   *
+   * @generated from field: repeated daytonah.v1.LineageEntry ancestors = 1;
+   */
+  ancestors: LineageEntry[];
+
+  /**
+   * Forks of it and sandboxes made from its snapshots, oldest first, 1,000 at most.
+   *
+   * @generated from field: repeated daytonah.v1.LineageEntry children = 2;
+   */
+  children: LineageEntry[];
+};
+
+/**
+ * Describes the message daytonah.v1.GetSandboxLineageResponse.
+ * Use `create(GetSandboxLineageResponseSchema)` to create a new message.
+ */
+export const GetSandboxLineageResponseSchema: GenMessage<GetSandboxLineageResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 39);
+
+/**
+ * A relative.
+ *
+ * @generated from message daytonah.v1.LineageEntry
+ */
+export type LineageEntry = Message<"daytonah.v1.LineageEntry"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * Its state.
+   *
+   * @generated from field: daytonah.v1.SandboxState state = 2;
+   */
+  state: SandboxState;
+
+  /**
+   * The snapshot it was made from; empty for a fork.
+   *
+   * @generated from field: string snapshot_id = 3;
+   */
+  snapshotId: string;
+
+  /**
+   * When it was made.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
+   */
+  createTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.LineageEntry.
+ * Use `create(LineageEntrySchema)` to create a new message.
+ */
+export const LineageEntrySchema: GenMessage<LineageEntry> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_sandbox, 40);
 
 /**
  * Where a sandbox is in its life.
@@ -901,6 +1607,47 @@ export const SandboxStateSchema: GenEnum<SandboxState> = /*@__PURE__*/
   enumDesc(file_daytonah_v1_sandbox, 0);
 
 /**
+ * What happens at the end of a sandbox's time.
+ *
+ * @generated from enum daytonah.v1.EndAction
+ */
+export const EndAction = {
+  /**
+   * PAUSE.
+   *
+   * @generated from enum value: END_ACTION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It is paused.
+   *
+   * @generated from enum value: END_ACTION_PAUSE = 1;
+   */
+  PAUSE: 1,
+
+  /**
+   * It is deleted, as DeleteSandbox does.
+   *
+   * @generated from enum value: END_ACTION_DELETE = 2;
+   */
+  DELETE: 2,
+} as const;
+
+/**
+ * What happens at the end of a sandbox's time.
+ *
+ * @generated from enum daytonah.v1.EndAction
+ */
+export type EndAction = (typeof EndAction)[keyof typeof EndAction] | UnknownEnum;
+
+/**
+ * Describes the enum daytonah.v1.EndAction.
+ */
+export const EndActionSchema: GenEnum<EndAction> = /*@__PURE__*/
+  enumDesc(file_daytonah_v1_sandbox, 1);
+
+/**
  * What a signed file address allows.
  *
  * @generated from enum daytonah.v1.FileUrlOperation
@@ -939,7 +1686,7 @@ export type FileUrlOperation = (typeof FileUrlOperation)[keyof typeof FileUrlOpe
  * Describes the enum daytonah.v1.FileUrlOperation.
  */
 export const FileUrlOperationSchema: GenEnum<FileUrlOperation> = /*@__PURE__*/
-  enumDesc(file_daytonah_v1_sandbox, 1);
+  enumDesc(file_daytonah_v1_sandbox, 2);
 
 /**
  * Creates, finds and deletes sandboxes. Needs an API key with scope "sandboxes:read" or "sandboxes:write".
@@ -978,7 +1725,8 @@ export const SandboxService: GenService<{
     output: typeof ListSandboxesResponseSchema;
   },
   /**
-   * Deletes a sandbox in any state; answers when its VM and disk are gone. A second delete is not_found.
+   * Deletes a sandbox in any state; answers when its VM is gone. Where the platform keeps tombstones its disk stays until
+   * `purge_time`, and UndeleteSandbox takes the delete back. A second delete is not_found, but for one that purges.
    *
    * @generated from rpc daytonah.v1.SandboxService.DeleteSandbox
    */
@@ -1036,6 +1784,79 @@ export const SandboxService: GenService<{
     methodKind: "unary";
     input: typeof RotateAccessTokenRequestSchema;
     output: typeof RotateAccessTokenResponseSchema;
+  },
+  /**
+   * Writes memory and disk of a running sandbox down and gives its CPU and memory back; answers when it is paused. Already
+   * paused is no error. Streams of its processes stay open and go on after it is resumed.
+   *
+   * @generated from rpc daytonah.v1.SandboxService.PauseSandbox
+   */
+  pauseSandbox: {
+    methodKind: "unary";
+    input: typeof PauseSandboxRequestSchema;
+    output: typeof PauseSandboxResponseSchema;
+  },
+  /**
+   * Runs a paused sandbox on, or starts a failed one again from its disk; answers when its agent did. Already running is
+   * no error.
+   *
+   * @generated from rpc daytonah.v1.SandboxService.ResumeSandbox
+   */
+  resumeSandbox: {
+    methodKind: "unary";
+    input: typeof ResumeSandboxRequestSchema;
+    output: typeof ResumeSandboxResponseSchema;
+  },
+  /**
+   * Makes children of one instant of a running or paused sandbox, which stays as it was. Answers with a sandbox or a
+   * typed failure for each.
+   *
+   * @generated from rpc daytonah.v1.SandboxService.ForkSandbox
+   */
+  forkSandbox: {
+    methodKind: "unary";
+    input: typeof ForkSandboxRequestSchema;
+    output: typeof ForkSandboxResponseSchema;
+  },
+  /**
+   * Puts a running, paused or failed sandbox back to one of its own snapshots, under the same id. What it did since is gone.
+   *
+   * @generated from rpc daytonah.v1.SandboxService.RollBackSandbox
+   */
+  rollBackSandbox: {
+    methodKind: "unary";
+    input: typeof RollBackSandboxRequestSchema;
+    output: typeof RollBackSandboxResponseSchema;
+  },
+  /**
+   * Takes a delete back, until the tombstone's time is over; the sandbox is paused then.
+   *
+   * @generated from rpc daytonah.v1.SandboxService.UndeleteSandbox
+   */
+  undeleteSandbox: {
+    methodKind: "unary";
+    input: typeof UndeleteSandboxRequestSchema;
+    output: typeof UndeleteSandboxResponseSchema;
+  },
+  /**
+   * Sets when a running sandbox ends, counted from now.
+   *
+   * @generated from rpc daytonah.v1.SandboxService.SetSandboxTimeout
+   */
+  setSandboxTimeout: {
+    methodKind: "unary";
+    input: typeof SetSandboxTimeoutRequestSchema;
+    output: typeof SetSandboxTimeoutResponseSchema;
+  },
+  /**
+   * Where a sandbox comes from, and what was made of it.
+   *
+   * @generated from rpc daytonah.v1.SandboxService.GetSandboxLineage
+   */
+  getSandboxLineage: {
+    methodKind: "unary";
+    input: typeof GetSandboxLineageRequestSchema;
+    output: typeof GetSandboxLineageResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_daytonah_v1_sandbox, 0);

@@ -7,13 +7,15 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.ts";
+import type { Resources, StageTime } from "./sandbox_pb.ts";
+import { file_daytonah_v1_sandbox } from "./sandbox_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file daytonah/v1/template.proto.
  */
 export const file_daytonah_v1_template: GenFile = /*@__PURE__*/
-  fileDesc("ChpkYXl0b25haC92MS90ZW1wbGF0ZS5wcm90bxILZGF5dG9uYWgudjEitwEKCFRlbXBsYXRlEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSEAoIZGlza19taWIYAyABKA0SDgoGZGlnZXN0GAQgASgJEjUKCHBhY2thZ2VzGAUgAygLMiMuZGF5dG9uYWgudjEuVGVtcGxhdGUuUGFja2FnZXNFbnRyeRovCg1QYWNrYWdlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUQoUTGlzdFRlbXBsYXRlc1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxjoBxIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABCJaChVMaXN0VGVtcGxhdGVzUmVzcG9uc2USKAoJdGVtcGxhdGVzGAEgAygLMhUuZGF5dG9uYWgudjEuVGVtcGxhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMm4KD1RlbXBsYXRlU2VydmljZRJbCg1MaXN0VGVtcGxhdGVzEiEuZGF5dG9uYWgudjEuTGlzdFRlbXBsYXRlc1JlcXVlc3QaIi5kYXl0b25haC52MS5MaXN0VGVtcGxhdGVzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_buf_validate_validate]);
+  fileDesc("ChpkYXl0b25haC92MS90ZW1wbGF0ZS5wcm90bxILZGF5dG9uYWgudjEi9wEKCFRlbXBsYXRlEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSEAoIZGlza19taWIYAyABKA0SDgoGZGlnZXN0GAQgASgJEjUKCHBhY2thZ2VzGAUgAygLMiMuZGF5dG9uYWgudjEuVGVtcGxhdGUuUGFja2FnZXNFbnRyeRITCgtzbmFwc2hvdF9pZBgGIAEoCRIpCglyZXNvdXJjZXMYByABKAsyFi5kYXl0b25haC52MS5SZXNvdXJjZXMaLwoNUGFja2FnZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItQBChVDcmVhdGVUZW1wbGF0ZVJlcXVlc3QSMAoEbmFtZRgBIAEoCUIiukgfch0yG15bYS16MC05XVthLXowLTkuXy1dezAsNjJ9JBIrCgpzYW5kYm94X2lkGAIgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBIpCgtkZXNjcmlwdGlvbhgDIAEoCUIUukgRcg8ogAgyCl5bXlx4MDBdKiQSMQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQhi6SBVyExiAATIOXltceDIxLVx4N2VdKiQiaQoWQ3JlYXRlVGVtcGxhdGVSZXNwb25zZRInCgh0ZW1wbGF0ZRgBIAEoCzIVLmRheXRvbmFoLnYxLlRlbXBsYXRlEiYKBnN0YWdlcxgCIAMoCzIWLmRheXRvbmFoLnYxLlN0YWdlVGltZSJJChVEZWxldGVUZW1wbGF0ZVJlcXVlc3QSMAoEbmFtZRgBIAEoCUIiukgfch0yG15bYS16MC05XVthLXowLTkuXy1dezAsNjJ9JCIYChZEZWxldGVUZW1wbGF0ZVJlc3BvbnNlIlEKFExpc3RUZW1wbGF0ZXNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY6AcSHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQiWgoVTGlzdFRlbXBsYXRlc1Jlc3BvbnNlEigKCXRlbXBsYXRlcxgBIAMoCzIVLmRheXRvbmFoLnYxLlRlbXBsYXRlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCTKkAgoPVGVtcGxhdGVTZXJ2aWNlElkKDkNyZWF0ZVRlbXBsYXRlEiIuZGF5dG9uYWgudjEuQ3JlYXRlVGVtcGxhdGVSZXF1ZXN0GiMuZGF5dG9uYWgudjEuQ3JlYXRlVGVtcGxhdGVSZXNwb25zZRJZCg5EZWxldGVUZW1wbGF0ZRIiLmRheXRvbmFoLnYxLkRlbGV0ZVRlbXBsYXRlUmVxdWVzdBojLmRheXRvbmFoLnYxLkRlbGV0ZVRlbXBsYXRlUmVzcG9uc2USWwoNTGlzdFRlbXBsYXRlcxIhLmRheXRvbmFoLnYxLkxpc3RUZW1wbGF0ZXNSZXF1ZXN0GiIuZGF5dG9uYWgudjEuTGlzdFRlbXBsYXRlc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_daytonah_v1_sandbox]);
 
 /**
  * A template.
@@ -55,6 +57,20 @@ export type Template = Message<"daytonah.v1.Template"> & {
    * @generated from field: map<string, string> packages = 5;
    */
   packages: { [key: string]: string };
+
+  /**
+   * The snapshot it stands on, for one that CreateTemplate made; empty for the platform's own.
+   *
+   * @generated from field: string snapshot_id = 6;
+   */
+  snapshotId: string;
+
+  /**
+   * Its only size, for one with memory; absent where any will do.
+   *
+   * @generated from field: daytonah.v1.Resources resources = 7;
+   */
+  resources?: Resources | undefined;
 };
 
 /**
@@ -63,6 +79,112 @@ export type Template = Message<"daytonah.v1.Template"> & {
  */
 export const TemplateSchema: GenMessage<Template> = /*@__PURE__*/
   messageDesc(file_daytonah_v1_template, 0);
+
+/**
+ * What to make.
+ *
+ * @generated from message daytonah.v1.CreateTemplateRequest
+ */
+export type CreateTemplateRequest = Message<"daytonah.v1.CreateTemplateRequest"> & {
+  /**
+   * What create takes later; none of the platform's own.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Id of a running or paused sandbox.
+   *
+   * @generated from field: string sandbox_id = 2;
+   */
+  sandboxId: string;
+
+  /**
+   * What is in it, one sentence.
+   *
+   * @generated from field: string description = 3;
+   */
+  description: string;
+
+  /**
+   * The same key again, within a day, answers with the same template.
+   *
+   * @generated from field: string idempotency_key = 4;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message daytonah.v1.CreateTemplateRequest.
+ * Use `create(CreateTemplateRequestSchema)` to create a new message.
+ */
+export const CreateTemplateRequestSchema: GenMessage<CreateTemplateRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_template, 1);
+
+/**
+ * It is made.
+ *
+ * @generated from message daytonah.v1.CreateTemplateResponse
+ */
+export type CreateTemplateResponse = Message<"daytonah.v1.CreateTemplateResponse"> & {
+  /**
+   * It.
+   *
+   * @generated from field: daytonah.v1.Template template = 1;
+   */
+  template?: Template | undefined;
+
+  /**
+   * How long each stage took, in order.
+   *
+   * @generated from field: repeated daytonah.v1.StageTime stages = 2;
+   */
+  stages: StageTime[];
+};
+
+/**
+ * Describes the message daytonah.v1.CreateTemplateResponse.
+ * Use `create(CreateTemplateResponseSchema)` to create a new message.
+ */
+export const CreateTemplateResponseSchema: GenMessage<CreateTemplateResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_template, 2);
+
+/**
+ * Which to delete.
+ *
+ * @generated from message daytonah.v1.DeleteTemplateRequest
+ */
+export type DeleteTemplateRequest = Message<"daytonah.v1.DeleteTemplateRequest"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message daytonah.v1.DeleteTemplateRequest.
+ * Use `create(DeleteTemplateRequestSchema)` to create a new message.
+ */
+export const DeleteTemplateRequestSchema: GenMessage<DeleteTemplateRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_template, 3);
+
+/**
+ * It is gone.
+ *
+ * @generated from message daytonah.v1.DeleteTemplateResponse
+ */
+export type DeleteTemplateResponse = Message<"daytonah.v1.DeleteTemplateResponse"> & {
+};
+
+/**
+ * Describes the message daytonah.v1.DeleteTemplateResponse.
+ * Use `create(DeleteTemplateResponseSchema)` to create a new message.
+ */
+export const DeleteTemplateResponseSchema: GenMessage<DeleteTemplateResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_template, 4);
 
 /**
  * Which templates.
@@ -90,7 +212,7 @@ export type ListTemplatesRequest = Message<"daytonah.v1.ListTemplatesRequest"> &
  * Use `create(ListTemplatesRequestSchema)` to create a new message.
  */
 export const ListTemplatesRequestSchema: GenMessage<ListTemplatesRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_template, 1);
+  messageDesc(file_daytonah_v1_template, 5);
 
 /**
  * A page of templates.
@@ -118,16 +240,37 @@ export type ListTemplatesResponse = Message<"daytonah.v1.ListTemplatesResponse">
  * Use `create(ListTemplatesResponseSchema)` to create a new message.
  */
 export const ListTemplatesResponseSchema: GenMessage<ListTemplatesResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_template, 2);
+  messageDesc(file_daytonah_v1_template, 6);
 
 /**
- * Lists templates. Needs scope "sandboxes:read".
+ * Makes, lists and deletes templates. Needs scope "sandboxes:read" or "sandboxes:write".
  *
  * @generated from service daytonah.v1.TemplateService
  */
 export const TemplateService: GenService<{
   /**
-   * The templates that a host has, by name.
+   * Keeps memory and disk of a running or paused sandbox as a template: creates of it are restored, not booted. The name of
+   * a template of yours is given the new content; sandboxes made of the old one stay whole.
+   *
+   * @generated from rpc daytonah.v1.TemplateService.CreateTemplate
+   */
+  createTemplate: {
+    methodKind: "unary";
+    input: typeof CreateTemplateRequestSchema;
+    output: typeof CreateTemplateResponseSchema;
+  },
+  /**
+   * Deletes a template that was made by CreateTemplate.
+   *
+   * @generated from rpc daytonah.v1.TemplateService.DeleteTemplate
+   */
+  deleteTemplate: {
+    methodKind: "unary";
+    input: typeof DeleteTemplateRequestSchema;
+    output: typeof DeleteTemplateResponseSchema;
+  },
+  /**
+   * The templates that a host has and those of your organization, by name.
    *
    * @generated from rpc daytonah.v1.TemplateService.ListTemplates
    */

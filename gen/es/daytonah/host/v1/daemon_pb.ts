@@ -19,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file daytonah/host/v1/daemon.proto.
  */
 export const file_daytonah_host_v1_daemon: GenFile = /*@__PURE__*/
-  fileDesc("Ch1kYXl0b25haC9ob3N0L3YxL2RhZW1vbi5wcm90bxIQZGF5dG9uYWguaG9zdC52MSLPAQoCVm0SEgoKc2FuZGJveF9pZBgBIAEoCRINCgVlcG9jaBgCIAEoBBIoCgVzdGF0ZRgDIAEoDjIZLmRheXRvbmFoLmhvc3QudjEuVm1TdGF0ZRIWCg5mYWlsdXJlX3JlYXNvbhgEIAEoCRIXCg9mYWlsdXJlX21lc3NhZ2UYBSABKAkSDQoFdmNwdXMYBiABKA0SEgoKbWVtb3J5X21pYhgHIAEoDRIQCghkaXNrX21pYhgIIAEoDRIWCg5hY2Nlc3NfdmVyc2lvbhgJIAEoBCKRAQoIVm1BY2Nlc3MSGAoHdmVyc2lvbhgBIAEoBEIHukgEMgIoARIdCgx0b2tlbl9zaGEyNTYYAiABKAxCB7pIBHoCaCASHAoLc2lnbmluZ19rZXkYAyABKAxCB7pIBHoCaCASFAoMcHVibGljX3BvcnRzGAQgAygNEhgKEHRva2VuX2dlbmVyYXRpb24YBSABKAQiEAoOR2V0SG9zdFJlcXVlc3QiugIKD0dldEhvc3RSZXNwb25zZRIPCgdob3N0X2lkGAEgASgJEhQKDGFyY2hpdGVjdHVyZRgCIAEoCRIOCgZkcml2ZXIYAyABKAkSGQoRaGFyZHdhcmVfaXNvbGF0ZWQYBCABKAgSDQoFdmNwdXMYBSABKA0SEgoKbWVtb3J5X21pYhgGIAEoBBIXCg9tZW1vcnlfZnJlZV9taWIYByABKAQSFQoNZGlza19mcmVlX21pYhgIIAEoBBIxCgl0ZW1wbGF0ZXMYCSADKAsyHi5kYXl0b25haC5ob3N0LnYxLkhvc3RUZW1wbGF0ZRIPCgd2ZXJzaW9uGAogASgJEhMKC2luc3RhbmNlX2lkGAsgASgJEhcKD3ZtX292ZXJoZWFkX21pYhgMIAEoDRIQCghlZGdlX3VybBgNIAEoCSLEAQoMSG9zdFRlbXBsYXRlEgwKBG5hbWUYASABKAkSDgoGZGlnZXN0GAIgASgJEhAKCGRpc2tfbWliGAMgASgNEhMKC2Rlc2NyaXB0aW9uGAQgASgJEj4KCHBhY2thZ2VzGAUgAygLMiwuZGF5dG9uYWguaG9zdC52MS5Ib3N0VGVtcGxhdGUuUGFja2FnZXNFbnRyeRovCg1QYWNrYWdlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEizgIKDlN0YXJ0Vm1SZXF1ZXN0EisKCnNhbmRib3hfaWQYASABKAlCF7pIFHISMhBeW2EtejAtOV17MSw2M30kEhYKBWVwb2NoGAIgASgEQge6SAQyAigBEhkKCHRlbXBsYXRlGAMgASgJQge6SARyAhABEhgKBXZjcHVzGAQgASgNQgm6SAYqBBhAKAESIAoKbWVtb3J5X21pYhgFIAEoDUIMukgJKgcYgIAQKIABEhAKCGRpc2tfbWliGAYgASgNEjYKA2VudhgHIAMoCzIpLmRheXRvbmFoLmhvc3QudjEuU3RhcnRWbVJlcXVlc3QuRW52RW50cnkSKgoGYWNjZXNzGAggASgLMhouZGF5dG9uYWguaG9zdC52MS5WbUFjY2VzcxoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImAKD1N0YXJ0Vm1SZXNwb25zZRIgCgJ2bRgBIAEoCzIULmRheXRvbmFoLmhvc3QudjEuVm0SKwoGc3RhZ2VzGAIgAygLMhsuZGF5dG9uYWguaG9zdC52MS5TdGFnZVRpbWUiRwoJU3RhZ2VUaW1lEg0KBXN0YWdlGAEgASgJEisKCGR1cmF0aW9uGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIlYKD0RlbGV0ZVZtUmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBIWCgVlcG9jaBgCIAEoBEIHukgEMgIoASISChBEZWxldGVWbVJlc3BvbnNlIo0BChJTZXRWbUFjY2Vzc1JlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSFgoFZXBvY2gYAiABKARCB7pIBDICKAESMgoGYWNjZXNzGAMgASgLMhouZGF5dG9uYWguaG9zdC52MS5WbUFjY2Vzc0IGukgDyAEBIhUKE1NldFZtQWNjZXNzUmVzcG9uc2UiEAoOTGlzdFZtc1JlcXVlc3QiNAoPTGlzdFZtc1Jlc3BvbnNlEiEKA3ZtcxgBIAMoCzIULmRheXRvbmFoLmhvc3QudjEuVm0iEQoPV2F0Y2hWbXNSZXF1ZXN0IscBChBXYXRjaFZtc1Jlc3BvbnNlEiIKAnZtGAEgASgLMhQuZGF5dG9uYWguaG9zdC52MS5WbUgAEioKBnN5bmNlZBgCIAEoCzIYLmRheXRvbmFoLmhvc3QudjEuU3luY2VkSAASMAoJaGVhcnRiZWF0GAMgASgLMhsuZGF5dG9uYWguaG9zdC52MS5IZWFydGJlYXRIABIoCgR0aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIHCgVldmVudCIICgZTeW5jZWQiCwoJSGVhcnRiZWF0KnsKB1ZtU3RhdGUSGAoUVk1fU1RBVEVfVU5TUEVDSUZJRUQQABIVChFWTV9TVEFURV9TVEFSVElORxABEhQKEFZNX1NUQVRFX1JVTk5JTkcQAhITCg9WTV9TVEFURV9GQUlMRUQQAxIUChBWTV9TVEFURV9ERUxFVEVEEAQykQQKEUhvc3REYWVtb25TZXJ2aWNlElMKB0dldEhvc3QSIC5kYXl0b25haC5ob3N0LnYxLkdldEhvc3RSZXF1ZXN0GiEuZGF5dG9uYWguaG9zdC52MS5HZXRIb3N0UmVzcG9uc2UiA5ACARJOCgdTdGFydFZtEiAuZGF5dG9uYWguaG9zdC52MS5TdGFydFZtUmVxdWVzdBohLmRheXRvbmFoLmhvc3QudjEuU3RhcnRWbVJlc3BvbnNlElEKCERlbGV0ZVZtEiEuZGF5dG9uYWguaG9zdC52MS5EZWxldGVWbVJlcXVlc3QaIi5kYXl0b25haC5ob3N0LnYxLkRlbGV0ZVZtUmVzcG9uc2USUwoHTGlzdFZtcxIgLmRheXRvbmFoLmhvc3QudjEuTGlzdFZtc1JlcXVlc3QaIS5kYXl0b25haC5ob3N0LnYxLkxpc3RWbXNSZXNwb25zZSIDkAIBElMKCFdhdGNoVm1zEiEuZGF5dG9uYWguaG9zdC52MS5XYXRjaFZtc1JlcXVlc3QaIi5kYXl0b25haC5ob3N0LnYxLldhdGNoVm1zUmVzcG9uc2UwARJaCgtTZXRWbUFjY2VzcxIkLmRheXRvbmFoLmhvc3QudjEuU2V0Vm1BY2Nlc3NSZXF1ZXN0GiUuZGF5dG9uYWguaG9zdC52MS5TZXRWbUFjY2Vzc1Jlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ch1kYXl0b25haC9ob3N0L3YxL2RhZW1vbi5wcm90bxIQZGF5dG9uYWguaG9zdC52MSKxAgoCVm0SEgoKc2FuZGJveF9pZBgBIAEoCRINCgVlcG9jaBgCIAEoBBIoCgVzdGF0ZRgDIAEoDjIZLmRheXRvbmFoLmhvc3QudjEuVm1TdGF0ZRIWCg5mYWlsdXJlX3JlYXNvbhgEIAEoCRIXCg9mYWlsdXJlX21lc3NhZ2UYBSABKAkSDQoFdmNwdXMYBiABKA0SEgoKbWVtb3J5X21pYhgHIAEoDRIQCghkaXNrX21pYhgIIAEoDRIWCg5hY2Nlc3NfdmVyc2lvbhgJIAEoBBIZChFsaWZlY3ljbGVfdmVyc2lvbhgKIAEoBBITCgttZW1vcnlfa2VwdBgLIAEoCBIPCgdzdGFuZGJ5GAwgASgIEg8KB2V4cGlyZWQYDSABKAgSDgoGc2VhbGVkGA4gASgIIrIBCgtWbUxpZmVjeWNsZRIYCgd2ZXJzaW9uGAEgASgEQge6SAQyAigBEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1kZWxldGVfYXRfZW5kGAMgASgIEi8KDGlkbGVfdGltZW91dBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgthdXRvX3Jlc3VtZRgFIAEoCCKRAQoIVm1BY2Nlc3MSGAoHdmVyc2lvbhgBIAEoBEIHukgEMgIoARIdCgx0b2tlbl9zaGEyNTYYAiABKAxCB7pIBHoCaCASHAoLc2lnbmluZ19rZXkYAyABKAxCB7pIBHoCaCASFAoMcHVibGljX3BvcnRzGAQgAygNEhgKEHRva2VuX2dlbmVyYXRpb24YBSABKAQiEAoOR2V0SG9zdFJlcXVlc3QixgMKD0dldEhvc3RSZXNwb25zZRIPCgdob3N0X2lkGAEgASgJEhQKDGFyY2hpdGVjdHVyZRgCIAEoCRIOCgZkcml2ZXIYAyABKAkSGQoRaGFyZHdhcmVfaXNvbGF0ZWQYBCABKAgSDQoFdmNwdXMYBSABKA0SEgoKbWVtb3J5X21pYhgGIAEoBBIXCg9tZW1vcnlfZnJlZV9taWIYByABKAQSFQoNZGlza19mcmVlX21pYhgIIAEoBBIxCgl0ZW1wbGF0ZXMYCSADKAsyHi5kYXl0b25haC5ob3N0LnYxLkhvc3RUZW1wbGF0ZRIPCgd2ZXJzaW9uGAogASgJEhMKC2luc3RhbmNlX2lkGAsgASgJEhcKD3ZtX292ZXJoZWFkX21pYhgMIAEoDRIQCghlZGdlX3VybBgNIAEoCRIRCgljcHVfY2xhc3MYDiABKAkSFQoNbWVtb3J5X3NoYXJlZBgPIAEoCBITCgtkaXNrX3NoYXJlZBgQIAEoCBIOCgZmcm96ZW4YESABKAgSOwoXY2VydGlmaWNhdGVfZXhwaXJlX3RpbWUYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIsQBCgxIb3N0VGVtcGxhdGUSDAoEbmFtZRgBIAEoCRIOCgZkaWdlc3QYAiABKAkSEAoIZGlza19taWIYAyABKA0SEwoLZGVzY3JpcHRpb24YBCABKAkSPgoIcGFja2FnZXMYBSADKAsyLC5kYXl0b25haC5ob3N0LnYxLkhvc3RUZW1wbGF0ZS5QYWNrYWdlc0VudHJ5Gi8KDVBhY2thZ2VzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLHAwoOU3RhcnRWbVJlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSFgoFZXBvY2gYAiABKARCB7pIBDICKAESGQoIdGVtcGxhdGUYAyABKAlCB7pIBHICEAESGAoFdmNwdXMYBCABKA1CCbpIBioEGEAoARIgCgptZW1vcnlfbWliGAUgASgNQgy6SAkqBxiAgBAogAESEAoIZGlza19taWIYBiABKA0SNgoDZW52GAcgAygLMikuZGF5dG9uYWguaG9zdC52MS5TdGFydFZtUmVxdWVzdC5FbnZFbnRyeRIqCgZhY2Nlc3MYCCABKAsyGi5kYXl0b25haC5ob3N0LnYxLlZtQWNjZXNzEjQKC3NuYXBzaG90X2lkGAkgASgJQh+6SBxyGjIYXihzbmFwX1thLXowLTldezEsNjN9KT8kEjAKCWxpZmVjeWNsZRgKIAEoCzIdLmRheXRvbmFoLmhvc3QudjEuVm1MaWZlY3ljbGUSDwoHc3RhbmRieRgLIAEoCBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImAKD1N0YXJ0Vm1SZXNwb25zZRIgCgJ2bRgBIAEoCzIULmRheXRvbmFoLmhvc3QudjEuVm0SKwoGc3RhZ2VzGAIgAygLMhsuZGF5dG9uYWguaG9zdC52MS5TdGFnZVRpbWUiRwoJU3RhZ2VUaW1lEg0KBXN0YWdlGAEgASgJEisKCGR1cmF0aW9uGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIlYKD0RlbGV0ZVZtUmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBIWCgVlcG9jaBgCIAEoBEIHukgEMgIoASISChBEZWxldGVWbVJlc3BvbnNlIo0BChJTZXRWbUFjY2Vzc1JlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSFgoFZXBvY2gYAiABKARCB7pIBDICKAESMgoGYWNjZXNzGAMgASgLMhouZGF5dG9uYWguaG9zdC52MS5WbUFjY2Vzc0IGukgDyAEBIhUKE1NldFZtQWNjZXNzUmVzcG9uc2UiEAoOTGlzdFZtc1JlcXVlc3QiNAoPTGlzdFZtc1Jlc3BvbnNlEiEKA3ZtcxgBIAMoCzIULmRheXRvbmFoLmhvc3QudjEuVm0iEQoPV2F0Y2hWbXNSZXF1ZXN0IscBChBXYXRjaFZtc1Jlc3BvbnNlEiIKAnZtGAEgASgLMhQuZGF5dG9uYWguaG9zdC52MS5WbUgAEioKBnN5bmNlZBgCIAEoCzIYLmRheXRvbmFoLmhvc3QudjEuU3luY2VkSAASMAoJaGVhcnRiZWF0GAMgASgLMhsuZGF5dG9uYWguaG9zdC52MS5IZWFydGJlYXRIABIoCgR0aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIHCgVldmVudCIICgZTeW5jZWQiCwoJSGVhcnRiZWF0IpYBChVTZXRWbUxpZmVjeWNsZVJlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSFgoFZXBvY2gYAiABKARCB7pIBDICKAESOAoJbGlmZWN5Y2xlGAMgASgLMh0uZGF5dG9uYWguaG9zdC52MS5WbUxpZmVjeWNsZUIGukgDyAEBIhgKFlNldFZtTGlmZWN5Y2xlUmVzcG9uc2UiVQoOUGF1c2VWbVJlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSFgoFZXBvY2gYAiABKARCB7pIBDICKAEiYAoPUGF1c2VWbVJlc3BvbnNlEiAKAnZtGAEgASgLMhQuZGF5dG9uYWguaG9zdC52MS5WbRIrCgZzdGFnZXMYAiADKAsyGy5kYXl0b25haC5ob3N0LnYxLlN0YWdlVGltZSJUCg1TdG9wVm1SZXF1ZXN0EisKCnNhbmRib3hfaWQYASABKAlCF7pIFHISMhBeW2EtejAtOV17MSw2M30kEhYKBWVwb2NoGAIgASgEQge6SAQyAigBIjIKDlN0b3BWbVJlc3BvbnNlEiAKAnZtGAEgASgLMhQuZGF5dG9uYWguaG9zdC52MS5WbSK0AQoPUmVzdW1lVm1SZXF1ZXN0EisKCnNhbmRib3hfaWQYASABKAlCF7pIFHISMhBeW2EtejAtOV17MSw2M30kEhYKBWVwb2NoGAIgASgEQge6SAQyAigBEioKBmFjY2VzcxgDIAEoCzIaLmRheXRvbmFoLmhvc3QudjEuVm1BY2Nlc3MSMAoJbGlmZWN5Y2xlGAQgASgLMh0uZGF5dG9uYWguaG9zdC52MS5WbUxpZmVjeWNsZSJhChBSZXN1bWVWbVJlc3BvbnNlEiAKAnZtGAEgASgLMhQuZGF5dG9uYWguaG9zdC52MS5WbRIrCgZzdGFnZXMYAiADKAsyGy5kYXl0b25haC5ob3N0LnYxLlN0YWdlVGltZSKLAQoRU25hcHNob3RWbVJlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSFgoFZXBvY2gYAiABKARCB7pIBDICKAESMQoLc25hcHNob3RfaWQYAyABKAlCHLpIGXIXMhVec25hcF9bYS16MC05XXsxLDYzfSQicQoSU25hcHNob3RWbVJlc3BvbnNlEi4KCHNuYXBzaG90GAEgASgLMhwuZGF5dG9uYWguaG9zdC52MS5WbVNuYXBzaG90EisKBnN0YWdlcxgCIAMoCzIbLmRheXRvbmFoLmhvc3QudjEuU3RhZ2VUaW1lIrQBCgpWbVNuYXBzaG90EhMKC3NuYXBzaG90X2lkGAEgASgJEhIKCnNhbmRib3hfaWQYAiABKAkSDQoFZXBvY2gYAyABKAQSEwoLbWVtb3J5X2tlcHQYBCABKAgSEgoKc2l6ZV9ieXRlcxgFIAEoBBINCgV2Y3B1cxgGIAEoDRISCgptZW1vcnlfbWliGAcgASgNEhAKCGRpc2tfbWliGAggASgNEhAKCHRlbXBsYXRlGAkgASgJIukBChFSb2xsQmFja1ZtUmVxdWVzdBIrCgpzYW5kYm94X2lkGAEgASgJQhe6SBRyEjIQXlthLXowLTldezEsNjN9JBIWCgVlcG9jaBgCIAEoBEIHukgEMgIoARIxCgtzbmFwc2hvdF9pZBgDIAEoCUIcukgZchcyFV5zbmFwX1thLXowLTldezEsNjN9JBIqCgZhY2Nlc3MYBCABKAsyGi5kYXl0b25haC5ob3N0LnYxLlZtQWNjZXNzEjAKCWxpZmVjeWNsZRgFIAEoCzIdLmRheXRvbmFoLmhvc3QudjEuVm1MaWZlY3ljbGUiYwoSUm9sbEJhY2tWbVJlc3BvbnNlEiAKAnZtGAEgASgLMhQuZGF5dG9uYWguaG9zdC52MS5WbRIrCgZzdGFnZXMYAiADKAsyGy5kYXl0b25haC5ob3N0LnYxLlN0YWdlVGltZSKXAgoOQ2xhaW1WbVJlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSFgoFZXBvY2gYAiABKARCB7pIBDICKAESNgoDZW52GAMgAygLMikuZGF5dG9uYWguaG9zdC52MS5DbGFpbVZtUmVxdWVzdC5FbnZFbnRyeRIqCgZhY2Nlc3MYBCABKAsyGi5kYXl0b25haC5ob3N0LnYxLlZtQWNjZXNzEjAKCWxpZmVjeWNsZRgFIAEoCzIdLmRheXRvbmFoLmhvc3QudjEuVm1MaWZlY3ljbGUaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJgCg9DbGFpbVZtUmVzcG9uc2USIAoCdm0YASABKAsyFC5kYXl0b25haC5ob3N0LnYxLlZtEisKBnN0YWdlcxgCIAMoCzIbLmRheXRvbmFoLmhvc3QudjEuU3RhZ2VUaW1lIkwKF0RlbGV0ZVZtU25hcHNob3RSZXF1ZXN0EjEKC3NuYXBzaG90X2lkGAEgASgJQhy6SBlyFzIVXnNuYXBfW2EtejAtOV17MSw2M30kIhoKGERlbGV0ZVZtU25hcHNob3RSZXNwb25zZSIYChZMaXN0Vm1TbmFwc2hvdHNSZXF1ZXN0IkoKF0xpc3RWbVNuYXBzaG90c1Jlc3BvbnNlEi8KCXNuYXBzaG90cxgBIAMoCzIcLmRheXRvbmFoLmhvc3QudjEuVm1TbmFwc2hvdCJUCg1TZWFsVm1SZXF1ZXN0EisKCnNhbmRib3hfaWQYASABKAlCF7pIFHISMhBeW2EtejAtOV17MSw2M30kEhYKBWVwb2NoGAIgASgEQge6SAQyAigBIjIKDlNlYWxWbVJlc3BvbnNlEiAKAnZtGAEgASgLMhQuZGF5dG9uYWguaG9zdC52MS5WbSJWCg9VbnNlYWxWbVJlcXVlc3QSKwoKc2FuZGJveF9pZBgBIAEoCUIXukgUchIyEF5bYS16MC05XXsxLDYzfSQSFgoFZXBvY2gYAiABKARCB7pIBDICKAEiEgoQVW5zZWFsVm1SZXNwb25zZSJRChFSZW5ld0xlYXNlUmVxdWVzdBI8CghkdXJhdGlvbhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgMIkBwyAggBIhQKElJlbmV3TGVhc2VSZXNwb25zZSIbChlSZXF1ZXN0Q2VydGlmaWNhdGVSZXF1ZXN0IjkKGlJlcXVlc3RDZXJ0aWZpY2F0ZVJlc3BvbnNlEhsKE2NlcnRpZmljYXRlX3JlcXVlc3QYASABKAwiOQoZSW5zdGFsbENlcnRpZmljYXRlUmVxdWVzdBIcCgtjZXJ0aWZpY2F0ZRgBIAEoCUIHukgEcgIQASIcChpJbnN0YWxsQ2VydGlmaWNhdGVSZXNwb25zZSq9AQoHVm1TdGF0ZRIYChRWTV9TVEFURV9VTlNQRUNJRklFRBAAEhUKEVZNX1NUQVRFX1NUQVJUSU5HEAESFAoQVk1fU1RBVEVfUlVOTklORxACEhMKD1ZNX1NUQVRFX0ZBSUxFRBADEhQKEFZNX1NUQVRFX0RFTEVURUQQBBIUChBWTV9TVEFURV9QQVVTSU5HEAUSEwoPVk1fU1RBVEVfUEFVU0VEEAYSFQoRVk1fU1RBVEVfUkVTVU1JTkcQBzKbDgoRSG9zdERhZW1vblNlcnZpY2USUwoHR2V0SG9zdBIgLmRheXRvbmFoLmhvc3QudjEuR2V0SG9zdFJlcXVlc3QaIS5kYXl0b25haC5ob3N0LnYxLkdldEhvc3RSZXNwb25zZSIDkAIBEk4KB1N0YXJ0Vm0SIC5kYXl0b25haC5ob3N0LnYxLlN0YXJ0Vm1SZXF1ZXN0GiEuZGF5dG9uYWguaG9zdC52MS5TdGFydFZtUmVzcG9uc2USUQoIRGVsZXRlVm0SIS5kYXl0b25haC5ob3N0LnYxLkRlbGV0ZVZtUmVxdWVzdBoiLmRheXRvbmFoLmhvc3QudjEuRGVsZXRlVm1SZXNwb25zZRJTCgdMaXN0Vm1zEiAuZGF5dG9uYWguaG9zdC52MS5MaXN0Vm1zUmVxdWVzdBohLmRheXRvbmFoLmhvc3QudjEuTGlzdFZtc1Jlc3BvbnNlIgOQAgESUwoIV2F0Y2hWbXMSIS5kYXl0b25haC5ob3N0LnYxLldhdGNoVm1zUmVxdWVzdBoiLmRheXRvbmFoLmhvc3QudjEuV2F0Y2hWbXNSZXNwb25zZTABEloKC1NldFZtQWNjZXNzEiQuZGF5dG9uYWguaG9zdC52MS5TZXRWbUFjY2Vzc1JlcXVlc3QaJS5kYXl0b25haC5ob3N0LnYxLlNldFZtQWNjZXNzUmVzcG9uc2USYwoOU2V0Vm1MaWZlY3ljbGUSJy5kYXl0b25haC5ob3N0LnYxLlNldFZtTGlmZWN5Y2xlUmVxdWVzdBooLmRheXRvbmFoLmhvc3QudjEuU2V0Vm1MaWZlY3ljbGVSZXNwb25zZRJOCgdQYXVzZVZtEiAuZGF5dG9uYWguaG9zdC52MS5QYXVzZVZtUmVxdWVzdBohLmRheXRvbmFoLmhvc3QudjEuUGF1c2VWbVJlc3BvbnNlEksKBlN0b3BWbRIfLmRheXRvbmFoLmhvc3QudjEuU3RvcFZtUmVxdWVzdBogLmRheXRvbmFoLmhvc3QudjEuU3RvcFZtUmVzcG9uc2USUQoIUmVzdW1lVm0SIS5kYXl0b25haC5ob3N0LnYxLlJlc3VtZVZtUmVxdWVzdBoiLmRheXRvbmFoLmhvc3QudjEuUmVzdW1lVm1SZXNwb25zZRJXCgpTbmFwc2hvdFZtEiMuZGF5dG9uYWguaG9zdC52MS5TbmFwc2hvdFZtUmVxdWVzdBokLmRheXRvbmFoLmhvc3QudjEuU25hcHNob3RWbVJlc3BvbnNlElcKClJvbGxCYWNrVm0SIy5kYXl0b25haC5ob3N0LnYxLlJvbGxCYWNrVm1SZXF1ZXN0GiQuZGF5dG9uYWguaG9zdC52MS5Sb2xsQmFja1ZtUmVzcG9uc2USTgoHQ2xhaW1WbRIgLmRheXRvbmFoLmhvc3QudjEuQ2xhaW1WbVJlcXVlc3QaIS5kYXl0b25haC5ob3N0LnYxLkNsYWltVm1SZXNwb25zZRJpChBEZWxldGVWbVNuYXBzaG90EikuZGF5dG9uYWguaG9zdC52MS5EZWxldGVWbVNuYXBzaG90UmVxdWVzdBoqLmRheXRvbmFoLmhvc3QudjEuRGVsZXRlVm1TbmFwc2hvdFJlc3BvbnNlEmsKD0xpc3RWbVNuYXBzaG90cxIoLmRheXRvbmFoLmhvc3QudjEuTGlzdFZtU25hcHNob3RzUmVxdWVzdBopLmRheXRvbmFoLmhvc3QudjEuTGlzdFZtU25hcHNob3RzUmVzcG9uc2UiA5ACARJLCgZTZWFsVm0SHy5kYXl0b25haC5ob3N0LnYxLlNlYWxWbVJlcXVlc3QaIC5kYXl0b25haC5ob3N0LnYxLlNlYWxWbVJlc3BvbnNlElEKCFVuc2VhbFZtEiEuZGF5dG9uYWguaG9zdC52MS5VbnNlYWxWbVJlcXVlc3QaIi5kYXl0b25haC5ob3N0LnYxLlVuc2VhbFZtUmVzcG9uc2USVwoKUmVuZXdMZWFzZRIjLmRheXRvbmFoLmhvc3QudjEuUmVuZXdMZWFzZVJlcXVlc3QaJC5kYXl0b25haC5ob3N0LnYxLlJlbmV3TGVhc2VSZXNwb25zZRJvChJSZXF1ZXN0Q2VydGlmaWNhdGUSKy5kYXl0b25haC5ob3N0LnYxLlJlcXVlc3RDZXJ0aWZpY2F0ZVJlcXVlc3QaLC5kYXl0b25haC5ob3N0LnYxLlJlcXVlc3RDZXJ0aWZpY2F0ZVJlc3BvbnNlEm8KEkluc3RhbGxDZXJ0aWZpY2F0ZRIrLmRheXRvbmFoLmhvc3QudjEuSW5zdGFsbENlcnRpZmljYXRlUmVxdWVzdBosLmRheXRvbmFoLmhvc3QudjEuSW5zdGFsbENlcnRpZmljYXRlUmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A VM.
@@ -89,6 +89,41 @@ export type Vm = Message<"daytonah.host.v1.Vm"> & {
    * @generated from field: uint64 access_version = 9;
    */
   accessVersion: bigint;
+
+  /**
+   * VmLifecycle.version in force; 0 where none was ever told.
+   *
+   * @generated from field: uint64 lifecycle_version = 10;
+   */
+  lifecycleVersion: bigint;
+
+  /**
+   * For PAUSED: memory is kept.
+   *
+   * @generated from field: bool memory_kept = 11;
+   */
+  memoryKept: boolean;
+
+  /**
+   * It waits in a pool and was never claimed.
+   *
+   * @generated from field: bool standby = 12;
+   */
+  standby: boolean;
+
+  /**
+   * For PAUSED: its time was over and its lifecycle says it is to be deleted; that is the control plane's to do.
+   *
+   * @generated from field: bool expired = 13;
+   */
+  expired: boolean;
+
+  /**
+   * For PAUSED: it is being handed to another host.
+   *
+   * @generated from field: bool sealed = 14;
+   */
+  sealed: boolean;
 };
 
 /**
@@ -97,6 +132,55 @@ export type Vm = Message<"daytonah.host.v1.Vm"> & {
  */
 export const VmSchema: GenMessage<Vm> = /*@__PURE__*/
   messageDesc(file_daytonah_host_v1_daemon, 0);
+
+/**
+ * When a VM ends or pauses by itself. The host keeps these times also while no control plane answers.
+ *
+ * @generated from message daytonah.host.v1.VmLifecycle
+ */
+export type VmLifecycle = Message<"daytonah.host.v1.VmLifecycle"> & {
+  /**
+   * Counts the changes, from 1.
+   *
+   * @generated from field: uint64 version = 1;
+   */
+  version: bigint;
+
+  /**
+   * When its time is over; never where absent.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 2;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * Then it is stopped and reported as `expired`; else paused.
+   *
+   * @generated from field: bool delete_at_end = 3;
+   */
+  deleteAtEnd: boolean;
+
+  /**
+   * Pauses it after no call and no connection was open for this long; never where absent.
+   *
+   * @generated from field: google.protobuf.Duration idle_timeout = 4;
+   */
+  idleTimeout?: Duration | undefined;
+
+  /**
+   * A call or connection to it while it is PAUSED resumes it first, with the same epoch.
+   *
+   * @generated from field: bool auto_resume = 5;
+   */
+  autoResume: boolean;
+};
+
+/**
+ * Describes the message daytonah.host.v1.VmLifecycle.
+ * Use `create(VmLifecycleSchema)` to create a new message.
+ */
+export const VmLifecycleSchema: GenMessage<VmLifecycle> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 1);
 
 /**
  * Who may reach a sandbox at its host's edge.
@@ -146,7 +230,7 @@ export type VmAccess = Message<"daytonah.host.v1.VmAccess"> & {
  * Use `create(VmAccessSchema)` to create a new message.
  */
 export const VmAccessSchema: GenMessage<VmAccess> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 1);
+  messageDesc(file_daytonah_host_v1_daemon, 2);
 
 /**
  * Asks for the host.
@@ -161,7 +245,7 @@ export type GetHostRequest = Message<"daytonah.host.v1.GetHostRequest"> & {
  * Use `create(GetHostRequestSchema)` to create a new message.
  */
 export const GetHostRequestSchema: GenMessage<GetHostRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 2);
+  messageDesc(file_daytonah_host_v1_daemon, 3);
 
 /**
  * What the host is.
@@ -259,6 +343,41 @@ export type GetHostResponse = Message<"daytonah.host.v1.GetHostResponse"> & {
    * @generated from field: string edge_url = 13;
    */
   edgeUrl: string;
+
+  /**
+   * Processors and VMM that a VM's memory depends on: only a host with the same class can resume it.
+   *
+   * @generated from field: string cpu_class = 14;
+   */
+  cpuClass: string;
+
+  /**
+   * Restored VMs share the snapshot's memory until they write to it.
+   *
+   * @generated from field: bool memory_shared = 15;
+   */
+  memoryShared: boolean;
+
+  /**
+   * Copies of disks share their blocks until they are written to.
+   *
+   * @generated from field: bool disk_shared = 16;
+   */
+  diskShared: boolean;
+
+  /**
+   * Whether its VMs are frozen for want of a lease.
+   *
+   * @generated from field: bool frozen = 17;
+   */
+  frozen: boolean;
+
+  /**
+   * When its certificate ends.
+   *
+   * @generated from field: google.protobuf.Timestamp certificate_expire_time = 18;
+   */
+  certificateExpireTime?: Timestamp | undefined;
 };
 
 /**
@@ -266,7 +385,7 @@ export type GetHostResponse = Message<"daytonah.host.v1.GetHostResponse"> & {
  * Use `create(GetHostResponseSchema)` to create a new message.
  */
 export const GetHostResponseSchema: GenMessage<GetHostResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 3);
+  messageDesc(file_daytonah_host_v1_daemon, 4);
 
 /**
  * A template on the host.
@@ -315,7 +434,7 @@ export type HostTemplate = Message<"daytonah.host.v1.HostTemplate"> & {
  * Use `create(HostTemplateSchema)` to create a new message.
  */
 export const HostTemplateSchema: GenMessage<HostTemplate> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 4);
+  messageDesc(file_daytonah_host_v1_daemon, 5);
 
 /**
  * What to start.
@@ -378,6 +497,28 @@ export type StartVmRequest = Message<"daytonah.host.v1.StartVmRequest"> & {
    * @generated from field: daytonah.host.v1.VmAccess access = 8;
    */
   access?: VmAccess | undefined;
+
+  /**
+   * Starts from this snapshot's disk and memory, as another machine: `template` is then for the record only, and the sizes
+   * are the snapshot's.
+   *
+   * @generated from field: string snapshot_id = 9;
+   */
+  snapshotId: string;
+
+  /**
+   * When it ends or pauses by itself; never where absent.
+   *
+   * @generated from field: daytonah.host.v1.VmLifecycle lifecycle = 10;
+   */
+  lifecycle?: VmLifecycle | undefined;
+
+  /**
+   * For a pool: nobody's yet, kept warm until ClaimVm.
+   *
+   * @generated from field: bool standby = 11;
+   */
+  standby: boolean;
 };
 
 /**
@@ -385,7 +526,7 @@ export type StartVmRequest = Message<"daytonah.host.v1.StartVmRequest"> & {
  * Use `create(StartVmRequestSchema)` to create a new message.
  */
 export const StartVmRequestSchema: GenMessage<StartVmRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 5);
+  messageDesc(file_daytonah_host_v1_daemon, 6);
 
 /**
  * The VM runs.
@@ -401,7 +542,7 @@ export type StartVmResponse = Message<"daytonah.host.v1.StartVmResponse"> & {
   vm?: Vm | undefined;
 
   /**
-   * How long each stage took: "disk", "vmm", "agent", "personalize".
+   * How long each stage took: "disk", "vmm" or "restore", "agent", "personalize", "hooks".
    *
    * @generated from field: repeated daytonah.host.v1.StageTime stages = 2;
    */
@@ -413,7 +554,7 @@ export type StartVmResponse = Message<"daytonah.host.v1.StartVmResponse"> & {
  * Use `create(StartVmResponseSchema)` to create a new message.
  */
 export const StartVmResponseSchema: GenMessage<StartVmResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 6);
+  messageDesc(file_daytonah_host_v1_daemon, 7);
 
 /**
  * How long a stage took.
@@ -441,7 +582,7 @@ export type StageTime = Message<"daytonah.host.v1.StageTime"> & {
  * Use `create(StageTimeSchema)` to create a new message.
  */
 export const StageTimeSchema: GenMessage<StageTime> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 7);
+  messageDesc(file_daytonah_host_v1_daemon, 8);
 
 /**
  * What to end.
@@ -469,7 +610,7 @@ export type DeleteVmRequest = Message<"daytonah.host.v1.DeleteVmRequest"> & {
  * Use `create(DeleteVmRequestSchema)` to create a new message.
  */
 export const DeleteVmRequestSchema: GenMessage<DeleteVmRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 8);
+  messageDesc(file_daytonah_host_v1_daemon, 9);
 
 /**
  * It is gone.
@@ -484,7 +625,7 @@ export type DeleteVmResponse = Message<"daytonah.host.v1.DeleteVmResponse"> & {
  * Use `create(DeleteVmResponseSchema)` to create a new message.
  */
 export const DeleteVmResponseSchema: GenMessage<DeleteVmResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 9);
+  messageDesc(file_daytonah_host_v1_daemon, 10);
 
 /**
  * Who may reach a sandbox from now on.
@@ -519,7 +660,7 @@ export type SetVmAccessRequest = Message<"daytonah.host.v1.SetVmAccessRequest"> 
  * Use `create(SetVmAccessRequestSchema)` to create a new message.
  */
 export const SetVmAccessRequestSchema: GenMessage<SetVmAccessRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 10);
+  messageDesc(file_daytonah_host_v1_daemon, 11);
 
 /**
  * It is in force.
@@ -534,7 +675,7 @@ export type SetVmAccessResponse = Message<"daytonah.host.v1.SetVmAccessResponse"
  * Use `create(SetVmAccessResponseSchema)` to create a new message.
  */
 export const SetVmAccessResponseSchema: GenMessage<SetVmAccessResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 11);
+  messageDesc(file_daytonah_host_v1_daemon, 12);
 
 /**
  * Asks for the VMs.
@@ -549,7 +690,7 @@ export type ListVmsRequest = Message<"daytonah.host.v1.ListVmsRequest"> & {
  * Use `create(ListVmsRequestSchema)` to create a new message.
  */
 export const ListVmsRequestSchema: GenMessage<ListVmsRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 12);
+  messageDesc(file_daytonah_host_v1_daemon, 13);
 
 /**
  * The VMs.
@@ -570,7 +711,7 @@ export type ListVmsResponse = Message<"daytonah.host.v1.ListVmsResponse"> & {
  * Use `create(ListVmsResponseSchema)` to create a new message.
  */
 export const ListVmsResponseSchema: GenMessage<ListVmsResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 13);
+  messageDesc(file_daytonah_host_v1_daemon, 14);
 
 /**
  * Asks for the VMs and their changes.
@@ -585,7 +726,7 @@ export type WatchVmsRequest = Message<"daytonah.host.v1.WatchVmsRequest"> & {
  * Use `create(WatchVmsRequestSchema)` to create a new message.
  */
 export const WatchVmsRequestSchema: GenMessage<WatchVmsRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 14);
+  messageDesc(file_daytonah_host_v1_daemon, 15);
 
 /**
  * Something about the VMs.
@@ -637,7 +778,7 @@ export type WatchVmsResponse = Message<"daytonah.host.v1.WatchVmsResponse"> & {
  * Use `create(WatchVmsResponseSchema)` to create a new message.
  */
 export const WatchVmsResponseSchema: GenMessage<WatchVmsResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 15);
+  messageDesc(file_daytonah_host_v1_daemon, 16);
 
 /**
  * Every VM there is has been sent.
@@ -652,7 +793,7 @@ export type Synced = Message<"daytonah.host.v1.Synced"> & {
  * Use `create(SyncedSchema)` to create a new message.
  */
 export const SyncedSchema: GenMessage<Synced> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 16);
+  messageDesc(file_daytonah_host_v1_daemon, 17);
 
 /**
  * The stream lives.
@@ -667,7 +808,798 @@ export type Heartbeat = Message<"daytonah.host.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_daytonah_host_v1_daemon, 17);
+  messageDesc(file_daytonah_host_v1_daemon, 18);
+
+/**
+ * When a VM ends or pauses from now on.
+ *
+ * @generated from message daytonah.host.v1.SetVmLifecycleRequest
+ */
+export type SetVmLifecycleRequest = Message<"daytonah.host.v1.SetVmLifecycleRequest"> & {
+  /**
+   * Id of the sandbox.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * Epoch it runs with; another one is failed_precondition.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * When.
+   *
+   * @generated from field: daytonah.host.v1.VmLifecycle lifecycle = 3;
+   */
+  lifecycle?: VmLifecycle | undefined;
+};
+
+/**
+ * Describes the message daytonah.host.v1.SetVmLifecycleRequest.
+ * Use `create(SetVmLifecycleRequestSchema)` to create a new message.
+ */
+export const SetVmLifecycleRequestSchema: GenMessage<SetVmLifecycleRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 19);
+
+/**
+ * It is in force.
+ *
+ * @generated from message daytonah.host.v1.SetVmLifecycleResponse
+ */
+export type SetVmLifecycleResponse = Message<"daytonah.host.v1.SetVmLifecycleResponse"> & {
+};
+
+/**
+ * Describes the message daytonah.host.v1.SetVmLifecycleResponse.
+ * Use `create(SetVmLifecycleResponseSchema)` to create a new message.
+ */
+export const SetVmLifecycleResponseSchema: GenMessage<SetVmLifecycleResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 20);
+
+/**
+ * Which to pause.
+ *
+ * @generated from message daytonah.host.v1.PauseVmRequest
+ */
+export type PauseVmRequest = Message<"daytonah.host.v1.PauseVmRequest"> & {
+  /**
+   * Id of the sandbox.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * Epoch it runs with; another one is failed_precondition.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+};
+
+/**
+ * Describes the message daytonah.host.v1.PauseVmRequest.
+ * Use `create(PauseVmRequestSchema)` to create a new message.
+ */
+export const PauseVmRequestSchema: GenMessage<PauseVmRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 21);
+
+/**
+ * It is paused.
+ *
+ * @generated from message daytonah.host.v1.PauseVmResponse
+ */
+export type PauseVmResponse = Message<"daytonah.host.v1.PauseVmResponse"> & {
+  /**
+   * It.
+   *
+   * @generated from field: daytonah.host.v1.Vm vm = 1;
+   */
+  vm?: Vm | undefined;
+
+  /**
+   * How long each stage took: "quiesce", "stop", "memory".
+   *
+   * @generated from field: repeated daytonah.host.v1.StageTime stages = 2;
+   */
+  stages: StageTime[];
+};
+
+/**
+ * Describes the message daytonah.host.v1.PauseVmResponse.
+ * Use `create(PauseVmResponseSchema)` to create a new message.
+ */
+export const PauseVmResponseSchema: GenMessage<PauseVmResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 22);
+
+/**
+ * Which to stop.
+ *
+ * @generated from message daytonah.host.v1.StopVmRequest
+ */
+export type StopVmRequest = Message<"daytonah.host.v1.StopVmRequest"> & {
+  /**
+   * Id of the sandbox.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * Epoch up to which it is stopped; of a higher one it is failed_precondition.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+};
+
+/**
+ * Describes the message daytonah.host.v1.StopVmRequest.
+ * Use `create(StopVmRequestSchema)` to create a new message.
+ */
+export const StopVmRequestSchema: GenMessage<StopVmRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 23);
+
+/**
+ * It is stopped.
+ *
+ * @generated from message daytonah.host.v1.StopVmResponse
+ */
+export type StopVmResponse = Message<"daytonah.host.v1.StopVmResponse"> & {
+  /**
+   * It; absent where this host has none.
+   *
+   * @generated from field: daytonah.host.v1.Vm vm = 1;
+   */
+  vm?: Vm | undefined;
+};
+
+/**
+ * Describes the message daytonah.host.v1.StopVmResponse.
+ * Use `create(StopVmResponseSchema)` to create a new message.
+ */
+export const StopVmResponseSchema: GenMessage<StopVmResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 24);
+
+/**
+ * Which to resume.
+ *
+ * @generated from message daytonah.host.v1.ResumeVmRequest
+ */
+export type ResumeVmRequest = Message<"daytonah.host.v1.ResumeVmRequest"> & {
+  /**
+   * Id of the sandbox.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * Epoch from now on, higher than that of the VM.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * Who may reach it at the edge; as before where absent.
+   *
+   * @generated from field: daytonah.host.v1.VmAccess access = 3;
+   */
+  access?: VmAccess | undefined;
+
+  /**
+   * When it ends or pauses by itself; as before where absent.
+   *
+   * @generated from field: daytonah.host.v1.VmLifecycle lifecycle = 4;
+   */
+  lifecycle?: VmLifecycle | undefined;
+};
+
+/**
+ * Describes the message daytonah.host.v1.ResumeVmRequest.
+ * Use `create(ResumeVmRequestSchema)` to create a new message.
+ */
+export const ResumeVmRequestSchema: GenMessage<ResumeVmRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 25);
+
+/**
+ * It runs.
+ *
+ * @generated from message daytonah.host.v1.ResumeVmResponse
+ */
+export type ResumeVmResponse = Message<"daytonah.host.v1.ResumeVmResponse"> & {
+  /**
+   * It.
+   *
+   * @generated from field: daytonah.host.v1.Vm vm = 1;
+   */
+  vm?: Vm | undefined;
+
+  /**
+   * How long each stage took: "restore" or "vmm", "agent", "personalize", "hooks".
+   *
+   * @generated from field: repeated daytonah.host.v1.StageTime stages = 2;
+   */
+  stages: StageTime[];
+};
+
+/**
+ * Describes the message daytonah.host.v1.ResumeVmResponse.
+ * Use `create(ResumeVmResponseSchema)` to create a new message.
+ */
+export const ResumeVmResponseSchema: GenMessage<ResumeVmResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 26);
+
+/**
+ * What to keep.
+ *
+ * @generated from message daytonah.host.v1.SnapshotVmRequest
+ */
+export type SnapshotVmRequest = Message<"daytonah.host.v1.SnapshotVmRequest"> & {
+  /**
+   * Id of the sandbox.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * Epoch it has; another one is failed_precondition.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * Id of the snapshot.
+   *
+   * @generated from field: string snapshot_id = 3;
+   */
+  snapshotId: string;
+};
+
+/**
+ * Describes the message daytonah.host.v1.SnapshotVmRequest.
+ * Use `create(SnapshotVmRequestSchema)` to create a new message.
+ */
+export const SnapshotVmRequestSchema: GenMessage<SnapshotVmRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 27);
+
+/**
+ * It is kept.
+ *
+ * @generated from message daytonah.host.v1.SnapshotVmResponse
+ */
+export type SnapshotVmResponse = Message<"daytonah.host.v1.SnapshotVmResponse"> & {
+  /**
+   * The snapshot.
+   *
+   * @generated from field: daytonah.host.v1.VmSnapshot snapshot = 1;
+   */
+  snapshot?: VmSnapshot | undefined;
+
+  /**
+   * How long each stage took: "quiesce", "stop", "memory", "disk", and "window": how long the guest stood still.
+   *
+   * @generated from field: repeated daytonah.host.v1.StageTime stages = 2;
+   */
+  stages: StageTime[];
+};
+
+/**
+ * Describes the message daytonah.host.v1.SnapshotVmResponse.
+ * Use `create(SnapshotVmResponseSchema)` to create a new message.
+ */
+export const SnapshotVmResponseSchema: GenMessage<SnapshotVmResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 28);
+
+/**
+ * A snapshot on its host.
+ *
+ * @generated from message daytonah.host.v1.VmSnapshot
+ */
+export type VmSnapshot = Message<"daytonah.host.v1.VmSnapshot"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string snapshot_id = 1;
+   */
+  snapshotId: string;
+
+  /**
+   * The sandbox it is of.
+   *
+   * @generated from field: string sandbox_id = 2;
+   */
+  sandboxId: string;
+
+  /**
+   * Epoch of that sandbox then.
+   *
+   * @generated from field: uint64 epoch = 3;
+   */
+  epoch: bigint;
+
+  /**
+   * Whether memory is in it.
+   *
+   * @generated from field: bool memory_kept = 4;
+   */
+  memoryKept: boolean;
+
+  /**
+   * What it takes on disk, without what it shares.
+   *
+   * @generated from field: uint64 size_bytes = 5;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * Virtual CPUs.
+   *
+   * @generated from field: uint32 vcpus = 6;
+   */
+  vcpus: number;
+
+  /**
+   * Memory.
+   *
+   * @generated from field: uint32 memory_mib = 7;
+   */
+  memoryMib: number;
+
+  /**
+   * Root disk.
+   *
+   * @generated from field: uint32 disk_mib = 8;
+   */
+  diskMib: number;
+
+  /**
+   * Name of the sandbox's template.
+   *
+   * @generated from field: string template = 9;
+   */
+  template: string;
+};
+
+/**
+ * Describes the message daytonah.host.v1.VmSnapshot.
+ * Use `create(VmSnapshotSchema)` to create a new message.
+ */
+export const VmSnapshotSchema: GenMessage<VmSnapshot> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 29);
+
+/**
+ * Where to.
+ *
+ * @generated from message daytonah.host.v1.RollBackVmRequest
+ */
+export type RollBackVmRequest = Message<"daytonah.host.v1.RollBackVmRequest"> & {
+  /**
+   * Id of the sandbox.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * Epoch from now on, higher than that of the VM.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * Id of the snapshot.
+   *
+   * @generated from field: string snapshot_id = 3;
+   */
+  snapshotId: string;
+
+  /**
+   * Who may reach it at the edge; as before where absent.
+   *
+   * @generated from field: daytonah.host.v1.VmAccess access = 4;
+   */
+  access?: VmAccess | undefined;
+
+  /**
+   * When it ends or pauses by itself; as before where absent.
+   *
+   * @generated from field: daytonah.host.v1.VmLifecycle lifecycle = 5;
+   */
+  lifecycle?: VmLifecycle | undefined;
+};
+
+/**
+ * Describes the message daytonah.host.v1.RollBackVmRequest.
+ * Use `create(RollBackVmRequestSchema)` to create a new message.
+ */
+export const RollBackVmRequestSchema: GenMessage<RollBackVmRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 30);
+
+/**
+ * It runs, as it was then.
+ *
+ * @generated from message daytonah.host.v1.RollBackVmResponse
+ */
+export type RollBackVmResponse = Message<"daytonah.host.v1.RollBackVmResponse"> & {
+  /**
+   * It.
+   *
+   * @generated from field: daytonah.host.v1.Vm vm = 1;
+   */
+  vm?: Vm | undefined;
+
+  /**
+   * How long each stage took.
+   *
+   * @generated from field: repeated daytonah.host.v1.StageTime stages = 2;
+   */
+  stages: StageTime[];
+};
+
+/**
+ * Describes the message daytonah.host.v1.RollBackVmResponse.
+ * Use `create(RollBackVmResponseSchema)` to create a new message.
+ */
+export const RollBackVmResponseSchema: GenMessage<RollBackVmResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 31);
+
+/**
+ * Whose it is from now on.
+ *
+ * @generated from message daytonah.host.v1.ClaimVmRequest
+ */
+export type ClaimVmRequest = Message<"daytonah.host.v1.ClaimVmRequest"> & {
+  /**
+   * Id of the sandbox.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * Epoch from now on, higher than that of the VM.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * Environment of every process.
+   *
+   * @generated from field: map<string, string> env = 3;
+   */
+  env: { [key: string]: string };
+
+  /**
+   * Who may reach it at the edge; nobody where absent.
+   *
+   * @generated from field: daytonah.host.v1.VmAccess access = 4;
+   */
+  access?: VmAccess | undefined;
+
+  /**
+   * When it ends or pauses by itself; never where absent.
+   *
+   * @generated from field: daytonah.host.v1.VmLifecycle lifecycle = 5;
+   */
+  lifecycle?: VmLifecycle | undefined;
+};
+
+/**
+ * Describes the message daytonah.host.v1.ClaimVmRequest.
+ * Use `create(ClaimVmRequestSchema)` to create a new message.
+ */
+export const ClaimVmRequestSchema: GenMessage<ClaimVmRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 32);
+
+/**
+ * It is claimed.
+ *
+ * @generated from message daytonah.host.v1.ClaimVmResponse
+ */
+export type ClaimVmResponse = Message<"daytonah.host.v1.ClaimVmResponse"> & {
+  /**
+   * It.
+   *
+   * @generated from field: daytonah.host.v1.Vm vm = 1;
+   */
+  vm?: Vm | undefined;
+
+  /**
+   * How long each stage took: "personalize".
+   *
+   * @generated from field: repeated daytonah.host.v1.StageTime stages = 2;
+   */
+  stages: StageTime[];
+};
+
+/**
+ * Describes the message daytonah.host.v1.ClaimVmResponse.
+ * Use `create(ClaimVmResponseSchema)` to create a new message.
+ */
+export const ClaimVmResponseSchema: GenMessage<ClaimVmResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 33);
+
+/**
+ * Which to remove.
+ *
+ * @generated from message daytonah.host.v1.DeleteVmSnapshotRequest
+ */
+export type DeleteVmSnapshotRequest = Message<"daytonah.host.v1.DeleteVmSnapshotRequest"> & {
+  /**
+   * Id of the snapshot.
+   *
+   * @generated from field: string snapshot_id = 1;
+   */
+  snapshotId: string;
+};
+
+/**
+ * Describes the message daytonah.host.v1.DeleteVmSnapshotRequest.
+ * Use `create(DeleteVmSnapshotRequestSchema)` to create a new message.
+ */
+export const DeleteVmSnapshotRequestSchema: GenMessage<DeleteVmSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 34);
+
+/**
+ * It is gone.
+ *
+ * @generated from message daytonah.host.v1.DeleteVmSnapshotResponse
+ */
+export type DeleteVmSnapshotResponse = Message<"daytonah.host.v1.DeleteVmSnapshotResponse"> & {
+};
+
+/**
+ * Describes the message daytonah.host.v1.DeleteVmSnapshotResponse.
+ * Use `create(DeleteVmSnapshotResponseSchema)` to create a new message.
+ */
+export const DeleteVmSnapshotResponseSchema: GenMessage<DeleteVmSnapshotResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 35);
+
+/**
+ * Asks for the snapshots.
+ *
+ * @generated from message daytonah.host.v1.ListVmSnapshotsRequest
+ */
+export type ListVmSnapshotsRequest = Message<"daytonah.host.v1.ListVmSnapshotsRequest"> & {
+};
+
+/**
+ * Describes the message daytonah.host.v1.ListVmSnapshotsRequest.
+ * Use `create(ListVmSnapshotsRequestSchema)` to create a new message.
+ */
+export const ListVmSnapshotsRequestSchema: GenMessage<ListVmSnapshotsRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 36);
+
+/**
+ * The snapshots.
+ *
+ * @generated from message daytonah.host.v1.ListVmSnapshotsResponse
+ */
+export type ListVmSnapshotsResponse = Message<"daytonah.host.v1.ListVmSnapshotsResponse"> & {
+  /**
+   * By id.
+   *
+   * @generated from field: repeated daytonah.host.v1.VmSnapshot snapshots = 1;
+   */
+  snapshots: VmSnapshot[];
+};
+
+/**
+ * Describes the message daytonah.host.v1.ListVmSnapshotsResponse.
+ * Use `create(ListVmSnapshotsResponseSchema)` to create a new message.
+ */
+export const ListVmSnapshotsResponseSchema: GenMessage<ListVmSnapshotsResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 37);
+
+/**
+ * Which to hand over.
+ *
+ * @generated from message daytonah.host.v1.SealVmRequest
+ */
+export type SealVmRequest = Message<"daytonah.host.v1.SealVmRequest"> & {
+  /**
+   * Id of the sandbox.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * Epoch it runs with; another one is failed_precondition.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+};
+
+/**
+ * Describes the message daytonah.host.v1.SealVmRequest.
+ * Use `create(SealVmRequestSchema)` to create a new message.
+ */
+export const SealVmRequestSchema: GenMessage<SealVmRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 38);
+
+/**
+ * It is sealed.
+ *
+ * @generated from message daytonah.host.v1.SealVmResponse
+ */
+export type SealVmResponse = Message<"daytonah.host.v1.SealVmResponse"> & {
+  /**
+   * It.
+   *
+   * @generated from field: daytonah.host.v1.Vm vm = 1;
+   */
+  vm?: Vm | undefined;
+};
+
+/**
+ * Describes the message daytonah.host.v1.SealVmResponse.
+ * Use `create(SealVmResponseSchema)` to create a new message.
+ */
+export const SealVmResponseSchema: GenMessage<SealVmResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 39);
+
+/**
+ * Which is to stay.
+ *
+ * @generated from message daytonah.host.v1.UnsealVmRequest
+ */
+export type UnsealVmRequest = Message<"daytonah.host.v1.UnsealVmRequest"> & {
+  /**
+   * Id of the sandbox.
+   *
+   * @generated from field: string sandbox_id = 1;
+   */
+  sandboxId: string;
+
+  /**
+   * Epoch it runs with; another one is failed_precondition.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+};
+
+/**
+ * Describes the message daytonah.host.v1.UnsealVmRequest.
+ * Use `create(UnsealVmRequestSchema)` to create a new message.
+ */
+export const UnsealVmRequestSchema: GenMessage<UnsealVmRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 40);
+
+/**
+ * It may be woken here again.
+ *
+ * @generated from message daytonah.host.v1.UnsealVmResponse
+ */
+export type UnsealVmResponse = Message<"daytonah.host.v1.UnsealVmResponse"> & {
+};
+
+/**
+ * Describes the message daytonah.host.v1.UnsealVmResponse.
+ * Use `create(UnsealVmResponseSchema)` to create a new message.
+ */
+export const UnsealVmResponseSchema: GenMessage<UnsealVmResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 41);
+
+/**
+ * For how long.
+ *
+ * @generated from message daytonah.host.v1.RenewLeaseRequest
+ */
+export type RenewLeaseRequest = Message<"daytonah.host.v1.RenewLeaseRequest"> & {
+  /**
+   * From now on.
+   *
+   * @generated from field: google.protobuf.Duration duration = 1;
+   */
+  duration?: Duration | undefined;
+};
+
+/**
+ * Describes the message daytonah.host.v1.RenewLeaseRequest.
+ * Use `create(RenewLeaseRequestSchema)` to create a new message.
+ */
+export const RenewLeaseRequestSchema: GenMessage<RenewLeaseRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 42);
+
+/**
+ * It holds.
+ *
+ * @generated from message daytonah.host.v1.RenewLeaseResponse
+ */
+export type RenewLeaseResponse = Message<"daytonah.host.v1.RenewLeaseResponse"> & {
+};
+
+/**
+ * Describes the message daytonah.host.v1.RenewLeaseResponse.
+ * Use `create(RenewLeaseResponseSchema)` to create a new message.
+ */
+export const RenewLeaseResponseSchema: GenMessage<RenewLeaseResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 43);
+
+/**
+ * Asks for a request.
+ *
+ * @generated from message daytonah.host.v1.RequestCertificateRequest
+ */
+export type RequestCertificateRequest = Message<"daytonah.host.v1.RequestCertificateRequest"> & {
+};
+
+/**
+ * Describes the message daytonah.host.v1.RequestCertificateRequest.
+ * Use `create(RequestCertificateRequestSchema)` to create a new message.
+ */
+export const RequestCertificateRequestSchema: GenMessage<RequestCertificateRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 44);
+
+/**
+ * The request.
+ *
+ * @generated from message daytonah.host.v1.RequestCertificateResponse
+ */
+export type RequestCertificateResponse = Message<"daytonah.host.v1.RequestCertificateResponse"> & {
+  /**
+   * PKCS #10, DER.
+   *
+   * @generated from field: bytes certificate_request = 1;
+   */
+  certificateRequest: Uint8Array;
+};
+
+/**
+ * Describes the message daytonah.host.v1.RequestCertificateResponse.
+ * Use `create(RequestCertificateResponseSchema)` to create a new message.
+ */
+export const RequestCertificateResponseSchema: GenMessage<RequestCertificateResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 45);
+
+/**
+ * The certificate.
+ *
+ * @generated from message daytonah.host.v1.InstallCertificateRequest
+ */
+export type InstallCertificateRequest = Message<"daytonah.host.v1.InstallCertificateRequest"> & {
+  /**
+   * PEM.
+   *
+   * @generated from field: string certificate = 1;
+   */
+  certificate: string;
+};
+
+/**
+ * Describes the message daytonah.host.v1.InstallCertificateRequest.
+ * Use `create(InstallCertificateRequestSchema)` to create a new message.
+ */
+export const InstallCertificateRequestSchema: GenMessage<InstallCertificateRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 46);
+
+/**
+ * It is in force.
+ *
+ * @generated from message daytonah.host.v1.InstallCertificateResponse
+ */
+export type InstallCertificateResponse = Message<"daytonah.host.v1.InstallCertificateResponse"> & {
+};
+
+/**
+ * Describes the message daytonah.host.v1.InstallCertificateResponse.
+ * Use `create(InstallCertificateResponseSchema)` to create a new message.
+ */
+export const InstallCertificateResponseSchema: GenMessage<InstallCertificateResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_host_v1_daemon, 47);
 
 /**
  * State of a VM on its host.
@@ -709,6 +1641,27 @@ export const VmState = {
    * @generated from enum value: VM_STATE_DELETED = 4;
    */
   DELETED: 4,
+
+  /**
+   * Memory is on its way to disk.
+   *
+   * @generated from enum value: VM_STATE_PAUSING = 5;
+   */
+  PAUSING: 5,
+
+  /**
+   * No process; its disk, and memory where Vm.memory_kept, are kept.
+   *
+   * @generated from enum value: VM_STATE_PAUSED = 6;
+   */
+  PAUSED: 6,
+
+  /**
+   * Being restored.
+   *
+   * @generated from enum value: VM_STATE_RESUMING = 7;
+   */
+  RESUMING: 7,
 } as const;
 
 /**
@@ -791,6 +1744,153 @@ export const HostDaemonService: GenService<{
     methodKind: "unary";
     input: typeof SetVmAccessRequestSchema;
     output: typeof SetVmAccessResponseSchema;
+  },
+  /**
+   * Tells when the VM ends or pauses by itself. Idempotent by version: a lower one than the last changes nothing.
+   *
+   * @generated from rpc daytonah.host.v1.HostDaemonService.SetVmLifecycle
+   */
+  setVmLifecycle: {
+    methodKind: "unary";
+    input: typeof SetVmLifecycleRequestSchema;
+    output: typeof SetVmLifecycleResponseSchema;
+  },
+  /**
+   * Writes memory and devices of a running VM down and ends its processes; answers when it is PAUSED. Idempotent by
+   * (sandbox_id, epoch). Where it fails the VM runs on (snapshot_failed).
+   *
+   * @generated from rpc daytonah.host.v1.HostDaemonService.PauseVm
+   */
+  pauseVm: {
+    methodKind: "unary";
+    input: typeof PauseVmRequestSchema;
+    output: typeof PauseVmResponseSchema;
+  },
+  /**
+   * Ends a VM and keeps what it has on disk: it is PAUSED then, without memory where it ran. Idempotent.
+   *
+   * @generated from rpc daytonah.host.v1.HostDaemonService.StopVm
+   */
+  stopVm: {
+    methodKind: "unary";
+    input: typeof StopVmRequestSchema;
+    output: typeof StopVmResponseSchema;
+  },
+  /**
+   * Runs a PAUSED or FAILED VM on with a higher epoch: from its memory where that is kept, else from its disk. Idempotent by
+   * (sandbox_id, epoch); of one that its host woke itself meanwhile it raises the epoch. Where it fails the VM is as it was.
+   *
+   * @generated from rpc daytonah.host.v1.HostDaemonService.ResumeVm
+   */
+  resumeVm: {
+    methodKind: "unary";
+    input: typeof ResumeVmRequestSchema;
+    output: typeof ResumeVmResponseSchema;
+  },
+  /**
+   * Keeps memory and disk of a RUNNING or PAUSED VM under a snapshot's id. Idempotent by snapshot_id.
+   *
+   * @generated from rpc daytonah.host.v1.HostDaemonService.SnapshotVm
+   */
+  snapshotVm: {
+    methodKind: "unary";
+    input: typeof SnapshotVmRequestSchema;
+    output: typeof SnapshotVmResponseSchema;
+  },
+  /**
+   * Puts a VM back to a snapshot with a higher epoch and runs it. Idempotent by (sandbox_id, epoch). Until the snapshot's disk
+   * and memory are copied the VM is as it was.
+   *
+   * @generated from rpc daytonah.host.v1.HostDaemonService.RollBackVm
+   */
+  rollBackVm: {
+    methodKind: "unary";
+    input: typeof RollBackVmRequestSchema;
+    output: typeof RollBackVmResponseSchema;
+  },
+  /**
+   * Gives a VM that was started as standby to a sandbox's owner: raises its epoch and tells the agent. Idempotent by
+   * (sandbox_id, epoch).
+   *
+   * @generated from rpc daytonah.host.v1.HostDaemonService.ClaimVm
+   */
+  claimVm: {
+    methodKind: "unary";
+    input: typeof ClaimVmRequestSchema;
+    output: typeof ClaimVmResponseSchema;
+  },
+  /**
+   * Removes a snapshot. Idempotent; VMs made from it stay whole.
+   *
+   * @generated from rpc daytonah.host.v1.HostDaemonService.DeleteVmSnapshot
+   */
+  deleteVmSnapshot: {
+    methodKind: "unary";
+    input: typeof DeleteVmSnapshotRequestSchema;
+    output: typeof DeleteVmSnapshotResponseSchema;
+  },
+  /**
+   * The snapshots there are.
+   *
+   * @generated from rpc daytonah.host.v1.HostDaemonService.ListVmSnapshots
+   */
+  listVmSnapshots: {
+    methodKind: "unary";
+    input: typeof ListVmSnapshotsRequestSchema;
+    output: typeof ListVmSnapshotsResponseSchema;
+  },
+  /**
+   * Begins to hand a PAUSED VM, with what it keeps, to another host: from then on it is not woken here. Its bytes are read
+   * by GET /v1/moves/<sandbox_id>, a tar stream, and written to the other host by PUT. Idempotent by (sandbox_id, epoch).
+   *
+   * @generated from rpc daytonah.host.v1.HostDaemonService.SealVm
+   */
+  sealVm: {
+    methodKind: "unary";
+    input: typeof SealVmRequestSchema;
+    output: typeof SealVmResponseSchema;
+  },
+  /**
+   * Ends that without a move.
+   *
+   * @generated from rpc daytonah.host.v1.HostDaemonService.UnsealVm
+   */
+  unsealVm: {
+    methodKind: "unary";
+    input: typeof UnsealVmRequestSchema;
+    output: typeof UnsealVmResponseSchema;
+  },
+  /**
+   * Lets the host's VMs run for `duration` more. Where no renewal comes in time the host freezes them all by itself, until
+   * one does. Of several control planes the latest end counts.
+   *
+   * @generated from rpc daytonah.host.v1.HostDaemonService.RenewLease
+   */
+  renewLease: {
+    methodKind: "unary";
+    input: typeof RenewLeaseRequestSchema;
+    output: typeof RenewLeaseResponseSchema;
+  },
+  /**
+   * A request for a new certificate, for a key that the host makes and keeps.
+   *
+   * @generated from rpc daytonah.host.v1.HostDaemonService.RequestCertificate
+   */
+  requestCertificate: {
+    methodKind: "unary";
+    input: typeof RequestCertificateRequestSchema;
+    output: typeof RequestCertificateResponseSchema;
+  },
+  /**
+   * The host's new certificate, for the key of the last RequestCertificate. In force for connections made after the answer;
+   * those there are go on.
+   *
+   * @generated from rpc daytonah.host.v1.HostDaemonService.InstallCertificate
+   */
+  installCertificate: {
+    methodKind: "unary";
+    input: typeof InstallCertificateRequestSchema;
+    output: typeof InstallCertificateResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_daytonah_host_v1_daemon, 0);

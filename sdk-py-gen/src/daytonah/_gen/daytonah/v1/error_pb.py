@@ -316,6 +316,24 @@ class ErrorReason(Enum):
             ```proto
             ERROR_REASON_FILE_CHANGED = 28
             ```
+        SNAPSHOT_NOT_FOUND:
+            not_found: no such snapshot in your organization.
+
+            ```proto
+            ERROR_REASON_SNAPSHOT_NOT_FOUND = 29
+            ```
+        RESOURCE_IN_USE:
+            failed_precondition: the snapshot or template is still needed, by what metadata["used_by"] names.
+
+            ```proto
+            ERROR_REASON_RESOURCE_IN_USE = 30
+            ```
+        SANDBOX_PAUSED:
+            failed_precondition: the sandbox is paused and has no auto_resume. Resume it.
+
+            ```proto
+            ERROR_REASON_SANDBOX_PAUSED = 31
+            ```
         NO_CAPACITY:
             resource_exhausted: no host has room; retry after retry_delay.
 
@@ -370,6 +388,18 @@ class ErrorReason(Enum):
             ```proto
             ERROR_REASON_AGENT_UNREACHABLE = 108
             ```
+        SNAPSHOT_FAILED:
+            internal: memory or disk could not be written down; the sandbox runs on. metadata["stage"] says where.
+
+            ```proto
+            ERROR_REASON_SNAPSHOT_FAILED = 109
+            ```
+        RESTORE_FAILED:
+            internal: it could not be restored; it is as it was before. metadata["stage"] says where.
+
+            ```proto
+            ERROR_REASON_RESTORE_FAILED = 110
+            ```
         GUEST_NO_SPACE:
             resource_exhausted: the sandbox's own disk is full.
 
@@ -419,6 +449,9 @@ class ErrorReason(Enum):
     LINK_EXPIRED = 26
     RANGE_INVALID = 27
     FILE_CHANGED = 28
+    SNAPSHOT_NOT_FOUND = 29
+    RESOURCE_IN_USE = 30
+    SANDBOX_PAUSED = 31
     NO_CAPACITY = 100
     HOST_UNAVAILABLE = 101
     DATABASE_UNAVAILABLE = 102
@@ -428,13 +461,15 @@ class ErrorReason(Enum):
     INTERNAL = 106
     HOST_NO_SPACE = 107
     AGENT_UNREACHABLE = 108
+    SNAPSHOT_FAILED = 109
+    RESTORE_FAILED = 110
     GUEST_NO_SPACE = 200
     GUEST_LIMIT_EXCEEDED = 201
     GUEST_OUT_OF_MEMORY = 202
 
 
 _DESC = file_desc(
-    b'\n\x17daytonah/v1/error.proto\x12\x0bdaytonah.v1\x1a\x1egoogle/protobuf/duration.proto"\xd2\x02\n\tErrorInfo\x120\n\x06reason\x18\x01 \x01(\x0e2\x18.daytonah.v1.ErrorReasonR\x06reason\x12\x1b\n\tnext_step\x18\x02 \x01(\tR\x08nextStep\x12@\n\x08metadata\x18\x03 \x03(\x0b2$.daytonah.v1.ErrorInfo.MetadataEntryR\x08metadata\x12;\n\nviolations\x18\x04 \x03(\x0b2\x1b.daytonah.v1.FieldViolationR\nviolations\x12:\n\x0bretry_delay\x18\x05 \x01(\x0b2\x19.google.protobuf.DurationR\nretryDelay\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"T\n\x0eFieldViolation\x12\x14\n\x05field\x18\x01 \x01(\tR\x05field\x12\x12\n\x04rule\x18\x02 \x01(\tR\x04rule\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message*\xec\n\n\x0bErrorReason\x12\x1c\n\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12#\n\x1fERROR_REASON_CREDENTIAL_MISSING\x10\x01\x12#\n\x1fERROR_REASON_CREDENTIAL_INVALID\x10\x02\x12\x1e\n\x1aERROR_REASON_SCOPE_MISSING\x10\x03\x12\x1e\n\x1aERROR_REASON_FIELD_INVALID\x10\x04\x12"\n\x1eERROR_REASON_SANDBOX_NOT_FOUND\x10\x05\x12#\n\x1fERROR_REASON_TEMPLATE_NOT_FOUND\x10\x06\x12$\n ERROR_REASON_SANDBOX_NOT_RUNNING\x10\x07\x12\'\n#ERROR_REASON_SANDBOX_STATE_CONFLICT\x10\x08\x12\'\n#ERROR_REASON_IDEMPOTENCY_KEY_REUSED\x10\t\x12\x1f\n\x1bERROR_REASON_BODY_TOO_LARGE\x10\n\x12\x1f\n\x1bERROR_REASON_QUOTA_EXCEEDED\x10\x0b\x12"\n\x1eERROR_REASON_PROCESS_NOT_FOUND\x10\x0c\x12\x1f\n\x1bERROR_REASON_FILE_NOT_FOUND\x10\r\x12#\n\x1fERROR_REASON_FILE_ACCESS_DENIED\x10\x0e\x12 \n\x1cERROR_REASON_FILE_WRONG_TYPE\x10\x0f\x12\x1c\n\x18ERROR_REASON_FILE_EXISTS\x10\x10\x12"\n\x1eERROR_REASON_COMMAND_NOT_FOUND\x10\x11\x12\x1f\n\x1bERROR_REASON_USER_NOT_FOUND\x10\x12\x12\x1e\n\x1aERROR_REASON_CWD_NOT_FOUND\x10\x13\x12\x1a\n\x16ERROR_REASON_INPUT_GAP\x10\x14\x12\x1d\n\x19ERROR_REASON_INPUT_CLOSED\x10\x15\x12#\n\x1fERROR_REASON_RESOURCE_NOT_FOUND\x10\x16\x12\x1d\n\x19ERROR_REASON_UNKNOWN_CALL\x10\x17\x12\x1c\n\x18ERROR_REASON_OUTPUT_LOST\x10\x18\x12\x1c\n\x18ERROR_REASON_PORT_CLOSED\x10\x19\x12\x1d\n\x19ERROR_REASON_LINK_EXPIRED\x10\x1a\x12\x1e\n\x1aERROR_REASON_RANGE_INVALID\x10\x1b\x12\x1d\n\x19ERROR_REASON_FILE_CHANGED\x10\x1c\x12\x1c\n\x18ERROR_REASON_NO_CAPACITY\x10d\x12!\n\x1dERROR_REASON_HOST_UNAVAILABLE\x10e\x12%\n!ERROR_REASON_DATABASE_UNAVAILABLE\x10f\x12\x1c\n\x18ERROR_REASON_BOOT_FAILED\x10g\x12\x18\n\x14ERROR_REASON_VM_DIED\x10h\x12\x1a\n\x16ERROR_REASON_HOST_LOST\x10i\x12\x19\n\x15ERROR_REASON_INTERNAL\x10j\x12\x1e\n\x1aERROR_REASON_HOST_NO_SPACE\x10k\x12"\n\x1eERROR_REASON_AGENT_UNREACHABLE\x10l\x12 \n\x1bERROR_REASON_GUEST_NO_SPACE\x10\xc8\x01\x12&\n!ERROR_REASON_GUEST_LIMIT_EXCEEDED\x10\xc9\x01\x12%\n ERROR_REASON_GUEST_OUT_OF_MEMORY\x10\xca\x01b\x06proto3',
+    b'\n\x17daytonah/v1/error.proto\x12\x0bdaytonah.v1\x1a\x1egoogle/protobuf/duration.proto"\xd2\x02\n\tErrorInfo\x120\n\x06reason\x18\x01 \x01(\x0e2\x18.daytonah.v1.ErrorReasonR\x06reason\x12\x1b\n\tnext_step\x18\x02 \x01(\tR\x08nextStep\x12@\n\x08metadata\x18\x03 \x03(\x0b2$.daytonah.v1.ErrorInfo.MetadataEntryR\x08metadata\x12;\n\nviolations\x18\x04 \x03(\x0b2\x1b.daytonah.v1.FieldViolationR\nviolations\x12:\n\x0bretry_delay\x18\x05 \x01(\x0b2\x19.google.protobuf.DurationR\nretryDelay\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"T\n\x0eFieldViolation\x12\x14\n\x05field\x18\x01 \x01(\tR\x05field\x12\x12\n\x04rule\x18\x02 \x01(\tR\x04rule\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message*\x97\x0c\n\x0bErrorReason\x12\x1c\n\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12#\n\x1fERROR_REASON_CREDENTIAL_MISSING\x10\x01\x12#\n\x1fERROR_REASON_CREDENTIAL_INVALID\x10\x02\x12\x1e\n\x1aERROR_REASON_SCOPE_MISSING\x10\x03\x12\x1e\n\x1aERROR_REASON_FIELD_INVALID\x10\x04\x12"\n\x1eERROR_REASON_SANDBOX_NOT_FOUND\x10\x05\x12#\n\x1fERROR_REASON_TEMPLATE_NOT_FOUND\x10\x06\x12$\n ERROR_REASON_SANDBOX_NOT_RUNNING\x10\x07\x12\'\n#ERROR_REASON_SANDBOX_STATE_CONFLICT\x10\x08\x12\'\n#ERROR_REASON_IDEMPOTENCY_KEY_REUSED\x10\t\x12\x1f\n\x1bERROR_REASON_BODY_TOO_LARGE\x10\n\x12\x1f\n\x1bERROR_REASON_QUOTA_EXCEEDED\x10\x0b\x12"\n\x1eERROR_REASON_PROCESS_NOT_FOUND\x10\x0c\x12\x1f\n\x1bERROR_REASON_FILE_NOT_FOUND\x10\r\x12#\n\x1fERROR_REASON_FILE_ACCESS_DENIED\x10\x0e\x12 \n\x1cERROR_REASON_FILE_WRONG_TYPE\x10\x0f\x12\x1c\n\x18ERROR_REASON_FILE_EXISTS\x10\x10\x12"\n\x1eERROR_REASON_COMMAND_NOT_FOUND\x10\x11\x12\x1f\n\x1bERROR_REASON_USER_NOT_FOUND\x10\x12\x12\x1e\n\x1aERROR_REASON_CWD_NOT_FOUND\x10\x13\x12\x1a\n\x16ERROR_REASON_INPUT_GAP\x10\x14\x12\x1d\n\x19ERROR_REASON_INPUT_CLOSED\x10\x15\x12#\n\x1fERROR_REASON_RESOURCE_NOT_FOUND\x10\x16\x12\x1d\n\x19ERROR_REASON_UNKNOWN_CALL\x10\x17\x12\x1c\n\x18ERROR_REASON_OUTPUT_LOST\x10\x18\x12\x1c\n\x18ERROR_REASON_PORT_CLOSED\x10\x19\x12\x1d\n\x19ERROR_REASON_LINK_EXPIRED\x10\x1a\x12\x1e\n\x1aERROR_REASON_RANGE_INVALID\x10\x1b\x12\x1d\n\x19ERROR_REASON_FILE_CHANGED\x10\x1c\x12#\n\x1fERROR_REASON_SNAPSHOT_NOT_FOUND\x10\x1d\x12 \n\x1cERROR_REASON_RESOURCE_IN_USE\x10\x1e\x12\x1f\n\x1bERROR_REASON_SANDBOX_PAUSED\x10\x1f\x12\x1c\n\x18ERROR_REASON_NO_CAPACITY\x10d\x12!\n\x1dERROR_REASON_HOST_UNAVAILABLE\x10e\x12%\n!ERROR_REASON_DATABASE_UNAVAILABLE\x10f\x12\x1c\n\x18ERROR_REASON_BOOT_FAILED\x10g\x12\x18\n\x14ERROR_REASON_VM_DIED\x10h\x12\x1a\n\x16ERROR_REASON_HOST_LOST\x10i\x12\x19\n\x15ERROR_REASON_INTERNAL\x10j\x12\x1e\n\x1aERROR_REASON_HOST_NO_SPACE\x10k\x12"\n\x1eERROR_REASON_AGENT_UNREACHABLE\x10l\x12 \n\x1cERROR_REASON_SNAPSHOT_FAILED\x10m\x12\x1f\n\x1bERROR_REASON_RESTORE_FAILED\x10n\x12 \n\x1bERROR_REASON_GUEST_NO_SPACE\x10\xc8\x01\x12&\n!ERROR_REASON_GUEST_LIMIT_EXCEEDED\x10\xc9\x01\x12%\n ERROR_REASON_GUEST_OUT_OF_MEMORY\x10\xca\x01b\x06proto3',
     [
         duration_pb.desc(),
     ],

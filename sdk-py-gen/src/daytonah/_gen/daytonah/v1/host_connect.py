@@ -19,7 +19,7 @@ from connectrpc.server import ConnectASGIApplication, ConnectWSGIApplication, DE
 from protobuf import DescService
 
 from . import host_pb
-from .host_pb import ListHostsRequest, ListHostsResponse
+from .host_pb import CreateJoinTokenRequest, CreateJoinTokenResponse, DrainHostRequest, DrainHostResponse, JoinHostRequest, JoinHostResponse, ListHostsRequest, ListHostsResponse, RemoveHostRequest, RemoveHostResponse, UndrainHostRequest, UndrainHostResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -32,11 +32,41 @@ if TYPE_CHECKING:
 
 class HostService(Protocol):
     """
-    Shows the hosts. Needs scope "admin".
+    Shows the hosts, and lets new ones join. Needs scope "admin", but for JoinHost.
     """
     async def list_hosts(self, request: ListHostsRequest, ctx: RequestContext[ListHostsRequest, ListHostsResponse], /) -> ListHostsResponse:
         """
         The hosts, by id.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def create_join_token(self, request: CreateJoinTokenRequest, ctx: RequestContext[CreateJoinTokenRequest, CreateJoinTokenResponse], /) -> CreateJoinTokenResponse:
+        """
+        Makes a token with which one host may join, once.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def join_host(self, request: JoinHostRequest, ctx: RequestContext[JoinHostRequest, JoinHostResponse], /) -> JoinHostResponse:
+        """
+        A new host's own call: the token is its credential. Repeating it with the same token and key is answered again.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def drain_host(self, request: DrainHostRequest, ctx: RequestContext[DrainHostRequest, DrainHostResponse], /) -> DrainHostResponse:
+        """
+        No new sandboxes on it, and those it has move to others, one after the other. Answers at once.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def undrain_host(self, request: UndrainHostRequest, ctx: RequestContext[UndrainHostRequest, UndrainHostResponse], /) -> UndrainHostResponse:
+        """
+        Ends a drain: it takes new sandboxes again.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def remove_host(self, request: RemoveHostRequest, ctx: RequestContext[RemoveHostRequest, RemoveHostResponse], /) -> RemoveHostResponse:
+        """
+        Forgets a host that has no sandboxes and snapshots any more; its certificate is no longer believed.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -69,6 +99,61 @@ class HostServiceASGIApplication(ConnectASGIApplication[HostService]):
                     ),
                     function=svc.list_hosts,
                 ),
+                "/daytonah.v1.HostService/CreateJoinToken": Endpoint.unary(
+                    method=MethodInfo(
+                        name="CreateJoinToken",
+                        service_name="daytonah.v1.HostService",
+                        input=CreateJoinTokenRequest,
+                        output=CreateJoinTokenResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.create_join_token,
+                ),
+                "/daytonah.v1.HostService/JoinHost": Endpoint.unary(
+                    method=MethodInfo(
+                        name="JoinHost",
+                        service_name="daytonah.v1.HostService",
+                        input=JoinHostRequest,
+                        output=JoinHostResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.join_host,
+                ),
+                "/daytonah.v1.HostService/DrainHost": Endpoint.unary(
+                    method=MethodInfo(
+                        name="DrainHost",
+                        service_name="daytonah.v1.HostService",
+                        input=DrainHostRequest,
+                        output=DrainHostResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.drain_host,
+                ),
+                "/daytonah.v1.HostService/UndrainHost": Endpoint.unary(
+                    method=MethodInfo(
+                        name="UndrainHost",
+                        service_name="daytonah.v1.HostService",
+                        input=UndrainHostRequest,
+                        output=UndrainHostResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.undrain_host,
+                ),
+                "/daytonah.v1.HostService/RemoveHost": Endpoint.unary(
+                    method=MethodInfo(
+                        name="RemoveHost",
+                        service_name="daytonah.v1.HostService",
+                        input=RemoveHostRequest,
+                        output=RemoveHostResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.remove_host,
+                ),
             },
             interceptors=interceptors,
             read_max_bytes=read_max_bytes,
@@ -84,7 +169,7 @@ class HostServiceASGIApplication(ConnectASGIApplication[HostService]):
 
 class HostServiceClient(ConnectClient):
     """
-    Shows the hosts. Needs scope "admin".
+    Shows the hosts, and lets new ones join. Needs scope "admin", but for JoinHost.
     """
     async def list_hosts(
         self,
@@ -111,14 +196,159 @@ class HostServiceClient(ConnectClient):
             timeout_ms=timeout_ms,
             use_get=use_get,
         )
+    async def create_join_token(
+        self,
+        request: CreateJoinTokenRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> CreateJoinTokenResponse:
+        """
+        Makes a token with which one host may join, once.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CreateJoinToken",
+                service_name="daytonah.v1.HostService",
+                input=CreateJoinTokenRequest,
+                output=CreateJoinTokenResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def join_host(
+        self,
+        request: JoinHostRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> JoinHostResponse:
+        """
+        A new host's own call: the token is its credential. Repeating it with the same token and key is answered again.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="JoinHost",
+                service_name="daytonah.v1.HostService",
+                input=JoinHostRequest,
+                output=JoinHostResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def drain_host(
+        self,
+        request: DrainHostRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> DrainHostResponse:
+        """
+        No new sandboxes on it, and those it has move to others, one after the other. Answers at once.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="DrainHost",
+                service_name="daytonah.v1.HostService",
+                input=DrainHostRequest,
+                output=DrainHostResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def undrain_host(
+        self,
+        request: UndrainHostRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> UndrainHostResponse:
+        """
+        Ends a drain: it takes new sandboxes again.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="UndrainHost",
+                service_name="daytonah.v1.HostService",
+                input=UndrainHostRequest,
+                output=UndrainHostResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def remove_host(
+        self,
+        request: RemoveHostRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> RemoveHostResponse:
+        """
+        Forgets a host that has no sandboxes and snapshots any more; its certificate is no longer believed.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RemoveHost",
+                service_name="daytonah.v1.HostService",
+                input=RemoveHostRequest,
+                output=RemoveHostResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class HostServiceSync(Protocol):
     """
-    Shows the hosts. Needs scope "admin".
+    Shows the hosts, and lets new ones join. Needs scope "admin", but for JoinHost.
     """
     def list_hosts(self, request: ListHostsRequest, ctx: RequestContext[ListHostsRequest, ListHostsResponse], /) -> ListHostsResponse:
         """
         The hosts, by id.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def create_join_token(self, request: CreateJoinTokenRequest, ctx: RequestContext[CreateJoinTokenRequest, CreateJoinTokenResponse], /) -> CreateJoinTokenResponse:
+        """
+        Makes a token with which one host may join, once.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def join_host(self, request: JoinHostRequest, ctx: RequestContext[JoinHostRequest, JoinHostResponse], /) -> JoinHostResponse:
+        """
+        A new host's own call: the token is its credential. Repeating it with the same token and key is answered again.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def drain_host(self, request: DrainHostRequest, ctx: RequestContext[DrainHostRequest, DrainHostResponse], /) -> DrainHostResponse:
+        """
+        No new sandboxes on it, and those it has move to others, one after the other. Answers at once.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def undrain_host(self, request: UndrainHostRequest, ctx: RequestContext[UndrainHostRequest, UndrainHostResponse], /) -> UndrainHostResponse:
+        """
+        Ends a drain: it takes new sandboxes again.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def remove_host(self, request: RemoveHostRequest, ctx: RequestContext[RemoveHostRequest, RemoveHostResponse], /) -> RemoveHostResponse:
+        """
+        Forgets a host that has no sandboxes and snapshots any more; its certificate is no longer believed.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -149,6 +379,61 @@ class HostServiceWSGIApplication(ConnectWSGIApplication):
                     ),
                     function=service.list_hosts,
                 ),
+                "/daytonah.v1.HostService/CreateJoinToken": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="CreateJoinToken",
+                        service_name="daytonah.v1.HostService",
+                        input=CreateJoinTokenRequest,
+                        output=CreateJoinTokenResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.create_join_token,
+                ),
+                "/daytonah.v1.HostService/JoinHost": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="JoinHost",
+                        service_name="daytonah.v1.HostService",
+                        input=JoinHostRequest,
+                        output=JoinHostResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.join_host,
+                ),
+                "/daytonah.v1.HostService/DrainHost": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="DrainHost",
+                        service_name="daytonah.v1.HostService",
+                        input=DrainHostRequest,
+                        output=DrainHostResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.drain_host,
+                ),
+                "/daytonah.v1.HostService/UndrainHost": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="UndrainHost",
+                        service_name="daytonah.v1.HostService",
+                        input=UndrainHostRequest,
+                        output=UndrainHostResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.undrain_host,
+                ),
+                "/daytonah.v1.HostService/RemoveHost": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="RemoveHost",
+                        service_name="daytonah.v1.HostService",
+                        input=RemoveHostRequest,
+                        output=RemoveHostResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.remove_host,
+                ),
             },
             interceptors=interceptors,
             read_max_bytes=read_max_bytes,
@@ -164,7 +449,7 @@ class HostServiceWSGIApplication(ConnectWSGIApplication):
 
 class HostServiceClientSync(ConnectClientSync):
     """
-    Shows the hosts. Needs scope "admin".
+    Shows the hosts, and lets new ones join. Needs scope "admin", but for JoinHost.
     """
     def list_hosts(
         self,
@@ -190,4 +475,119 @@ class HostServiceClientSync(ConnectClientSync):
             headers=headers,
             timeout_ms=timeout_ms,
             use_get=use_get,
+        )
+    def create_join_token(
+        self,
+        request: CreateJoinTokenRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> CreateJoinTokenResponse:
+        """
+        Makes a token with which one host may join, once.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CreateJoinToken",
+                service_name="daytonah.v1.HostService",
+                input=CreateJoinTokenRequest,
+                output=CreateJoinTokenResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def join_host(
+        self,
+        request: JoinHostRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> JoinHostResponse:
+        """
+        A new host's own call: the token is its credential. Repeating it with the same token and key is answered again.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="JoinHost",
+                service_name="daytonah.v1.HostService",
+                input=JoinHostRequest,
+                output=JoinHostResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def drain_host(
+        self,
+        request: DrainHostRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> DrainHostResponse:
+        """
+        No new sandboxes on it, and those it has move to others, one after the other. Answers at once.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="DrainHost",
+                service_name="daytonah.v1.HostService",
+                input=DrainHostRequest,
+                output=DrainHostResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def undrain_host(
+        self,
+        request: UndrainHostRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> UndrainHostResponse:
+        """
+        Ends a drain: it takes new sandboxes again.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="UndrainHost",
+                service_name="daytonah.v1.HostService",
+                input=UndrainHostRequest,
+                output=UndrainHostResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def remove_host(
+        self,
+        request: RemoveHostRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> RemoveHostResponse:
+        """
+        Forgets a host that has no sandboxes and snapshots any more; its certificate is no longer believed.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RemoveHost",
+                service_name="daytonah.v1.HostService",
+                input=RemoveHostRequest,
+                output=RemoveHostResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
         )

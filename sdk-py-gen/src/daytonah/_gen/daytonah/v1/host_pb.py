@@ -9,20 +9,21 @@
 
 from __future__ import annotations
 
-from typing import Literal, TYPE_CHECKING, TypeAlias
+from typing import Literal, NoReturn, TYPE_CHECKING, TypeAlias
 
 from protobuf import Enum, Message
 from protobuf._codegen import file_desc
-from protobuf.wkt.google.protobuf import timestamp_pb
+from protobuf.wkt.google.protobuf import duration_pb, timestamp_pb
 
 from ...buf.validate import validate_pb
 
 if TYPE_CHECKING:
     from protobuf import DescFile
+    from protobuf.wkt.google.protobuf.duration_pb import Duration
     from protobuf.wkt.google.protobuf.timestamp_pb import Timestamp
 
 
-_HostFields: TypeAlias = Literal["id", "state", "architecture", "driver", "hardware_isolated", "vcpus", "memory_mib", "disk_free_mib", "sandboxes", "seen_time", "version", "edge_url"]
+_HostFields: TypeAlias = Literal["id", "state", "architecture", "driver", "hardware_isolated", "vcpus", "memory_mib", "disk_free_mib", "sandboxes", "seen_time", "version", "edge_url", "draining", "memory_used_mib", "cpu_class"]
 
 class Host(Message[_HostFields]):
     """
@@ -105,9 +106,27 @@ class Host(Message[_HostFields]):
             ```proto
             string edge_url = 12;
             ```
+        draining:
+            It takes no new sandboxes, and those it has move away.
+
+            ```proto
+            bool draining = 13;
+            ```
+        memory_used_mib:
+            Memory that its sandboxes hold, MiB.
+
+            ```proto
+            uint64 memory_used_mib = 14;
+            ```
+        cpu_class:
+            Which processors it has: a sandbox with memory moves only between hosts of the same class.
+
+            ```proto
+            string cpu_class = 15;
+            ```
     """
 
-    __slots__ = ("id", "state", "architecture", "driver", "hardware_isolated", "vcpus", "memory_mib", "disk_free_mib", "sandboxes", "seen_time", "version", "edge_url")
+    __slots__ = ("id", "state", "architecture", "driver", "hardware_isolated", "vcpus", "memory_mib", "disk_free_mib", "sandboxes", "seen_time", "version", "edge_url", "draining", "memory_used_mib", "cpu_class")
 
     if TYPE_CHECKING:
 
@@ -126,6 +145,9 @@ class Host(Message[_HostFields]):
             seen_time: Timestamp | None = None,
             version: str = "",
             edge_url: str = "",
+            draining: bool = False,
+            memory_used_mib: int = 0,
+            cpu_class: str = "",
         ) -> None:
             pass
 
@@ -141,6 +163,9 @@ class Host(Message[_HostFields]):
         seen_time: Timestamp | None
         version: str
         edge_url: str
+        draining: bool
+        memory_used_mib: int
+        cpu_class: str
 
 _ListHostsRequestFields: TypeAlias = Literal["page_size", "page_token"]
 
@@ -222,6 +247,378 @@ class ListHostsResponse(Message[_ListHostsResponseFields]):
         hosts: list[Host]
         next_page_token: str
 
+_CreateJoinTokenRequestFields: TypeAlias = Literal["host_id", "ttl"]
+
+class CreateJoinTokenRequest(Message[_CreateJoinTokenRequestFields]):
+    """
+    For which host.
+
+    ```proto
+    message daytonah.v1.CreateJoinTokenRequest
+    ```
+
+    Attributes:
+        host_id:
+            Id that the host will have; of its own choice where empty.
+
+            ```proto
+            string host_id = 1;
+            ```
+        ttl:
+            How long the token works, 1 minute to 7 days; 1 hour where absent.
+
+            ```proto
+            optional google.protobuf.Duration ttl = 2;
+            ```
+    """
+
+    __slots__ = ("host_id", "ttl")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            host_id: str = "",
+            ttl: Duration | None = None,
+        ) -> None:
+            pass
+
+        host_id: str
+        ttl: Duration | None
+
+_CreateJoinTokenResponseFields: TypeAlias = Literal["token", "expire_time"]
+
+class CreateJoinTokenResponse(Message[_CreateJoinTokenResponseFields]):
+    """
+    The token.
+
+    ```proto
+    message daytonah.v1.CreateJoinTokenResponse
+    ```
+
+    Attributes:
+        token:
+            For `dnah host join`. It is never shown again.
+
+            ```proto
+            string token = 1;
+            ```
+        expire_time:
+            When it ends.
+
+            ```proto
+            optional google.protobuf.Timestamp expire_time = 2;
+            ```
+    """
+
+    __slots__ = ("token", "expire_time")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            token: str = "",
+            expire_time: Timestamp | None = None,
+        ) -> None:
+            pass
+
+        token: str
+        expire_time: Timestamp | None
+
+_JoinHostRequestFields: TypeAlias = Literal["token", "host_id", "certificate_request", "url"]
+
+class JoinHostRequest(Message[_JoinHostRequestFields]):
+    """
+    Who wants to join.
+
+    ```proto
+    message daytonah.v1.JoinHostRequest
+    ```
+
+    Attributes:
+        token:
+            From CreateJoinToken.
+
+            ```proto
+            string token = 1;
+            ```
+        host_id:
+            Id it wants to have.
+
+            ```proto
+            string host_id = 2;
+            ```
+        certificate_request:
+            PKCS #10 request for its certificate, DER; the key stays on the host.
+
+            ```proto
+            bytes certificate_request = 3;
+            ```
+        url:
+            Where the control plane reaches its daemon, such as "https://10.0.0.5:18048".
+
+            ```proto
+            string url = 4;
+            ```
+    """
+
+    __slots__ = ("token", "host_id", "certificate_request", "url")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            token: str = "",
+            host_id: str = "",
+            certificate_request: bytes = b"",
+            url: str = "",
+        ) -> None:
+            pass
+
+        token: str
+        host_id: str
+        certificate_request: bytes
+        url: str
+
+_JoinHostResponseFields: TypeAlias = Literal["host_id", "certificate", "authority", "bearer"]
+
+class JoinHostResponse(Message[_JoinHostResponseFields]):
+    """
+    What it needs to be believed.
+
+    ```proto
+    message daytonah.v1.JoinHostResponse
+    ```
+
+    Attributes:
+        host_id:
+            Id it has.
+
+            ```proto
+            string host_id = 1;
+            ```
+        certificate:
+            Its certificate, PEM.
+
+            ```proto
+            string certificate = 2;
+            ```
+        authority:
+            The control plane's authority, PEM: who shows a certificate of it, and the bearer, is the control plane.
+
+            ```proto
+            string authority = 3;
+            ```
+        bearer:
+            The secret that the control plane shows beside its certificate.
+
+            ```proto
+            string bearer = 4;
+            ```
+    """
+
+    __slots__ = ("host_id", "certificate", "authority", "bearer")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            host_id: str = "",
+            certificate: str = "",
+            authority: str = "",
+            bearer: str = "",
+        ) -> None:
+            pass
+
+        host_id: str
+        certificate: str
+        authority: str
+        bearer: str
+
+_DrainHostRequestFields: TypeAlias = Literal["host_id"]
+
+class DrainHostRequest(Message[_DrainHostRequestFields]):
+    """
+    Which to drain.
+
+    ```proto
+    message daytonah.v1.DrainHostRequest
+    ```
+
+    Attributes:
+        host_id:
+            Its id.
+
+            ```proto
+            string host_id = 1;
+            ```
+    """
+
+    __slots__ = ("host_id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            host_id: str = "",
+        ) -> None:
+            pass
+
+        host_id: str
+
+_DrainHostResponseFields: TypeAlias = Literal["host"]
+
+class DrainHostResponse(Message[_DrainHostResponseFields]):
+    """
+    It is being drained.
+
+    ```proto
+    message daytonah.v1.DrainHostResponse
+    ```
+
+    Attributes:
+        host:
+            The host now.
+
+            ```proto
+            optional daytonah.v1.Host host = 1;
+            ```
+    """
+
+    __slots__ = ("host",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            host: Host | None = None,
+        ) -> None:
+            pass
+
+        host: Host | None
+
+_UndrainHostRequestFields: TypeAlias = Literal["host_id"]
+
+class UndrainHostRequest(Message[_UndrainHostRequestFields]):
+    """
+    Which drain to end.
+
+    ```proto
+    message daytonah.v1.UndrainHostRequest
+    ```
+
+    Attributes:
+        host_id:
+            Its id.
+
+            ```proto
+            string host_id = 1;
+            ```
+    """
+
+    __slots__ = ("host_id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            host_id: str = "",
+        ) -> None:
+            pass
+
+        host_id: str
+
+_UndrainHostResponseFields: TypeAlias = Literal["host"]
+
+class UndrainHostResponse(Message[_UndrainHostResponseFields]):
+    """
+    It takes new sandboxes again.
+
+    ```proto
+    message daytonah.v1.UndrainHostResponse
+    ```
+
+    Attributes:
+        host:
+            The host now.
+
+            ```proto
+            optional daytonah.v1.Host host = 1;
+            ```
+    """
+
+    __slots__ = ("host",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            host: Host | None = None,
+        ) -> None:
+            pass
+
+        host: Host | None
+
+_RemoveHostRequestFields: TypeAlias = Literal["host_id"]
+
+class RemoveHostRequest(Message[_RemoveHostRequestFields]):
+    """
+    Which to forget.
+
+    ```proto
+    message daytonah.v1.RemoveHostRequest
+    ```
+
+    Attributes:
+        host_id:
+            Its id.
+
+            ```proto
+            string host_id = 1;
+            ```
+    """
+
+    __slots__ = ("host_id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            host_id: str = "",
+        ) -> None:
+            pass
+
+        host_id: str
+
+_RemoveHostResponseFields: TypeAlias = NoReturn
+
+class RemoveHostResponse(Message[_RemoveHostResponseFields]):
+    """
+    It is forgotten.
+
+    ```proto
+    message daytonah.v1.RemoveHostResponse
+    ```
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+        ) -> None:
+            pass
+
 class HostState(Enum):
     """
     Whether a host answers.
@@ -257,15 +654,26 @@ class HostState(Enum):
 
 
 _DESC = file_desc(
-    b'\n\x16daytonah/v1/host.proto\x12\x0bdaytonah.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\x92\x03\n\x04Host\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12,\n\x05state\x18\x02 \x01(\x0e2\x16.daytonah.v1.HostStateR\x05state\x12"\n\x0carchitecture\x18\x03 \x01(\tR\x0carchitecture\x12\x16\n\x06driver\x18\x04 \x01(\tR\x06driver\x12+\n\x11hardware_isolated\x18\x05 \x01(\x08R\x10hardwareIsolated\x12\x14\n\x05vcpus\x18\x06 \x01(\rR\x05vcpus\x12\x1d\n\nmemory_mib\x18\x07 \x01(\x04R\tmemoryMib\x12"\n\rdisk_free_mib\x18\x08 \x01(\x04R\x0bdiskFreeMib\x12\x1c\n\tsandboxes\x18\t \x01(\rR\tsandboxes\x127\n\tseen_time\x18\n \x01(\x0b2\x1a.google.protobuf.TimestampR\x08seenTime\x12\x18\n\x07version\x18\x0b \x01(\tR\x07version\x12\x19\n\x08edge_url\x18\x0c \x01(\tR\x07edgeUrl"b\n\x10ListHostsRequest\x12%\n\tpage_size\x18\x01 \x01(\rR\x08pageSizeB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\'\n\npage_token\x18\x02 \x01(\tR\tpageTokenB\x08\xbaH\x05r\x03\x18\x80\x04"d\n\x11ListHostsResponse\x12\'\n\x05hosts\x18\x01 \x03(\x0b2\x11.daytonah.v1.HostR\x05hosts\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*Y\n\tHostState\x12\x1a\n\x16HOST_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10HOST_STATE_READY\x10\x01\x12\x1a\n\x16HOST_STATE_UNREACHABLE\x10\x022^\n\x0bHostService\x12O\n\tListHosts\x12\x1d.daytonah.v1.ListHostsRequest\x1a\x1e.daytonah.v1.ListHostsResponse"\x03\x90\x02\x01b\x06proto3',
+    b'\n\x16daytonah/v1/host.proto\x12\x0bdaytonah.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\xf3\x03\n\x04Host\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12,\n\x05state\x18\x02 \x01(\x0e2\x16.daytonah.v1.HostStateR\x05state\x12"\n\x0carchitecture\x18\x03 \x01(\tR\x0carchitecture\x12\x16\n\x06driver\x18\x04 \x01(\tR\x06driver\x12+\n\x11hardware_isolated\x18\x05 \x01(\x08R\x10hardwareIsolated\x12\x14\n\x05vcpus\x18\x06 \x01(\rR\x05vcpus\x12\x1d\n\nmemory_mib\x18\x07 \x01(\x04R\tmemoryMib\x12"\n\rdisk_free_mib\x18\x08 \x01(\x04R\x0bdiskFreeMib\x12\x1c\n\tsandboxes\x18\t \x01(\rR\tsandboxes\x127\n\tseen_time\x18\n \x01(\x0b2\x1a.google.protobuf.TimestampR\x08seenTime\x12\x18\n\x07version\x18\x0b \x01(\tR\x07version\x12\x19\n\x08edge_url\x18\x0c \x01(\tR\x07edgeUrl\x12\x1a\n\x08draining\x18\r \x01(\x08R\x08draining\x12&\n\x0fmemory_used_mib\x18\x0e \x01(\x04R\rmemoryUsedMib\x12\x1b\n\tcpu_class\x18\x0f \x01(\tR\x08cpuClass"b\n\x10ListHostsRequest\x12%\n\tpage_size\x18\x01 \x01(\rR\x08pageSizeB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\'\n\npage_token\x18\x02 \x01(\tR\tpageTokenB\x08\xbaH\x05r\x03\x18\x80\x04"d\n\x11ListHostsResponse\x12\'\n\x05hosts\x18\x01 \x03(\x0b2\x11.daytonah.v1.HostR\x05hosts\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken"\x95\x01\n\x16CreateJoinTokenRequest\x12<\n\x07host_id\x18\x01 \x01(\tR\x06hostIdB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$\x12=\n\x03ttl\x18\x02 \x01(\x0b2\x19.google.protobuf.DurationR\x03ttlB\x10\xbaH\r\xaa\x01\n"\x04\x08\x80\xf5$2\x02\x08<"l\n\x17CreateJoinTokenResponse\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12;\n\x0bexpire_time\x18\x02 \x01(\x0b2\x1a.google.protobuf.TimestampR\nexpireTime"\xdc\x01\n\x0fJoinHostRequest\x12 \n\x05token\x18\x01 \x01(\tR\x05tokenB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x129\n\x07host_id\x18\x02 \x01(\tR\x06hostIdB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$\x12<\n\x13certificate_request\x18\x03 \x01(\x0cR\x12certificateRequestB\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x01\x12.\n\x03url\x18\x04 \x01(\tR\x03urlB\x1c\xbaH\x19r\x17\x18\x80\x042\x12^https://[^/@\\s]+$"\x83\x01\n\x10JoinHostResponse\x12\x17\n\x07host_id\x18\x01 \x01(\tR\x06hostId\x12 \n\x0bcertificate\x18\x02 \x01(\tR\x0bcertificate\x12\x1c\n\tauthority\x18\x03 \x01(\tR\tauthority\x12\x16\n\x06bearer\x18\x04 \x01(\tR\x06bearer"M\n\x10DrainHostRequest\x129\n\x07host_id\x18\x01 \x01(\tR\x06hostIdB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$":\n\x11DrainHostResponse\x12%\n\x04host\x18\x01 \x01(\x0b2\x11.daytonah.v1.HostR\x04host"O\n\x12UndrainHostRequest\x129\n\x07host_id\x18\x01 \x01(\tR\x06hostIdB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$"<\n\x13UndrainHostResponse\x12%\n\x04host\x18\x01 \x01(\x0b2\x11.daytonah.v1.HostR\x04host"N\n\x11RemoveHostRequest\x129\n\x07host_id\x18\x01 \x01(\tR\x06hostIdB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$"\x14\n\x12RemoveHostResponse*Y\n\tHostState\x12\x1a\n\x16HOST_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10HOST_STATE_READY\x10\x01\x12\x1a\n\x16HOST_STATE_UNREACHABLE\x10\x022\xf2\x03\n\x0bHostService\x12O\n\tListHosts\x12\x1d.daytonah.v1.ListHostsRequest\x1a\x1e.daytonah.v1.ListHostsResponse"\x03\x90\x02\x01\x12\\\n\x0fCreateJoinToken\x12#.daytonah.v1.CreateJoinTokenRequest\x1a$.daytonah.v1.CreateJoinTokenResponse\x12G\n\x08JoinHost\x12\x1c.daytonah.v1.JoinHostRequest\x1a\x1d.daytonah.v1.JoinHostResponse\x12J\n\tDrainHost\x12\x1d.daytonah.v1.DrainHostRequest\x1a\x1e.daytonah.v1.DrainHostResponse\x12P\n\x0bUndrainHost\x12\x1f.daytonah.v1.UndrainHostRequest\x1a .daytonah.v1.UndrainHostResponse\x12M\n\nRemoveHost\x12\x1e.daytonah.v1.RemoveHostRequest\x1a\x1f.daytonah.v1.RemoveHostResponseb\x06proto3',
     [
         validate_pb.desc(),
+        duration_pb.desc(),
         timestamp_pb.desc(),
     ],
     {
         "Host": Host,
         "ListHostsRequest": ListHostsRequest,
         "ListHostsResponse": ListHostsResponse,
+        "CreateJoinTokenRequest": CreateJoinTokenRequest,
+        "CreateJoinTokenResponse": CreateJoinTokenResponse,
+        "JoinHostRequest": JoinHostRequest,
+        "JoinHostResponse": JoinHostResponse,
+        "DrainHostRequest": DrainHostRequest,
+        "DrainHostResponse": DrainHostResponse,
+        "UndrainHostRequest": UndrainHostRequest,
+        "UndrainHostResponse": UndrainHostResponse,
+        "RemoveHostRequest": RemoveHostRequest,
+        "RemoveHostResponse": RemoveHostResponse,
         "HostState": HostState,
     },
 )

@@ -19,7 +19,7 @@ from connectrpc.server import ConnectASGIApplication, ConnectWSGIApplication, DE
 from protobuf import DescService
 
 from . import sandbox_pb
-from .sandbox_pb import CreateFileUrlRequest, CreateFileUrlResponse, CreatePortUrlRequest, CreatePortUrlResponse, CreateSandboxRequest, CreateSandboxResponse, DeleteSandboxRequest, DeleteSandboxResponse, GetSandboxRequest, GetSandboxResponse, ListSandboxesRequest, ListSandboxesResponse, RotateAccessTokenRequest, RotateAccessTokenResponse, SetPortVisibilityRequest, SetPortVisibilityResponse, UpdateSandboxRequest, UpdateSandboxResponse
+from .sandbox_pb import CreateFileUrlRequest, CreateFileUrlResponse, CreatePortUrlRequest, CreatePortUrlResponse, CreateSandboxRequest, CreateSandboxResponse, DeleteSandboxRequest, DeleteSandboxResponse, ForkSandboxRequest, ForkSandboxResponse, GetSandboxLineageRequest, GetSandboxLineageResponse, GetSandboxRequest, GetSandboxResponse, ListSandboxesRequest, ListSandboxesResponse, PauseSandboxRequest, PauseSandboxResponse, ResumeSandboxRequest, ResumeSandboxResponse, RollBackSandboxRequest, RollBackSandboxResponse, RotateAccessTokenRequest, RotateAccessTokenResponse, SetPortVisibilityRequest, SetPortVisibilityResponse, SetSandboxTimeoutRequest, SetSandboxTimeoutResponse, UndeleteSandboxRequest, UndeleteSandboxResponse, UpdateSandboxRequest, UpdateSandboxResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -54,7 +54,8 @@ class SandboxService(Protocol):
 
     async def delete_sandbox(self, request: DeleteSandboxRequest, ctx: RequestContext[DeleteSandboxRequest, DeleteSandboxResponse], /) -> DeleteSandboxResponse:
         """
-        Deletes a sandbox in any state; answers when its VM and disk are gone. A second delete is not_found.
+        Deletes a sandbox in any state; answers when its VM is gone. Where the platform keeps tombstones its disk stays until
+        `purge_time`, and UndeleteSandbox takes the delete back. A second delete is not_found, but for one that purges.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -85,6 +86,51 @@ class SandboxService(Protocol):
     async def rotate_access_token(self, request: RotateAccessTokenRequest, ctx: RequestContext[RotateAccessTokenRequest, RotateAccessTokenResponse], /) -> RotateAccessTokenResponse:
         """
         Ends the sandbox's access token, and with it every port and file URL made so far, and answers with a new one.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def pause_sandbox(self, request: PauseSandboxRequest, ctx: RequestContext[PauseSandboxRequest, PauseSandboxResponse], /) -> PauseSandboxResponse:
+        """
+        Writes memory and disk of a running sandbox down and gives its CPU and memory back; answers when it is paused. Already
+        paused is no error. Streams of its processes stay open and go on after it is resumed.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def resume_sandbox(self, request: ResumeSandboxRequest, ctx: RequestContext[ResumeSandboxRequest, ResumeSandboxResponse], /) -> ResumeSandboxResponse:
+        """
+        Runs a paused sandbox on, or starts a failed one again from its disk; answers when its agent did. Already running is
+        no error.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def fork_sandbox(self, request: ForkSandboxRequest, ctx: RequestContext[ForkSandboxRequest, ForkSandboxResponse], /) -> ForkSandboxResponse:
+        """
+        Makes children of one instant of a running or paused sandbox, which stays as it was. Answers with a sandbox or a
+        typed failure for each.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def roll_back_sandbox(self, request: RollBackSandboxRequest, ctx: RequestContext[RollBackSandboxRequest, RollBackSandboxResponse], /) -> RollBackSandboxResponse:
+        """
+        Puts a running, paused or failed sandbox back to one of its own snapshots, under the same id. What it did since is gone.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def undelete_sandbox(self, request: UndeleteSandboxRequest, ctx: RequestContext[UndeleteSandboxRequest, UndeleteSandboxResponse], /) -> UndeleteSandboxResponse:
+        """
+        Takes a delete back, until the tombstone's time is over; the sandbox is paused then.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def set_sandbox_timeout(self, request: SetSandboxTimeoutRequest, ctx: RequestContext[SetSandboxTimeoutRequest, SetSandboxTimeoutResponse], /) -> SetSandboxTimeoutResponse:
+        """
+        Sets when a running sandbox ends, counted from now.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def get_sandbox_lineage(self, request: GetSandboxLineageRequest, ctx: RequestContext[GetSandboxLineageRequest, GetSandboxLineageResponse], /) -> GetSandboxLineageResponse:
+        """
+        Where a sandbox comes from, and what was made of it.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -205,6 +251,83 @@ class SandboxServiceASGIApplication(ConnectASGIApplication[SandboxService]):
                     ),
                     function=svc.rotate_access_token,
                 ),
+                "/daytonah.v1.SandboxService/PauseSandbox": Endpoint.unary(
+                    method=MethodInfo(
+                        name="PauseSandbox",
+                        service_name="daytonah.v1.SandboxService",
+                        input=PauseSandboxRequest,
+                        output=PauseSandboxResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.pause_sandbox,
+                ),
+                "/daytonah.v1.SandboxService/ResumeSandbox": Endpoint.unary(
+                    method=MethodInfo(
+                        name="ResumeSandbox",
+                        service_name="daytonah.v1.SandboxService",
+                        input=ResumeSandboxRequest,
+                        output=ResumeSandboxResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.resume_sandbox,
+                ),
+                "/daytonah.v1.SandboxService/ForkSandbox": Endpoint.unary(
+                    method=MethodInfo(
+                        name="ForkSandbox",
+                        service_name="daytonah.v1.SandboxService",
+                        input=ForkSandboxRequest,
+                        output=ForkSandboxResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.fork_sandbox,
+                ),
+                "/daytonah.v1.SandboxService/RollBackSandbox": Endpoint.unary(
+                    method=MethodInfo(
+                        name="RollBackSandbox",
+                        service_name="daytonah.v1.SandboxService",
+                        input=RollBackSandboxRequest,
+                        output=RollBackSandboxResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.roll_back_sandbox,
+                ),
+                "/daytonah.v1.SandboxService/UndeleteSandbox": Endpoint.unary(
+                    method=MethodInfo(
+                        name="UndeleteSandbox",
+                        service_name="daytonah.v1.SandboxService",
+                        input=UndeleteSandboxRequest,
+                        output=UndeleteSandboxResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.undelete_sandbox,
+                ),
+                "/daytonah.v1.SandboxService/SetSandboxTimeout": Endpoint.unary(
+                    method=MethodInfo(
+                        name="SetSandboxTimeout",
+                        service_name="daytonah.v1.SandboxService",
+                        input=SetSandboxTimeoutRequest,
+                        output=SetSandboxTimeoutResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.set_sandbox_timeout,
+                ),
+                "/daytonah.v1.SandboxService/GetSandboxLineage": Endpoint.unary(
+                    method=MethodInfo(
+                        name="GetSandboxLineage",
+                        service_name="daytonah.v1.SandboxService",
+                        input=GetSandboxLineageRequest,
+                        output=GetSandboxLineageResponse,
+                        idempotency_level=IdempotencyLevel.NO_SIDE_EFFECTS,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.get_sandbox_lineage,
+                ),
             },
             interceptors=interceptors,
             read_max_bytes=read_max_bytes,
@@ -303,7 +426,8 @@ class SandboxServiceClient(ConnectClient):
         timeout_ms: int | None = None,
     ) -> DeleteSandboxResponse:
         """
-        Deletes a sandbox in any state; answers when its VM and disk are gone. A second delete is not_found.
+        Deletes a sandbox in any state; answers when its VM is gone. Where the platform keeps tombstones its disk stays until
+        `purge_time`, and UndeleteSandbox takes the delete back. A second delete is not_found, but for one that purges.
         """
         return await self.execute_unary(
             request=request,
@@ -433,6 +557,172 @@ class SandboxServiceClient(ConnectClient):
             headers=headers,
             timeout_ms=timeout_ms,
         )
+    async def pause_sandbox(
+        self,
+        request: PauseSandboxRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> PauseSandboxResponse:
+        """
+        Writes memory and disk of a running sandbox down and gives its CPU and memory back; answers when it is paused. Already
+        paused is no error. Streams of its processes stay open and go on after it is resumed.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="PauseSandbox",
+                service_name="daytonah.v1.SandboxService",
+                input=PauseSandboxRequest,
+                output=PauseSandboxResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def resume_sandbox(
+        self,
+        request: ResumeSandboxRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ResumeSandboxResponse:
+        """
+        Runs a paused sandbox on, or starts a failed one again from its disk; answers when its agent did. Already running is
+        no error.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ResumeSandbox",
+                service_name="daytonah.v1.SandboxService",
+                input=ResumeSandboxRequest,
+                output=ResumeSandboxResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def fork_sandbox(
+        self,
+        request: ForkSandboxRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ForkSandboxResponse:
+        """
+        Makes children of one instant of a running or paused sandbox, which stays as it was. Answers with a sandbox or a
+        typed failure for each.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ForkSandbox",
+                service_name="daytonah.v1.SandboxService",
+                input=ForkSandboxRequest,
+                output=ForkSandboxResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def roll_back_sandbox(
+        self,
+        request: RollBackSandboxRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> RollBackSandboxResponse:
+        """
+        Puts a running, paused or failed sandbox back to one of its own snapshots, under the same id. What it did since is gone.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RollBackSandbox",
+                service_name="daytonah.v1.SandboxService",
+                input=RollBackSandboxRequest,
+                output=RollBackSandboxResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def undelete_sandbox(
+        self,
+        request: UndeleteSandboxRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> UndeleteSandboxResponse:
+        """
+        Takes a delete back, until the tombstone's time is over; the sandbox is paused then.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="UndeleteSandbox",
+                service_name="daytonah.v1.SandboxService",
+                input=UndeleteSandboxRequest,
+                output=UndeleteSandboxResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def set_sandbox_timeout(
+        self,
+        request: SetSandboxTimeoutRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> SetSandboxTimeoutResponse:
+        """
+        Sets when a running sandbox ends, counted from now.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="SetSandboxTimeout",
+                service_name="daytonah.v1.SandboxService",
+                input=SetSandboxTimeoutRequest,
+                output=SetSandboxTimeoutResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def get_sandbox_lineage(
+        self,
+        request: GetSandboxLineageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+        use_get: bool = False,
+    ) -> GetSandboxLineageResponse:
+        """
+        Where a sandbox comes from, and what was made of it.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="GetSandboxLineage",
+                service_name="daytonah.v1.SandboxService",
+                input=GetSandboxLineageRequest,
+                output=GetSandboxLineageResponse,
+                idempotency_level=IdempotencyLevel.NO_SIDE_EFFECTS,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+            use_get=use_get,
+        )
 
 class SandboxServiceSync(Protocol):
     """
@@ -458,7 +748,8 @@ class SandboxServiceSync(Protocol):
 
     def delete_sandbox(self, request: DeleteSandboxRequest, ctx: RequestContext[DeleteSandboxRequest, DeleteSandboxResponse], /) -> DeleteSandboxResponse:
         """
-        Deletes a sandbox in any state; answers when its VM and disk are gone. A second delete is not_found.
+        Deletes a sandbox in any state; answers when its VM is gone. Where the platform keeps tombstones its disk stays until
+        `purge_time`, and UndeleteSandbox takes the delete back. A second delete is not_found, but for one that purges.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -489,6 +780,51 @@ class SandboxServiceSync(Protocol):
     def rotate_access_token(self, request: RotateAccessTokenRequest, ctx: RequestContext[RotateAccessTokenRequest, RotateAccessTokenResponse], /) -> RotateAccessTokenResponse:
         """
         Ends the sandbox's access token, and with it every port and file URL made so far, and answers with a new one.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def pause_sandbox(self, request: PauseSandboxRequest, ctx: RequestContext[PauseSandboxRequest, PauseSandboxResponse], /) -> PauseSandboxResponse:
+        """
+        Writes memory and disk of a running sandbox down and gives its CPU and memory back; answers when it is paused. Already
+        paused is no error. Streams of its processes stay open and go on after it is resumed.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def resume_sandbox(self, request: ResumeSandboxRequest, ctx: RequestContext[ResumeSandboxRequest, ResumeSandboxResponse], /) -> ResumeSandboxResponse:
+        """
+        Runs a paused sandbox on, or starts a failed one again from its disk; answers when its agent did. Already running is
+        no error.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def fork_sandbox(self, request: ForkSandboxRequest, ctx: RequestContext[ForkSandboxRequest, ForkSandboxResponse], /) -> ForkSandboxResponse:
+        """
+        Makes children of one instant of a running or paused sandbox, which stays as it was. Answers with a sandbox or a
+        typed failure for each.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def roll_back_sandbox(self, request: RollBackSandboxRequest, ctx: RequestContext[RollBackSandboxRequest, RollBackSandboxResponse], /) -> RollBackSandboxResponse:
+        """
+        Puts a running, paused or failed sandbox back to one of its own snapshots, under the same id. What it did since is gone.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def undelete_sandbox(self, request: UndeleteSandboxRequest, ctx: RequestContext[UndeleteSandboxRequest, UndeleteSandboxResponse], /) -> UndeleteSandboxResponse:
+        """
+        Takes a delete back, until the tombstone's time is over; the sandbox is paused then.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def set_sandbox_timeout(self, request: SetSandboxTimeoutRequest, ctx: RequestContext[SetSandboxTimeoutRequest, SetSandboxTimeoutResponse], /) -> SetSandboxTimeoutResponse:
+        """
+        Sets when a running sandbox ends, counted from now.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def get_sandbox_lineage(self, request: GetSandboxLineageRequest, ctx: RequestContext[GetSandboxLineageRequest, GetSandboxLineageResponse], /) -> GetSandboxLineageResponse:
+        """
+        Where a sandbox comes from, and what was made of it.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -607,6 +943,83 @@ class SandboxServiceWSGIApplication(ConnectWSGIApplication):
                     ),
                     function=service.rotate_access_token,
                 ),
+                "/daytonah.v1.SandboxService/PauseSandbox": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="PauseSandbox",
+                        service_name="daytonah.v1.SandboxService",
+                        input=PauseSandboxRequest,
+                        output=PauseSandboxResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.pause_sandbox,
+                ),
+                "/daytonah.v1.SandboxService/ResumeSandbox": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="ResumeSandbox",
+                        service_name="daytonah.v1.SandboxService",
+                        input=ResumeSandboxRequest,
+                        output=ResumeSandboxResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.resume_sandbox,
+                ),
+                "/daytonah.v1.SandboxService/ForkSandbox": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="ForkSandbox",
+                        service_name="daytonah.v1.SandboxService",
+                        input=ForkSandboxRequest,
+                        output=ForkSandboxResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.fork_sandbox,
+                ),
+                "/daytonah.v1.SandboxService/RollBackSandbox": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="RollBackSandbox",
+                        service_name="daytonah.v1.SandboxService",
+                        input=RollBackSandboxRequest,
+                        output=RollBackSandboxResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.roll_back_sandbox,
+                ),
+                "/daytonah.v1.SandboxService/UndeleteSandbox": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="UndeleteSandbox",
+                        service_name="daytonah.v1.SandboxService",
+                        input=UndeleteSandboxRequest,
+                        output=UndeleteSandboxResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.undelete_sandbox,
+                ),
+                "/daytonah.v1.SandboxService/SetSandboxTimeout": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="SetSandboxTimeout",
+                        service_name="daytonah.v1.SandboxService",
+                        input=SetSandboxTimeoutRequest,
+                        output=SetSandboxTimeoutResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.set_sandbox_timeout,
+                ),
+                "/daytonah.v1.SandboxService/GetSandboxLineage": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="GetSandboxLineage",
+                        service_name="daytonah.v1.SandboxService",
+                        input=GetSandboxLineageRequest,
+                        output=GetSandboxLineageResponse,
+                        idempotency_level=IdempotencyLevel.NO_SIDE_EFFECTS,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.get_sandbox_lineage,
+                ),
             },
             interceptors=interceptors,
             read_max_bytes=read_max_bytes,
@@ -705,7 +1118,8 @@ class SandboxServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> DeleteSandboxResponse:
         """
-        Deletes a sandbox in any state; answers when its VM and disk are gone. A second delete is not_found.
+        Deletes a sandbox in any state; answers when its VM is gone. Where the platform keeps tombstones its disk stays until
+        `purge_time`, and UndeleteSandbox takes the delete back. A second delete is not_found, but for one that purges.
         """
         return self.execute_unary(
             request=request,
@@ -834,4 +1248,170 @@ class SandboxServiceClientSync(ConnectClientSync):
             ),
             headers=headers,
             timeout_ms=timeout_ms,
+        )
+    def pause_sandbox(
+        self,
+        request: PauseSandboxRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> PauseSandboxResponse:
+        """
+        Writes memory and disk of a running sandbox down and gives its CPU and memory back; answers when it is paused. Already
+        paused is no error. Streams of its processes stay open and go on after it is resumed.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="PauseSandbox",
+                service_name="daytonah.v1.SandboxService",
+                input=PauseSandboxRequest,
+                output=PauseSandboxResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def resume_sandbox(
+        self,
+        request: ResumeSandboxRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ResumeSandboxResponse:
+        """
+        Runs a paused sandbox on, or starts a failed one again from its disk; answers when its agent did. Already running is
+        no error.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ResumeSandbox",
+                service_name="daytonah.v1.SandboxService",
+                input=ResumeSandboxRequest,
+                output=ResumeSandboxResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def fork_sandbox(
+        self,
+        request: ForkSandboxRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> ForkSandboxResponse:
+        """
+        Makes children of one instant of a running or paused sandbox, which stays as it was. Answers with a sandbox or a
+        typed failure for each.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="ForkSandbox",
+                service_name="daytonah.v1.SandboxService",
+                input=ForkSandboxRequest,
+                output=ForkSandboxResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def roll_back_sandbox(
+        self,
+        request: RollBackSandboxRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> RollBackSandboxResponse:
+        """
+        Puts a running, paused or failed sandbox back to one of its own snapshots, under the same id. What it did since is gone.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="RollBackSandbox",
+                service_name="daytonah.v1.SandboxService",
+                input=RollBackSandboxRequest,
+                output=RollBackSandboxResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def undelete_sandbox(
+        self,
+        request: UndeleteSandboxRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> UndeleteSandboxResponse:
+        """
+        Takes a delete back, until the tombstone's time is over; the sandbox is paused then.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="UndeleteSandbox",
+                service_name="daytonah.v1.SandboxService",
+                input=UndeleteSandboxRequest,
+                output=UndeleteSandboxResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def set_sandbox_timeout(
+        self,
+        request: SetSandboxTimeoutRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> SetSandboxTimeoutResponse:
+        """
+        Sets when a running sandbox ends, counted from now.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="SetSandboxTimeout",
+                service_name="daytonah.v1.SandboxService",
+                input=SetSandboxTimeoutRequest,
+                output=SetSandboxTimeoutResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def get_sandbox_lineage(
+        self,
+        request: GetSandboxLineageRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+        use_get: bool = False,
+    ) -> GetSandboxLineageResponse:
+        """
+        Where a sandbox comes from, and what was made of it.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="GetSandboxLineage",
+                service_name="daytonah.v1.SandboxService",
+                input=GetSandboxLineageRequest,
+                output=GetSandboxLineageResponse,
+                idempotency_level=IdempotencyLevel.NO_SIDE_EFFECTS,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+            use_get=use_get,
         )

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NoReturn, TYPE_CHECKING, TypeAlias
+from typing import Literal, TYPE_CHECKING, TypeAlias
 
 from protobuf import Enum, Message
 from protobuf._codegen import file_desc
@@ -18,12 +18,12 @@ from protobuf.wkt.google.protobuf import duration_pb, timestamp_pb
 from ...buf.validate import validate_pb
 
 if TYPE_CHECKING:
-    from protobuf import DescFile
+    from protobuf import DescFile, Oneof
     from protobuf.wkt.google.protobuf.duration_pb import Duration
     from protobuf.wkt.google.protobuf.timestamp_pb import Timestamp
 
 
-_SandboxFields: TypeAlias = Literal["id", "state", "template", "resources", "metadata", "create_time", "state_time", "epoch", "failure", "host_id", "hardware_isolated", "direct_url", "public_ports"]
+_SandboxFields: TypeAlias = Literal["id", "state", "template", "resources", "metadata", "create_time", "state_time", "epoch", "failure", "host_id", "hardware_isolated", "direct_url", "public_ports", "lifecycle", "end_time", "parent_id", "snapshot_id", "memory_kept", "purge_time"]
 
 class Sandbox(Message[_SandboxFields]):
     """
@@ -113,9 +113,45 @@ class Sandbox(Message[_SandboxFields]):
             ```proto
             repeated uint32 public_ports = 13 [packed = true];
             ```
+        lifecycle:
+            When and how it ends or pauses by itself.
+
+            ```proto
+            optional daytonah.v1.Lifecycle lifecycle = 14;
+            ```
+        end_time:
+            When `lifecycle.timeout` runs out; absent where it has none, and while it is paused.
+
+            ```proto
+            optional google.protobuf.Timestamp end_time = 15;
+            ```
+        parent_id:
+            The sandbox it was forked from; empty where it was not.
+
+            ```proto
+            string parent_id = 16;
+            ```
+        snapshot_id:
+            The snapshot it was made from or last rolled back to; empty where there is none. It may be deleted by now.
+
+            ```proto
+            string snapshot_id = 17;
+            ```
+        memory_kept:
+            For PAUSED: whether it goes on where it was (memory is kept), or starts from its disk.
+
+            ```proto
+            bool memory_kept = 18;
+            ```
+        purge_time:
+            For DELETED: until when UndeleteSandbox works; absent where it no longer does.
+
+            ```proto
+            optional google.protobuf.Timestamp purge_time = 19;
+            ```
     """
 
-    __slots__ = ("id", "state", "template", "resources", "metadata", "create_time", "state_time", "epoch", "failure", "host_id", "hardware_isolated", "direct_url", "public_ports")
+    __slots__ = ("id", "state", "template", "resources", "metadata", "create_time", "state_time", "epoch", "failure", "host_id", "hardware_isolated", "direct_url", "public_ports", "lifecycle", "end_time", "parent_id", "snapshot_id", "memory_kept", "purge_time")
 
     if TYPE_CHECKING:
 
@@ -135,6 +171,12 @@ class Sandbox(Message[_SandboxFields]):
             hardware_isolated: bool = False,
             direct_url: str = "",
             public_ports: list[int] | None = None,
+            lifecycle: Lifecycle | None = None,
+            end_time: Timestamp | None = None,
+            parent_id: str = "",
+            snapshot_id: str = "",
+            memory_kept: bool = False,
+            purge_time: Timestamp | None = None,
         ) -> None:
             pass
 
@@ -151,6 +193,70 @@ class Sandbox(Message[_SandboxFields]):
         hardware_isolated: bool
         direct_url: str
         public_ports: list[int]
+        lifecycle: Lifecycle | None
+        end_time: Timestamp | None
+        parent_id: str
+        snapshot_id: str
+        memory_kept: bool
+        purge_time: Timestamp | None
+
+_LifecycleFields: TypeAlias = Literal["timeout", "on_timeout", "idle_timeout", "auto_resume"]
+
+class Lifecycle(Message[_LifecycleFields]):
+    """
+    When a sandbox ends or pauses by itself. Its host keeps these times, also while the control plane is away.
+
+    ```proto
+    message daytonah.v1.Lifecycle
+    ```
+
+    Attributes:
+        timeout:
+            Time from create, resume or the last SetSandboxTimeout until its end, 1 s to 366 days; none where absent. The time that
+            pausing takes is not counted.
+
+            ```proto
+            optional google.protobuf.Duration timeout = 1;
+            ```
+        on_timeout:
+            What happens then.
+
+            ```proto
+            daytonah.v1.EndAction on_timeout = 2;
+            ```
+        idle_timeout:
+            Pauses it after no call and no connection of the data plane was open for this long, 1 s to 366 days; never where absent.
+            Programs that run in it without anyone connected don't count.
+
+            ```proto
+            optional google.protobuf.Duration idle_timeout = 3;
+            ```
+        auto_resume:
+            A call or connection of the data plane to the paused sandbox resumes it first.
+
+            ```proto
+            bool auto_resume = 4;
+            ```
+    """
+
+    __slots__ = ("timeout", "on_timeout", "idle_timeout", "auto_resume")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            timeout: Duration | None = None,
+            on_timeout: EndAction | None = None,
+            idle_timeout: Duration | None = None,
+            auto_resume: bool = False,
+        ) -> None:
+            pass
+
+        timeout: Duration | None
+        on_timeout: EndAction
+        idle_timeout: Duration | None
+        auto_resume: bool
 
 _SandboxFailureFields: TypeAlias = Literal["reason", "message"]
 
@@ -240,7 +346,7 @@ class Resources(Message[_ResourcesFields]):
         memory_mib: int
         disk_mib: int
 
-_CreateSandboxRequestFields: TypeAlias = Literal["template", "resources", "env", "metadata", "idempotency_key"]
+_CreateSandboxRequestFields: TypeAlias = Literal["template", "resources", "env", "metadata", "idempotency_key", "snapshot_id", "lifecycle"]
 
 class CreateSandboxRequest(Message[_CreateSandboxRequestFields]):
     """
@@ -281,9 +387,22 @@ class CreateSandboxRequest(Message[_CreateSandboxRequestFields]):
             ```proto
             string idempotency_key = 5;
             ```
+        snapshot_id:
+            Starts from this snapshot's memory and disk, with a new identity; `template` must be empty then, and `resources` be empty
+            or the snapshot's own.
+
+            ```proto
+            string snapshot_id = 6;
+            ```
+        lifecycle:
+            When it ends or pauses by itself; never where absent.
+
+            ```proto
+            optional daytonah.v1.Lifecycle lifecycle = 7;
+            ```
     """
 
-    __slots__ = ("template", "resources", "env", "metadata", "idempotency_key")
+    __slots__ = ("template", "resources", "env", "metadata", "idempotency_key", "snapshot_id", "lifecycle")
 
     if TYPE_CHECKING:
 
@@ -295,6 +414,8 @@ class CreateSandboxRequest(Message[_CreateSandboxRequestFields]):
             env: dict[str, str] | None = None,
             metadata: dict[str, str] | None = None,
             idempotency_key: str = "",
+            snapshot_id: str = "",
+            lifecycle: Lifecycle | None = None,
         ) -> None:
             pass
 
@@ -303,6 +424,8 @@ class CreateSandboxRequest(Message[_CreateSandboxRequestFields]):
         env: dict[str, str]
         metadata: dict[str, str]
         idempotency_key: str
+        snapshot_id: str
+        lifecycle: Lifecycle | None
 
 _CreateSandboxResponseFields: TypeAlias = Literal["sandbox", "access_token", "stages", "replayed"]
 
@@ -372,7 +495,9 @@ class StageTime(Message[_StageTimeFields]):
 
     Attributes:
         stage:
-            "queue" (until a host was picked), "disk", "vmm" (until the kernel ran), "agent" (until the agent answered), "personalize".
+            "queue" (until a host was picked), "claim" (of a VM of the warm pool), "disk", "vmm" (until the kernel ran), "restore"
+            (instead of it, from a snapshot), "agent" (until the agent answered), "personalize", "hooks"; of a pause or snapshot
+            "quiesce", "stop", "memory", "disk", and "window": how long the guest stood still.
 
             ```proto
             string stage = 1;
@@ -560,7 +685,7 @@ class ListSandboxesResponse(Message[_ListSandboxesResponseFields]):
         sandboxes: list[Sandbox]
         next_page_token: str
 
-_DeleteSandboxRequestFields: TypeAlias = Literal["sandbox_id", "idempotency_key"]
+_DeleteSandboxRequestFields: TypeAlias = Literal["sandbox_id", "idempotency_key", "purge"]
 
 class DeleteSandboxRequest(Message[_DeleteSandboxRequestFields]):
     """
@@ -583,9 +708,15 @@ class DeleteSandboxRequest(Message[_DeleteSandboxRequestFields]):
             ```proto
             string idempotency_key = 2;
             ```
+        purge:
+            Leaves no tombstone: its disk and memory are gone at once. Also ends the tombstone of a deleted sandbox.
+
+            ```proto
+            bool purge = 3;
+            ```
     """
 
-    __slots__ = ("sandbox_id", "idempotency_key")
+    __slots__ = ("sandbox_id", "idempotency_key", "purge")
 
     if TYPE_CHECKING:
 
@@ -594,13 +725,15 @@ class DeleteSandboxRequest(Message[_DeleteSandboxRequestFields]):
             *,
             sandbox_id: str = "",
             idempotency_key: str = "",
+            purge: bool = False,
         ) -> None:
             pass
 
         sandbox_id: str
         idempotency_key: str
+        purge: bool
 
-_DeleteSandboxResponseFields: TypeAlias = NoReturn
+_DeleteSandboxResponseFields: TypeAlias = Literal["purge_time"]
 
 class DeleteSandboxResponse(Message[_DeleteSandboxResponseFields]):
     """
@@ -609,16 +742,28 @@ class DeleteSandboxResponse(Message[_DeleteSandboxResponseFields]):
     ```proto
     message daytonah.v1.DeleteSandboxResponse
     ```
+
+    Attributes:
+        purge_time:
+            Until when UndeleteSandbox works; absent where it does not.
+
+            ```proto
+            optional google.protobuf.Timestamp purge_time = 1;
+            ```
     """
 
-    __slots__ = ()
+    __slots__ = ("purge_time",)
 
     if TYPE_CHECKING:
 
         def __init__(
             self,
+            *,
+            purge_time: Timestamp | None = None,
         ) -> None:
             pass
+
+        purge_time: Timestamp | None
 
 _UpdateSandboxRequestFields: TypeAlias = Literal["sandbox_id", "set_metadata", "remove_metadata", "idempotency_key"]
 
@@ -1084,6 +1229,806 @@ class RotateAccessTokenResponse(Message[_RotateAccessTokenResponseFields]):
 
         access_token: str
 
+_PauseSandboxRequestFields: TypeAlias = Literal["sandbox_id", "idempotency_key"]
+
+class PauseSandboxRequest(Message[_PauseSandboxRequestFields]):
+    """
+    Which to pause.
+
+    ```proto
+    message daytonah.v1.PauseSandboxRequest
+    ```
+
+    Attributes:
+        sandbox_id:
+            Its id.
+
+            ```proto
+            string sandbox_id = 1;
+            ```
+        idempotency_key:
+            The same key again answers with the sandbox as it is then.
+
+            ```proto
+            string idempotency_key = 2;
+            ```
+    """
+
+    __slots__ = ("sandbox_id", "idempotency_key")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandbox_id: str = "",
+            idempotency_key: str = "",
+        ) -> None:
+            pass
+
+        sandbox_id: str
+        idempotency_key: str
+
+_PauseSandboxResponseFields: TypeAlias = Literal["sandbox", "stages"]
+
+class PauseSandboxResponse(Message[_PauseSandboxResponseFields]):
+    """
+    It is paused.
+
+    ```proto
+    message daytonah.v1.PauseSandboxResponse
+    ```
+
+    Attributes:
+        sandbox:
+            The sandbox now.
+
+            ```proto
+            optional daytonah.v1.Sandbox sandbox = 1;
+            ```
+        stages:
+            How long each stage took, in order; empty where it was paused already.
+
+            ```proto
+            repeated daytonah.v1.StageTime stages = 2;
+            ```
+    """
+
+    __slots__ = ("sandbox", "stages")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandbox: Sandbox | None = None,
+            stages: list[StageTime] | None = None,
+        ) -> None:
+            pass
+
+        sandbox: Sandbox | None
+        stages: list[StageTime]
+
+_ResumeSandboxRequestFields: TypeAlias = Literal["sandbox_id", "idempotency_key", "timeout"]
+
+class ResumeSandboxRequest(Message[_ResumeSandboxRequestFields]):
+    """
+    Which to resume.
+
+    ```proto
+    message daytonah.v1.ResumeSandboxRequest
+    ```
+
+    Attributes:
+        sandbox_id:
+            Its id.
+
+            ```proto
+            string sandbox_id = 1;
+            ```
+        idempotency_key:
+            The same key again answers with the sandbox as it is then.
+
+            ```proto
+            string idempotency_key = 2;
+            ```
+        timeout:
+            Sets `lifecycle.timeout` anew; as it was where absent.
+
+            ```proto
+            optional google.protobuf.Duration timeout = 3;
+            ```
+    """
+
+    __slots__ = ("sandbox_id", "idempotency_key", "timeout")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandbox_id: str = "",
+            idempotency_key: str = "",
+            timeout: Duration | None = None,
+        ) -> None:
+            pass
+
+        sandbox_id: str
+        idempotency_key: str
+        timeout: Duration | None
+
+_ResumeSandboxResponseFields: TypeAlias = Literal["sandbox", "access_token", "stages"]
+
+class ResumeSandboxResponse(Message[_ResumeSandboxResponseFields]):
+    """
+    It runs.
+
+    ```proto
+    message daytonah.v1.ResumeSandboxResponse
+    ```
+
+    Attributes:
+        sandbox:
+            The sandbox now.
+
+            ```proto
+            optional daytonah.v1.Sandbox sandbox = 1;
+            ```
+        access_token:
+            Its access token, the same as before.
+
+            ```proto
+            string access_token = 2;
+            ```
+        stages:
+            How long each stage took, in order; empty where it ran already.
+
+            ```proto
+            repeated daytonah.v1.StageTime stages = 3;
+            ```
+    """
+
+    __slots__ = ("sandbox", "access_token", "stages")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandbox: Sandbox | None = None,
+            access_token: str = "",
+            stages: list[StageTime] | None = None,
+        ) -> None:
+            pass
+
+        sandbox: Sandbox | None
+        access_token: str
+        stages: list[StageTime]
+
+_ForkSandboxRequestFields: TypeAlias = Literal["sandbox_id", "count", "metadata", "env", "lifecycle", "idempotency_key"]
+
+class ForkSandboxRequest(Message[_ForkSandboxRequestFields]):
+    """
+    What to fork.
+
+    ```proto
+    message daytonah.v1.ForkSandboxRequest
+    ```
+
+    Attributes:
+        sandbox_id:
+            Its id.
+
+            ```proto
+            string sandbox_id = 1;
+            ```
+        count:
+            How many children, 1 to 100; 1 where 0.
+
+            ```proto
+            uint32 count = 2;
+            ```
+        metadata:
+            Labels of each child; the parent's are not taken over.
+
+            ```proto
+            map<string, string> metadata = 3;
+            ```
+        env:
+            Environment of processes that each child starts later, beside and over the parent's.
+
+            ```proto
+            map<string, string> env = 4;
+            ```
+        lifecycle:
+            When each child ends or pauses by itself; never where absent. The parent's is not taken over.
+
+            ```proto
+            optional daytonah.v1.Lifecycle lifecycle = 5;
+            ```
+        idempotency_key:
+            The same key again, within a day, answers with the same children.
+
+            ```proto
+            string idempotency_key = 6;
+            ```
+    """
+
+    __slots__ = ("sandbox_id", "count", "metadata", "env", "lifecycle", "idempotency_key")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandbox_id: str = "",
+            count: int = 0,
+            metadata: dict[str, str] | None = None,
+            env: dict[str, str] | None = None,
+            lifecycle: Lifecycle | None = None,
+            idempotency_key: str = "",
+        ) -> None:
+            pass
+
+        sandbox_id: str
+        count: int
+        metadata: dict[str, str]
+        env: dict[str, str]
+        lifecycle: Lifecycle | None
+        idempotency_key: str
+
+_ForkSandboxResponseFields: TypeAlias = Literal["results", "stages", "memory_shared", "disk_shared", "replayed"]
+
+class ForkSandboxResponse(Message[_ForkSandboxResponseFields]):
+    """
+    The children.
+
+    ```proto
+    message daytonah.v1.ForkSandboxResponse
+    ```
+
+    Attributes:
+        results:
+            One for each child asked for.
+
+            ```proto
+            repeated daytonah.v1.ForkResult results = 1;
+            ```
+        stages:
+            How long each stage took, in order: the parent's, then of the slowest child.
+
+            ```proto
+            repeated daytonah.v1.StageTime stages = 2;
+            ```
+        memory_shared:
+            Whether the children share the parent's memory until they write to it; else each has a copy of its own.
+
+            ```proto
+            bool memory_shared = 3;
+            ```
+        disk_shared:
+            The same for its disk.
+
+            ```proto
+            bool disk_shared = 4;
+            ```
+        replayed:
+            True where the idempotency key had made them before.
+
+            ```proto
+            bool replayed = 5;
+            ```
+    """
+
+    __slots__ = ("results", "stages", "memory_shared", "disk_shared", "replayed")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            results: list[ForkResult] | None = None,
+            stages: list[StageTime] | None = None,
+            memory_shared: bool = False,
+            disk_shared: bool = False,
+            replayed: bool = False,
+        ) -> None:
+            pass
+
+        results: list[ForkResult]
+        stages: list[StageTime]
+        memory_shared: bool
+        disk_shared: bool
+        replayed: bool
+
+_ForkResultFields: TypeAlias = Literal["child", "failure"]
+
+class ForkResult(Message[_ForkResultFields]):
+    """
+    A child, or why there is none.
+
+    ```proto
+    message daytonah.v1.ForkResult
+    ```
+
+    Attributes:
+        result:
+            Either.
+
+            ```proto
+            oneof result
+            ```
+    """
+
+    __slots__ = ("result",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            result: Oneof[Literal["child"], ForkedSandbox] | Oneof[Literal["failure"], ForkFailure] | None = None,
+        ) -> None:
+            pass
+
+        result: Oneof[Literal["child"], ForkedSandbox] | Oneof[Literal["failure"], ForkFailure] | None
+
+_ForkedSandboxFields: TypeAlias = Literal["sandbox", "access_token"]
+
+class ForkedSandbox(Message[_ForkedSandboxFields]):
+    """
+    A child that runs.
+
+    ```proto
+    message daytonah.v1.ForkedSandbox
+    ```
+
+    Attributes:
+        sandbox:
+            It.
+
+            ```proto
+            optional daytonah.v1.Sandbox sandbox = 1;
+            ```
+        access_token:
+            Its own credential; the parent's opens nothing of it. Empty on a replay of one that no longer runs.
+
+            ```proto
+            string access_token = 2;
+            ```
+    """
+
+    __slots__ = ("sandbox", "access_token")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandbox: Sandbox | None = None,
+            access_token: str = "",
+        ) -> None:
+            pass
+
+        sandbox: Sandbox | None
+        access_token: str
+
+_ForkFailureFields: TypeAlias = Literal["reason", "message", "retry_delay"]
+
+class ForkFailure(Message[_ForkFailureFields]):
+    """
+    Why there is no child.
+
+    ```proto
+    message daytonah.v1.ForkFailure
+    ```
+
+    Attributes:
+        reason:
+            Name of an ErrorReason, such as "NO_CAPACITY".
+
+            ```proto
+            string reason = 1;
+            ```
+        message:
+            One sentence.
+
+            ```proto
+            string message = 2;
+            ```
+        retry_delay:
+            When another try may work; absent where it can't.
+
+            ```proto
+            optional google.protobuf.Duration retry_delay = 3;
+            ```
+    """
+
+    __slots__ = ("reason", "message", "retry_delay")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            reason: str = "",
+            message: str = "",
+            retry_delay: Duration | None = None,
+        ) -> None:
+            pass
+
+        reason: str
+        message: str
+        retry_delay: Duration | None
+
+_RollBackSandboxRequestFields: TypeAlias = Literal["sandbox_id", "snapshot_id", "idempotency_key"]
+
+class RollBackSandboxRequest(Message[_RollBackSandboxRequestFields]):
+    """
+    Where to.
+
+    ```proto
+    message daytonah.v1.RollBackSandboxRequest
+    ```
+
+    Attributes:
+        sandbox_id:
+            Its id.
+
+            ```proto
+            string sandbox_id = 1;
+            ```
+        snapshot_id:
+            One of its own snapshots.
+
+            ```proto
+            string snapshot_id = 2;
+            ```
+        idempotency_key:
+            The same key again changes nothing and answers with the sandbox as it is then.
+
+            ```proto
+            string idempotency_key = 3;
+            ```
+    """
+
+    __slots__ = ("sandbox_id", "snapshot_id", "idempotency_key")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandbox_id: str = "",
+            snapshot_id: str = "",
+            idempotency_key: str = "",
+        ) -> None:
+            pass
+
+        sandbox_id: str
+        snapshot_id: str
+        idempotency_key: str
+
+_RollBackSandboxResponseFields: TypeAlias = Literal["sandbox", "stages"]
+
+class RollBackSandboxResponse(Message[_RollBackSandboxResponseFields]):
+    """
+    It runs, as it was then.
+
+    ```proto
+    message daytonah.v1.RollBackSandboxResponse
+    ```
+
+    Attributes:
+        sandbox:
+            The sandbox now.
+
+            ```proto
+            optional daytonah.v1.Sandbox sandbox = 1;
+            ```
+        stages:
+            How long each stage took, in order.
+
+            ```proto
+            repeated daytonah.v1.StageTime stages = 2;
+            ```
+    """
+
+    __slots__ = ("sandbox", "stages")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandbox: Sandbox | None = None,
+            stages: list[StageTime] | None = None,
+        ) -> None:
+            pass
+
+        sandbox: Sandbox | None
+        stages: list[StageTime]
+
+_UndeleteSandboxRequestFields: TypeAlias = Literal["sandbox_id", "idempotency_key"]
+
+class UndeleteSandboxRequest(Message[_UndeleteSandboxRequestFields]):
+    """
+    Which delete to take back.
+
+    ```proto
+    message daytonah.v1.UndeleteSandboxRequest
+    ```
+
+    Attributes:
+        sandbox_id:
+            Its id.
+
+            ```proto
+            string sandbox_id = 1;
+            ```
+        idempotency_key:
+            The same key again changes nothing and answers with the sandbox as it is then.
+
+            ```proto
+            string idempotency_key = 2;
+            ```
+    """
+
+    __slots__ = ("sandbox_id", "idempotency_key")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandbox_id: str = "",
+            idempotency_key: str = "",
+        ) -> None:
+            pass
+
+        sandbox_id: str
+        idempotency_key: str
+
+_UndeleteSandboxResponseFields: TypeAlias = Literal["sandbox"]
+
+class UndeleteSandboxResponse(Message[_UndeleteSandboxResponseFields]):
+    """
+    It is there again.
+
+    ```proto
+    message daytonah.v1.UndeleteSandboxResponse
+    ```
+
+    Attributes:
+        sandbox:
+            The sandbox now, paused.
+
+            ```proto
+            optional daytonah.v1.Sandbox sandbox = 1;
+            ```
+    """
+
+    __slots__ = ("sandbox",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandbox: Sandbox | None = None,
+        ) -> None:
+            pass
+
+        sandbox: Sandbox | None
+
+_SetSandboxTimeoutRequestFields: TypeAlias = Literal["sandbox_id", "timeout", "extend_only"]
+
+class SetSandboxTimeoutRequest(Message[_SetSandboxTimeoutRequestFields]):
+    """
+    Until when.
+
+    ```proto
+    message daytonah.v1.SetSandboxTimeoutRequest
+    ```
+
+    Attributes:
+        sandbox_id:
+            Its id.
+
+            ```proto
+            string sandbox_id = 1;
+            ```
+        timeout:
+            From now until its end; absent: it has none any more.
+
+            ```proto
+            optional google.protobuf.Duration timeout = 2;
+            ```
+        extend_only:
+            Only ever later: where its end is later than that already, nothing changes.
+
+            ```proto
+            bool extend_only = 3;
+            ```
+    """
+
+    __slots__ = ("sandbox_id", "timeout", "extend_only")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandbox_id: str = "",
+            timeout: Duration | None = None,
+            extend_only: bool = False,
+        ) -> None:
+            pass
+
+        sandbox_id: str
+        timeout: Duration | None
+        extend_only: bool
+
+_SetSandboxTimeoutResponseFields: TypeAlias = Literal["sandbox"]
+
+class SetSandboxTimeoutResponse(Message[_SetSandboxTimeoutResponseFields]):
+    """
+    It is set.
+
+    ```proto
+    message daytonah.v1.SetSandboxTimeoutResponse
+    ```
+
+    Attributes:
+        sandbox:
+            The sandbox now.
+
+            ```proto
+            optional daytonah.v1.Sandbox sandbox = 1;
+            ```
+    """
+
+    __slots__ = ("sandbox",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandbox: Sandbox | None = None,
+        ) -> None:
+            pass
+
+        sandbox: Sandbox | None
+
+_GetSandboxLineageRequestFields: TypeAlias = Literal["sandbox_id"]
+
+class GetSandboxLineageRequest(Message[_GetSandboxLineageRequestFields]):
+    """
+    Whose.
+
+    ```proto
+    message daytonah.v1.GetSandboxLineageRequest
+    ```
+
+    Attributes:
+        sandbox_id:
+            Its id.
+
+            ```proto
+            string sandbox_id = 1;
+            ```
+    """
+
+    __slots__ = ("sandbox_id",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandbox_id: str = "",
+        ) -> None:
+            pass
+
+        sandbox_id: str
+
+_GetSandboxLineageResponseFields: TypeAlias = Literal["ancestors", "children"]
+
+class GetSandboxLineageResponse(Message[_GetSandboxLineageResponseFields]):
+    """
+    Its relatives. Deleted ones are named as well.
+
+    ```proto
+    message daytonah.v1.GetSandboxLineageResponse
+    ```
+
+    Attributes:
+        ancestors:
+            Its parent, the parent's parent and so on, 100 at most.
+
+            ```proto
+            repeated daytonah.v1.LineageEntry ancestors = 1;
+            ```
+        children:
+            Forks of it and sandboxes made from its snapshots, oldest first, 1,000 at most.
+
+            ```proto
+            repeated daytonah.v1.LineageEntry children = 2;
+            ```
+    """
+
+    __slots__ = ("ancestors", "children")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            ancestors: list[LineageEntry] | None = None,
+            children: list[LineageEntry] | None = None,
+        ) -> None:
+            pass
+
+        ancestors: list[LineageEntry]
+        children: list[LineageEntry]
+
+_LineageEntryFields: TypeAlias = Literal["sandbox_id", "state", "snapshot_id", "create_time"]
+
+class LineageEntry(Message[_LineageEntryFields]):
+    """
+    A relative.
+
+    ```proto
+    message daytonah.v1.LineageEntry
+    ```
+
+    Attributes:
+        sandbox_id:
+            Its id.
+
+            ```proto
+            string sandbox_id = 1;
+            ```
+        state:
+            Its state.
+
+            ```proto
+            daytonah.v1.SandboxState state = 2;
+            ```
+        snapshot_id:
+            The snapshot it was made from; empty for a fork.
+
+            ```proto
+            string snapshot_id = 3;
+            ```
+        create_time:
+            When it was made.
+
+            ```proto
+            optional google.protobuf.Timestamp create_time = 4;
+            ```
+    """
+
+    __slots__ = ("sandbox_id", "state", "snapshot_id", "create_time")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandbox_id: str = "",
+            state: SandboxState | None = None,
+            snapshot_id: str = "",
+            create_time: Timestamp | None = None,
+        ) -> None:
+            pass
+
+        sandbox_id: str
+        state: SandboxState
+        snapshot_id: str
+        create_time: Timestamp | None
+
 class SandboxState(Enum):
     """
     Where a sandbox is in its life.
@@ -1180,6 +2125,39 @@ class SandboxState(Enum):
     DELETING = 10
     DELETED = 11
 
+class EndAction(Enum):
+    """
+    What happens at the end of a sandbox's time.
+
+    ```proto
+    enum daytonah.v1.EndAction
+    ```
+
+    Attributes:
+        UNSPECIFIED:
+            PAUSE.
+
+            ```proto
+            END_ACTION_UNSPECIFIED = 0
+            ```
+        PAUSE:
+            It is paused.
+
+            ```proto
+            END_ACTION_PAUSE = 1
+            ```
+        DELETE:
+            It is deleted, as DeleteSandbox does.
+
+            ```proto
+            END_ACTION_DELETE = 2
+            ```
+    """
+
+    UNSPECIFIED = 0
+    PAUSE = 1
+    DELETE = 2
+
 class FileUrlOperation(Enum):
     """
     What a signed file address allows.
@@ -1215,7 +2193,7 @@ class FileUrlOperation(Enum):
 
 
 _DESC = file_desc(
-    b'\n\x19daytonah/v1/sandbox.proto\x12\x0bdaytonah.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\xe6\x04\n\x07Sandbox\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12/\n\x05state\x18\x02 \x01(\x0e2\x19.daytonah.v1.SandboxStateR\x05state\x12\x1a\n\x08template\x18\x03 \x01(\tR\x08template\x124\n\tresources\x18\x04 \x01(\x0b2\x16.daytonah.v1.ResourcesR\tresources\x12>\n\x08metadata\x18\x05 \x03(\x0b2".daytonah.v1.Sandbox.MetadataEntryR\x08metadata\x12;\n\x0bcreate_time\x18\x06 \x01(\x0b2\x1a.google.protobuf.TimestampR\ncreateTime\x129\n\nstate_time\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\tstateTime\x12\x14\n\x05epoch\x18\x08 \x01(\x04R\x05epoch\x125\n\x07failure\x18\t \x01(\x0b2\x1b.daytonah.v1.SandboxFailureR\x07failure\x12\x17\n\x07host_id\x18\n \x01(\tR\x06hostId\x12+\n\x11hardware_isolated\x18\x0b \x01(\x08R\x10hardwareIsolated\x12\x1d\n\ndirect_url\x18\x0c \x01(\tR\tdirectUrl\x12!\n\x0cpublic_ports\x18\r \x03(\rR\x0bpublicPorts\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"B\n\x0eSandboxFailure\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message"\x80\x01\n\tResources\x12\x1d\n\x05vcpus\x18\x01 \x01(\rR\x05vcpusB\x07\xbaH\x04*\x02\x18@\x12.\n\nmemory_mib\x18\x02 \x01(\rR\tmemoryMibB\x0f\xbaH\x0c\xd8\x01\x01*\x07\x18\x80\x80\x10(\x80\x01\x12$\n\x08disk_mib\x18\x03 \x01(\rR\x07diskMibB\t\xbaH\x06*\x04\x18\x80\x80@"\xd6\x04\n\x14CreateSandboxRequest\x12A\n\x08template\x18\x01 \x01(\tR\x08templateB%\xbaH"\xd8\x01\x01r\x1d2\x1b^[a-z0-9][a-z0-9._-]{0,62}$\x124\n\tresources\x18\x02 \x01(\x0b2\x16.daytonah.v1.ResourcesR\tresources\x12|\n\x03env\x18\x03 \x03(\x0b2*.daytonah.v1.CreateSandboxRequest.EnvEntryR\x03envB>\xbaH;\x9a\x018\x10\x80\x02"\x1fr\x1d\x18\x80\x012\x18^[A-Za-z_][A-Za-z0-9_]*$*\x12r\x10(\x80\x80\x022\n^[^\\x00]*$\x12\x8e\x01\n\x08metadata\x18\x04 \x03(\x0b2/.daytonah.v1.CreateSandboxRequest.MetadataEntryR\x08metadataBA\xbaH>\x9a\x01;\x10@"$r"\x18\x80\x012\x1d^[A-Za-z0-9][A-Za-z0-9._/-]*$*\x11r\x0f(\x80\x082\n^[^\\x00]*$\x12A\n\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$\x1a6\n\x08EnvEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\xb6\x01\n\x15CreateSandboxResponse\x12.\n\x07sandbox\x18\x01 \x01(\x0b2\x14.daytonah.v1.SandboxR\x07sandbox\x12!\n\x0caccess_token\x18\x02 \x01(\tR\x0baccessToken\x12.\n\x06stages\x18\x03 \x03(\x0b2\x16.daytonah.v1.StageTimeR\x06stages\x12\x1a\n\x08replayed\x18\x04 \x01(\x08R\x08replayed"X\n\tStageTime\x12\x14\n\x05stage\x18\x01 \x01(\tR\x05stage\x125\n\x08duration\x18\x02 \x01(\x0b2\x19.google.protobuf.DurationR\x08duration"K\n\x11GetSandboxRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$"D\n\x12GetSandboxResponse\x12.\n\x07sandbox\x18\x01 \x01(\x0b2\x14.daytonah.v1.SandboxR\x07sandbox"\xfa\x02\n\x14ListSandboxesRequest\x12%\n\tpage_size\x18\x01 \x01(\rR\x08pageSizeB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\'\n\npage_token\x18\x02 \x01(\tR\tpageTokenB\x08\xbaH\x05r\x03\x18\x80\x04\x12D\n\x06states\x18\x03 \x03(\x0e2\x19.daytonah.v1.SandboxStateR\x06statesB\x11\xbaH\x0e\x92\x01\x0b\x10\x10"\x07\x82\x01\x04\x10\x01 \x00\x12\x8e\x01\n\x08metadata\x18\x04 \x03(\x0b2/.daytonah.v1.ListSandboxesRequest.MetadataEntryR\x08metadataBA\xbaH>\x9a\x01;\x10\x10"$r"\x18\x80\x012\x1d^[A-Za-z0-9][A-Za-z0-9._/-]*$*\x11r\x0f(\x80\x082\n^[^\\x00]*$\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"s\n\x15ListSandboxesResponse\x122\n\tsandboxes\x18\x01 \x03(\x0b2\x14.daytonah.v1.SandboxR\tsandboxes\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken"\x91\x01\n\x14DeleteSandboxRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12A\n\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$"\x17\n\x15DeleteSandboxResponse"\xc5\x03\n\x14UpdateSandboxRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12\x98\x01\n\x0cset_metadata\x18\x02 \x03(\x0b22.daytonah.v1.UpdateSandboxRequest.SetMetadataEntryR\x0bsetMetadataBA\xbaH>\x9a\x01;\x10@"$r"\x18\x80\x012\x1d^[A-Za-z0-9][A-Za-z0-9._/-]*$*\x11r\x0f(\x80\x082\n^[^\\x00]*$\x12W\n\x0fremove_metadata\x18\x03 \x03(\tR\x0eremoveMetadataB.\xbaH+\x92\x01(\x10@"$r"\x18\x80\x012\x1d^[A-Za-z0-9][A-Za-z0-9._/-]*$\x12A\n\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$\x1a>\n\x10SetMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"G\n\x15UpdateSandboxResponse\x12.\n\x07sandbox\x18\x01 \x01(\x0b2\x14.daytonah.v1.SandboxR\x07sandbox"\xae\x01\n\x14CreatePortUrlRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12\x1f\n\x04port\x18\x02 \x01(\rR\x04portB\x0b\xbaH\x08*\x06\x18\xff\xff\x03(\x01\x12=\n\x03ttl\x18\x03 \x01(\x0b2\x19.google.protobuf.DurationR\x03ttlB\x10\xbaH\r\xaa\x01\n"\x04\x08\x80\xf5$2\x02\x08\x01"\x9b\x01\n\x15CreatePortUrlResponse\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12\x1d\n\ndirect_url\x18\x02 \x01(\tR\tdirectUrl\x12\x14\n\x05token\x18\x03 \x01(\tR\x05token\x12;\n\x0bexpire_time\x18\x04 \x01(\x0b2\x1a.google.protobuf.TimestampR\nexpireTime"\xce\x01\n\x18SetPortVisibilityRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12\x1f\n\x04port\x18\x02 \x01(\rR\x04portB\x0b\xbaH\x08*\x06\x18\xff\xff\x03(\x01\x12\x16\n\x06public\x18\x03 \x01(\x08R\x06public\x12A\n\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$"K\n\x19SetPortVisibilityResponse\x12.\n\x07sandbox\x18\x01 \x01(\x0b2\x14.daytonah.v1.SandboxR\x07sandbox"\xad\x02\n\x14CreateFileUrlRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12*\n\x04path\x18\x02 \x01(\tR\x04pathB\x16\xbaH\x13r\x11\x10\x01(\x80 2\n^[^\\x00]*$\x12G\n\toperation\x18\x03 \x01(\x0e2\x1d.daytonah.v1.FileUrlOperationR\toperationB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12)\n\x04user\x18\x04 \x01(\tR\x04userB\x15\xbaH\x12r\x10(@2\x0c^[^\\x00:/]*$\x12=\n\x03ttl\x18\x05 \x01(\x0b2\x19.google.protobuf.DurationR\x03ttlB\x10\xbaH\r\xaa\x01\n"\x04\x08\x80\xf5$2\x02\x08\x01"\x85\x01\n\x15CreateFileUrlResponse\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12\x1d\n\ndirect_url\x18\x02 \x01(\tR\tdirectUrl\x12;\n\x0bexpire_time\x18\x03 \x01(\x0b2\x1a.google.protobuf.TimestampR\nexpireTime"\x95\x01\n\x18RotateAccessTokenRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12A\n\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$">\n\x19RotateAccessTokenResponse\x12!\n\x0caccess_token\x18\x01 \x01(\tR\x0baccessToken*\xd7\x02\n\x0cSandboxState\x12\x1d\n\x19SANDBOX_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SANDBOX_STATE_CREATING\x10\x01\x12\x19\n\x15SANDBOX_STATE_RUNNING\x10\x02\x12\x19\n\x15SANDBOX_STATE_PAUSING\x10\x03\x12\x18\n\x14SANDBOX_STATE_PAUSED\x10\x04\x12\x1b\n\x17SANDBOX_STATE_ARCHIVING\x10\x05\x12\x1a\n\x16SANDBOX_STATE_ARCHIVED\x10\x06\x12\x1a\n\x16SANDBOX_STATE_RESUMING\x10\x07\x12\x16\n\x12SANDBOX_STATE_LOST\x10\x08\x12\x18\n\x14SANDBOX_STATE_FAILED\x10\t\x12\x1a\n\x16SANDBOX_STATE_DELETING\x10\n\x12\x19\n\x15SANDBOX_STATE_DELETED\x10\x0b*q\n\x10FileUrlOperation\x12"\n\x1eFILE_URL_OPERATION_UNSPECIFIED\x10\x00\x12\x1b\n\x17FILE_URL_OPERATION_READ\x10\x01\x12\x1c\n\x18FILE_URL_OPERATION_WRITE\x10\x022\xc1\x06\n\x0eSandboxService\x12V\n\rCreateSandbox\x12!.daytonah.v1.CreateSandboxRequest\x1a".daytonah.v1.CreateSandboxResponse\x12R\n\nGetSandbox\x12\x1e.daytonah.v1.GetSandboxRequest\x1a\x1f.daytonah.v1.GetSandboxResponse"\x03\x90\x02\x01\x12[\n\rListSandboxes\x12!.daytonah.v1.ListSandboxesRequest\x1a".daytonah.v1.ListSandboxesResponse"\x03\x90\x02\x01\x12V\n\rDeleteSandbox\x12!.daytonah.v1.DeleteSandboxRequest\x1a".daytonah.v1.DeleteSandboxResponse\x12V\n\rUpdateSandbox\x12!.daytonah.v1.UpdateSandboxRequest\x1a".daytonah.v1.UpdateSandboxResponse\x12V\n\rCreatePortUrl\x12!.daytonah.v1.CreatePortUrlRequest\x1a".daytonah.v1.CreatePortUrlResponse\x12b\n\x11SetPortVisibility\x12%.daytonah.v1.SetPortVisibilityRequest\x1a&.daytonah.v1.SetPortVisibilityResponse\x12V\n\rCreateFileUrl\x12!.daytonah.v1.CreateFileUrlRequest\x1a".daytonah.v1.CreateFileUrlResponse\x12b\n\x11RotateAccessToken\x12%.daytonah.v1.RotateAccessTokenRequest\x1a&.daytonah.v1.RotateAccessTokenResponseb\x06proto3',
+    b'\n\x19daytonah/v1/sandbox.proto\x12\x0bdaytonah.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\xed\x06\n\x07Sandbox\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12/\n\x05state\x18\x02 \x01(\x0e2\x19.daytonah.v1.SandboxStateR\x05state\x12\x1a\n\x08template\x18\x03 \x01(\tR\x08template\x124\n\tresources\x18\x04 \x01(\x0b2\x16.daytonah.v1.ResourcesR\tresources\x12>\n\x08metadata\x18\x05 \x03(\x0b2".daytonah.v1.Sandbox.MetadataEntryR\x08metadata\x12;\n\x0bcreate_time\x18\x06 \x01(\x0b2\x1a.google.protobuf.TimestampR\ncreateTime\x129\n\nstate_time\x18\x07 \x01(\x0b2\x1a.google.protobuf.TimestampR\tstateTime\x12\x14\n\x05epoch\x18\x08 \x01(\x04R\x05epoch\x125\n\x07failure\x18\t \x01(\x0b2\x1b.daytonah.v1.SandboxFailureR\x07failure\x12\x17\n\x07host_id\x18\n \x01(\tR\x06hostId\x12+\n\x11hardware_isolated\x18\x0b \x01(\x08R\x10hardwareIsolated\x12\x1d\n\ndirect_url\x18\x0c \x01(\tR\tdirectUrl\x12!\n\x0cpublic_ports\x18\r \x03(\rR\x0bpublicPorts\x124\n\tlifecycle\x18\x0e \x01(\x0b2\x16.daytonah.v1.LifecycleR\tlifecycle\x125\n\x08end_time\x18\x0f \x01(\x0b2\x1a.google.protobuf.TimestampR\x07endTime\x12\x1b\n\tparent_id\x18\x10 \x01(\tR\x08parentId\x12\x1f\n\x0bsnapshot_id\x18\x11 \x01(\tR\nsnapshotId\x12\x1f\n\x0bmemory_kept\x18\x12 \x01(\x08R\nmemoryKept\x129\n\npurge_time\x18\x13 \x01(\x0b2\x1a.google.protobuf.TimestampR\tpurgeTime\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x86\x02\n\tLifecycle\x12F\n\x07timeout\x18\x01 \x01(\x0b2\x19.google.protobuf.DurationR\x07timeoutB\x11\xbaH\x0e\xaa\x01\x0b"\x05\x08\x80\x8a\x8a\x0f2\x02\x08\x01\x12?\n\non_timeout\x18\x02 \x01(\x0e2\x16.daytonah.v1.EndActionR\tonTimeoutB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12O\n\x0cidle_timeout\x18\x03 \x01(\x0b2\x19.google.protobuf.DurationR\x0bidleTimeoutB\x11\xbaH\x0e\xaa\x01\x0b"\x05\x08\x80\x8a\x8a\x0f2\x02\x08\x01\x12\x1f\n\x0bauto_resume\x18\x04 \x01(\x08R\nautoResume"B\n\x0eSandboxFailure\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message"\x80\x01\n\tResources\x12\x1d\n\x05vcpus\x18\x01 \x01(\rR\x05vcpusB\x07\xbaH\x04*\x02\x18@\x12.\n\nmemory_mib\x18\x02 \x01(\rR\tmemoryMibB\x0f\xbaH\x0c\xd8\x01\x01*\x07\x18\x80\x80\x10(\x80\x01\x12$\n\x08disk_mib\x18\x03 \x01(\rR\x07diskMibB\t\xbaH\x06*\x04\x18\x80\x80@"\xce\x05\n\x14CreateSandboxRequest\x12A\n\x08template\x18\x01 \x01(\tR\x08templateB%\xbaH"\xd8\x01\x01r\x1d2\x1b^[a-z0-9][a-z0-9._-]{0,62}$\x124\n\tresources\x18\x02 \x01(\x0b2\x16.daytonah.v1.ResourcesR\tresources\x12|\n\x03env\x18\x03 \x03(\x0b2*.daytonah.v1.CreateSandboxRequest.EnvEntryR\x03envB>\xbaH;\x9a\x018\x10\x80\x02"\x1fr\x1d\x18\x80\x012\x18^[A-Za-z_][A-Za-z0-9_]*$*\x12r\x10(\x80\x80\x022\n^[^\\x00]*$\x12\x8e\x01\n\x08metadata\x18\x04 \x03(\x0b2/.daytonah.v1.CreateSandboxRequest.MetadataEntryR\x08metadataBA\xbaH>\x9a\x01;\x10@"$r"\x18\x80\x012\x1d^[A-Za-z0-9][A-Za-z0-9._/-]*$*\x11r\x0f(\x80\x082\n^[^\\x00]*$\x12A\n\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$\x12@\n\x0bsnapshot_id\x18\x06 \x01(\tR\nsnapshotIdB\x1f\xbaH\x1cr\x1a2\x18^(snap_[a-z0-9]{1,63})?$\x124\n\tlifecycle\x18\x07 \x01(\x0b2\x16.daytonah.v1.LifecycleR\tlifecycle\x1a6\n\x08EnvEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\xb6\x01\n\x15CreateSandboxResponse\x12.\n\x07sandbox\x18\x01 \x01(\x0b2\x14.daytonah.v1.SandboxR\x07sandbox\x12!\n\x0caccess_token\x18\x02 \x01(\tR\x0baccessToken\x12.\n\x06stages\x18\x03 \x03(\x0b2\x16.daytonah.v1.StageTimeR\x06stages\x12\x1a\n\x08replayed\x18\x04 \x01(\x08R\x08replayed"X\n\tStageTime\x12\x14\n\x05stage\x18\x01 \x01(\tR\x05stage\x125\n\x08duration\x18\x02 \x01(\x0b2\x19.google.protobuf.DurationR\x08duration"K\n\x11GetSandboxRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$"D\n\x12GetSandboxResponse\x12.\n\x07sandbox\x18\x01 \x01(\x0b2\x14.daytonah.v1.SandboxR\x07sandbox"\xfa\x02\n\x14ListSandboxesRequest\x12%\n\tpage_size\x18\x01 \x01(\rR\x08pageSizeB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\'\n\npage_token\x18\x02 \x01(\tR\tpageTokenB\x08\xbaH\x05r\x03\x18\x80\x04\x12D\n\x06states\x18\x03 \x03(\x0e2\x19.daytonah.v1.SandboxStateR\x06statesB\x11\xbaH\x0e\x92\x01\x0b\x10\x10"\x07\x82\x01\x04\x10\x01 \x00\x12\x8e\x01\n\x08metadata\x18\x04 \x03(\x0b2/.daytonah.v1.ListSandboxesRequest.MetadataEntryR\x08metadataBA\xbaH>\x9a\x01;\x10\x10"$r"\x18\x80\x012\x1d^[A-Za-z0-9][A-Za-z0-9._/-]*$*\x11r\x0f(\x80\x082\n^[^\\x00]*$\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"s\n\x15ListSandboxesResponse\x122\n\tsandboxes\x18\x01 \x03(\x0b2\x14.daytonah.v1.SandboxR\tsandboxes\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken"\xa7\x01\n\x14DeleteSandboxRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12A\n\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$\x12\x14\n\x05purge\x18\x03 \x01(\x08R\x05purge"R\n\x15DeleteSandboxResponse\x129\n\npurge_time\x18\x01 \x01(\x0b2\x1a.google.protobuf.TimestampR\tpurgeTime"\xc5\x03\n\x14UpdateSandboxRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12\x98\x01\n\x0cset_metadata\x18\x02 \x03(\x0b22.daytonah.v1.UpdateSandboxRequest.SetMetadataEntryR\x0bsetMetadataBA\xbaH>\x9a\x01;\x10@"$r"\x18\x80\x012\x1d^[A-Za-z0-9][A-Za-z0-9._/-]*$*\x11r\x0f(\x80\x082\n^[^\\x00]*$\x12W\n\x0fremove_metadata\x18\x03 \x03(\tR\x0eremoveMetadataB.\xbaH+\x92\x01(\x10@"$r"\x18\x80\x012\x1d^[A-Za-z0-9][A-Za-z0-9._/-]*$\x12A\n\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$\x1a>\n\x10SetMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"G\n\x15UpdateSandboxResponse\x12.\n\x07sandbox\x18\x01 \x01(\x0b2\x14.daytonah.v1.SandboxR\x07sandbox"\xae\x01\n\x14CreatePortUrlRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12\x1f\n\x04port\x18\x02 \x01(\rR\x04portB\x0b\xbaH\x08*\x06\x18\xff\xff\x03(\x01\x12=\n\x03ttl\x18\x03 \x01(\x0b2\x19.google.protobuf.DurationR\x03ttlB\x10\xbaH\r\xaa\x01\n"\x04\x08\x80\xf5$2\x02\x08\x01"\x9b\x01\n\x15CreatePortUrlResponse\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12\x1d\n\ndirect_url\x18\x02 \x01(\tR\tdirectUrl\x12\x14\n\x05token\x18\x03 \x01(\tR\x05token\x12;\n\x0bexpire_time\x18\x04 \x01(\x0b2\x1a.google.protobuf.TimestampR\nexpireTime"\xce\x01\n\x18SetPortVisibilityRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12\x1f\n\x04port\x18\x02 \x01(\rR\x04portB\x0b\xbaH\x08*\x06\x18\xff\xff\x03(\x01\x12\x16\n\x06public\x18\x03 \x01(\x08R\x06public\x12A\n\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$"K\n\x19SetPortVisibilityResponse\x12.\n\x07sandbox\x18\x01 \x01(\x0b2\x14.daytonah.v1.SandboxR\x07sandbox"\xad\x02\n\x14CreateFileUrlRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12*\n\x04path\x18\x02 \x01(\tR\x04pathB\x16\xbaH\x13r\x11\x10\x01(\x80 2\n^[^\\x00]*$\x12G\n\toperation\x18\x03 \x01(\x0e2\x1d.daytonah.v1.FileUrlOperationR\toperationB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12)\n\x04user\x18\x04 \x01(\tR\x04userB\x15\xbaH\x12r\x10(@2\x0c^[^\\x00:/]*$\x12=\n\x03ttl\x18\x05 \x01(\x0b2\x19.google.protobuf.DurationR\x03ttlB\x10\xbaH\r\xaa\x01\n"\x04\x08\x80\xf5$2\x02\x08\x01"\x85\x01\n\x15CreateFileUrlResponse\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12\x1d\n\ndirect_url\x18\x02 \x01(\tR\tdirectUrl\x12;\n\x0bexpire_time\x18\x03 \x01(\x0b2\x1a.google.protobuf.TimestampR\nexpireTime"\x95\x01\n\x18RotateAccessTokenRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12A\n\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$">\n\x19RotateAccessTokenResponse\x12!\n\x0caccess_token\x18\x01 \x01(\tR\x0baccessToken"\x90\x01\n\x13PauseSandboxRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12A\n\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$"v\n\x14PauseSandboxResponse\x12.\n\x07sandbox\x18\x01 \x01(\x0b2\x14.daytonah.v1.SandboxR\x07sandbox\x12.\n\x06stages\x18\x02 \x03(\x0b2\x16.daytonah.v1.StageTimeR\x06stages"\xd9\x01\n\x14ResumeSandboxRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12A\n\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$\x12F\n\x07timeout\x18\x03 \x01(\x0b2\x19.google.protobuf.DurationR\x07timeoutB\x11\xbaH\x0e\xaa\x01\x0b"\x05\x08\x80\x8a\x8a\x0f2\x02\x08\x01"\x9a\x01\n\x15ResumeSandboxResponse\x12.\n\x07sandbox\x18\x01 \x01(\x0b2\x14.daytonah.v1.SandboxR\x07sandbox\x12!\n\x0caccess_token\x18\x02 \x01(\tR\x0baccessToken\x12.\n\x06stages\x18\x03 \x03(\x0b2\x16.daytonah.v1.StageTimeR\x06stages"\xe4\x04\n\x12ForkSandboxRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12\x1d\n\x05count\x18\x02 \x01(\rR\x05countB\x07\xbaH\x04*\x02\x18d\x12\x8c\x01\n\x08metadata\x18\x03 \x03(\x0b2-.daytonah.v1.ForkSandboxRequest.MetadataEntryR\x08metadataBA\xbaH>\x9a\x01;\x10@"$r"\x18\x80\x012\x1d^[A-Za-z0-9][A-Za-z0-9._/-]*$*\x11r\x0f(\x80\x082\n^[^\\x00]*$\x12z\n\x03env\x18\x04 \x03(\x0b2(.daytonah.v1.ForkSandboxRequest.EnvEntryR\x03envB>\xbaH;\x9a\x018\x10\x80\x02"\x1fr\x1d\x18\x80\x012\x18^[A-Za-z_][A-Za-z0-9_]*$*\x12r\x10(\x80\x80\x022\n^[^\\x00]*$\x124\n\tlifecycle\x18\x05 \x01(\x0b2\x16.daytonah.v1.LifecycleR\tlifecycle\x12A\n\x0fidempotency_key\x18\x06 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a6\n\x08EnvEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\xda\x01\n\x13ForkSandboxResponse\x121\n\x07results\x18\x01 \x03(\x0b2\x17.daytonah.v1.ForkResultR\x07results\x12.\n\x06stages\x18\x02 \x03(\x0b2\x16.daytonah.v1.StageTimeR\x06stages\x12#\n\rmemory_shared\x18\x03 \x01(\x08R\x0cmemoryShared\x12\x1f\n\x0bdisk_shared\x18\x04 \x01(\x08R\ndiskShared\x12\x1a\n\x08replayed\x18\x05 \x01(\x08R\x08replayed"\x80\x01\n\nForkResult\x122\n\x05child\x18\x01 \x01(\x0b2\x1a.daytonah.v1.ForkedSandboxH\x00R\x05child\x124\n\x07failure\x18\x02 \x01(\x0b2\x18.daytonah.v1.ForkFailureH\x00R\x07failureB\x08\n\x06result"b\n\rForkedSandbox\x12.\n\x07sandbox\x18\x01 \x01(\x0b2\x14.daytonah.v1.SandboxR\x07sandbox\x12!\n\x0caccess_token\x18\x02 \x01(\tR\x0baccessToken"{\n\x0bForkFailure\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12:\n\x0bretry_delay\x18\x03 \x01(\x0b2\x19.google.protobuf.DurationR\nretryDelay"\xd2\x01\n\x16RollBackSandboxRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12=\n\x0bsnapshot_id\x18\x02 \x01(\tR\nsnapshotIdB\x1c\xbaH\x19r\x172\x15^snap_[a-z0-9]{1,63}$\x12A\n\x0fidempotency_key\x18\x03 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$"y\n\x17RollBackSandboxResponse\x12.\n\x07sandbox\x18\x01 \x01(\x0b2\x14.daytonah.v1.SandboxR\x07sandbox\x12.\n\x06stages\x18\x02 \x03(\x0b2\x16.daytonah.v1.StageTimeR\x06stages"\x93\x01\n\x16UndeleteSandboxRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12A\n\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$"I\n\x17UndeleteSandboxResponse\x12.\n\x07sandbox\x18\x01 \x01(\x0b2\x14.daytonah.v1.SandboxR\x07sandbox"\xbb\x01\n\x18SetSandboxTimeoutRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x12F\n\x07timeout\x18\x02 \x01(\x0b2\x19.google.protobuf.DurationR\x07timeoutB\x11\xbaH\x0e\xaa\x01\x0b"\x05\x08\x80\x8a\x8a\x0f2\x02\x08\x01\x12\x1f\n\x0bextend_only\x18\x03 \x01(\x08R\nextendOnly"K\n\x19SetSandboxTimeoutResponse\x12.\n\x07sandbox\x18\x01 \x01(\x0b2\x14.daytonah.v1.SandboxR\x07sandbox"R\n\x18GetSandboxLineageRequest\x126\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$"\x8b\x01\n\x19GetSandboxLineageResponse\x127\n\tancestors\x18\x01 \x03(\x0b2\x19.daytonah.v1.LineageEntryR\tancestors\x125\n\x08children\x18\x02 \x03(\x0b2\x19.daytonah.v1.LineageEntryR\x08children"\xbc\x01\n\x0cLineageEntry\x12\x1d\n\nsandbox_id\x18\x01 \x01(\tR\tsandboxId\x12/\n\x05state\x18\x02 \x01(\x0e2\x19.daytonah.v1.SandboxStateR\x05state\x12\x1f\n\x0bsnapshot_id\x18\x03 \x01(\tR\nsnapshotId\x12;\n\x0bcreate_time\x18\x04 \x01(\x0b2\x1a.google.protobuf.TimestampR\ncreateTime*\xd7\x02\n\x0cSandboxState\x12\x1d\n\x19SANDBOX_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SANDBOX_STATE_CREATING\x10\x01\x12\x19\n\x15SANDBOX_STATE_RUNNING\x10\x02\x12\x19\n\x15SANDBOX_STATE_PAUSING\x10\x03\x12\x18\n\x14SANDBOX_STATE_PAUSED\x10\x04\x12\x1b\n\x17SANDBOX_STATE_ARCHIVING\x10\x05\x12\x1a\n\x16SANDBOX_STATE_ARCHIVED\x10\x06\x12\x1a\n\x16SANDBOX_STATE_RESUMING\x10\x07\x12\x16\n\x12SANDBOX_STATE_LOST\x10\x08\x12\x18\n\x14SANDBOX_STATE_FAILED\x10\t\x12\x1a\n\x16SANDBOX_STATE_DELETING\x10\n\x12\x19\n\x15SANDBOX_STATE_DELETED\x10\x0b*T\n\tEndAction\x12\x1a\n\x16END_ACTION_UNSPECIFIED\x10\x00\x12\x14\n\x10END_ACTION_PAUSE\x10\x01\x12\x15\n\x11END_ACTION_DELETE\x10\x02*q\n\x10FileUrlOperation\x12"\n\x1eFILE_URL_OPERATION_UNSPECIFIED\x10\x00\x12\x1b\n\x17FILE_URL_OPERATION_READ\x10\x01\x12\x1c\n\x18FILE_URL_OPERATION_WRITE\x10\x022\xc9\x0b\n\x0eSandboxService\x12V\n\rCreateSandbox\x12!.daytonah.v1.CreateSandboxRequest\x1a".daytonah.v1.CreateSandboxResponse\x12R\n\nGetSandbox\x12\x1e.daytonah.v1.GetSandboxRequest\x1a\x1f.daytonah.v1.GetSandboxResponse"\x03\x90\x02\x01\x12[\n\rListSandboxes\x12!.daytonah.v1.ListSandboxesRequest\x1a".daytonah.v1.ListSandboxesResponse"\x03\x90\x02\x01\x12V\n\rDeleteSandbox\x12!.daytonah.v1.DeleteSandboxRequest\x1a".daytonah.v1.DeleteSandboxResponse\x12V\n\rUpdateSandbox\x12!.daytonah.v1.UpdateSandboxRequest\x1a".daytonah.v1.UpdateSandboxResponse\x12V\n\rCreatePortUrl\x12!.daytonah.v1.CreatePortUrlRequest\x1a".daytonah.v1.CreatePortUrlResponse\x12b\n\x11SetPortVisibility\x12%.daytonah.v1.SetPortVisibilityRequest\x1a&.daytonah.v1.SetPortVisibilityResponse\x12V\n\rCreateFileUrl\x12!.daytonah.v1.CreateFileUrlRequest\x1a".daytonah.v1.CreateFileUrlResponse\x12b\n\x11RotateAccessToken\x12%.daytonah.v1.RotateAccessTokenRequest\x1a&.daytonah.v1.RotateAccessTokenResponse\x12S\n\x0cPauseSandbox\x12 .daytonah.v1.PauseSandboxRequest\x1a!.daytonah.v1.PauseSandboxResponse\x12V\n\rResumeSandbox\x12!.daytonah.v1.ResumeSandboxRequest\x1a".daytonah.v1.ResumeSandboxResponse\x12P\n\x0bForkSandbox\x12\x1f.daytonah.v1.ForkSandboxRequest\x1a .daytonah.v1.ForkSandboxResponse\x12\\\n\x0fRollBackSandbox\x12#.daytonah.v1.RollBackSandboxRequest\x1a$.daytonah.v1.RollBackSandboxResponse\x12\\\n\x0fUndeleteSandbox\x12#.daytonah.v1.UndeleteSandboxRequest\x1a$.daytonah.v1.UndeleteSandboxResponse\x12b\n\x11SetSandboxTimeout\x12%.daytonah.v1.SetSandboxTimeoutRequest\x1a&.daytonah.v1.SetSandboxTimeoutResponse\x12g\n\x11GetSandboxLineage\x12%.daytonah.v1.GetSandboxLineageRequest\x1a&.daytonah.v1.GetSandboxLineageResponse"\x03\x90\x02\x01b\x06proto3',
     [
         validate_pb.desc(),
         duration_pb.desc(),
@@ -1223,6 +2201,7 @@ _DESC = file_desc(
     ],
     {
         "Sandbox": Sandbox,
+        "Lifecycle": Lifecycle,
         "SandboxFailure": SandboxFailure,
         "Resources": Resources,
         "CreateSandboxRequest": CreateSandboxRequest,
@@ -1244,7 +2223,26 @@ _DESC = file_desc(
         "CreateFileUrlResponse": CreateFileUrlResponse,
         "RotateAccessTokenRequest": RotateAccessTokenRequest,
         "RotateAccessTokenResponse": RotateAccessTokenResponse,
+        "PauseSandboxRequest": PauseSandboxRequest,
+        "PauseSandboxResponse": PauseSandboxResponse,
+        "ResumeSandboxRequest": ResumeSandboxRequest,
+        "ResumeSandboxResponse": ResumeSandboxResponse,
+        "ForkSandboxRequest": ForkSandboxRequest,
+        "ForkSandboxResponse": ForkSandboxResponse,
+        "ForkResult": ForkResult,
+        "ForkedSandbox": ForkedSandbox,
+        "ForkFailure": ForkFailure,
+        "RollBackSandboxRequest": RollBackSandboxRequest,
+        "RollBackSandboxResponse": RollBackSandboxResponse,
+        "UndeleteSandboxRequest": UndeleteSandboxRequest,
+        "UndeleteSandboxResponse": UndeleteSandboxResponse,
+        "SetSandboxTimeoutRequest": SetSandboxTimeoutRequest,
+        "SetSandboxTimeoutResponse": SetSandboxTimeoutResponse,
+        "GetSandboxLineageRequest": GetSandboxLineageRequest,
+        "GetSandboxLineageResponse": GetSandboxLineageResponse,
+        "LineageEntry": LineageEntry,
         "SandboxState": SandboxState,
+        "EndAction": EndAction,
         "FileUrlOperation": FileUrlOperation,
     },
 )

@@ -19,7 +19,7 @@ from connectrpc.server import ConnectASGIApplication, ConnectWSGIApplication, DE
 from protobuf import DescService
 
 from . import template_pb
-from .template_pb import ListTemplatesRequest, ListTemplatesResponse
+from .template_pb import CreateTemplateRequest, CreateTemplateResponse, DeleteTemplateRequest, DeleteTemplateResponse, ListTemplatesRequest, ListTemplatesResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -32,11 +32,24 @@ if TYPE_CHECKING:
 
 class TemplateService(Protocol):
     """
-    Lists templates. Needs scope "sandboxes:read".
+    Makes, lists and deletes templates. Needs scope "sandboxes:read" or "sandboxes:write".
     """
+    async def create_template(self, request: CreateTemplateRequest, ctx: RequestContext[CreateTemplateRequest, CreateTemplateResponse], /) -> CreateTemplateResponse:
+        """
+        Keeps memory and disk of a running or paused sandbox as a template: creates of it are restored, not booted. The name of
+        a template of yours is given the new content; sandboxes made of the old one stay whole.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def delete_template(self, request: DeleteTemplateRequest, ctx: RequestContext[DeleteTemplateRequest, DeleteTemplateResponse], /) -> DeleteTemplateResponse:
+        """
+        Deletes a template that was made by CreateTemplate.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
     async def list_templates(self, request: ListTemplatesRequest, ctx: RequestContext[ListTemplatesRequest, ListTemplatesResponse], /) -> ListTemplatesResponse:
         """
-        The templates that a host has, by name.
+        The templates that a host has and those of your organization, by name.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -58,6 +71,28 @@ class TemplateServiceASGIApplication(ConnectASGIApplication[TemplateService]):
         super().__init__(
             service=service,
             endpoints=lambda svc: {
+                "/daytonah.v1.TemplateService/CreateTemplate": Endpoint.unary(
+                    method=MethodInfo(
+                        name="CreateTemplate",
+                        service_name="daytonah.v1.TemplateService",
+                        input=CreateTemplateRequest,
+                        output=CreateTemplateResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.create_template,
+                ),
+                "/daytonah.v1.TemplateService/DeleteTemplate": Endpoint.unary(
+                    method=MethodInfo(
+                        name="DeleteTemplate",
+                        service_name="daytonah.v1.TemplateService",
+                        input=DeleteTemplateRequest,
+                        output=DeleteTemplateResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.delete_template,
+                ),
                 "/daytonah.v1.TemplateService/ListTemplates": Endpoint.unary(
                     method=MethodInfo(
                         name="ListTemplates",
@@ -84,8 +119,55 @@ class TemplateServiceASGIApplication(ConnectASGIApplication[TemplateService]):
 
 class TemplateServiceClient(ConnectClient):
     """
-    Lists templates. Needs scope "sandboxes:read".
+    Makes, lists and deletes templates. Needs scope "sandboxes:read" or "sandboxes:write".
     """
+    async def create_template(
+        self,
+        request: CreateTemplateRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> CreateTemplateResponse:
+        """
+        Keeps memory and disk of a running or paused sandbox as a template: creates of it are restored, not booted. The name of
+        a template of yours is given the new content; sandboxes made of the old one stay whole.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CreateTemplate",
+                service_name="daytonah.v1.TemplateService",
+                input=CreateTemplateRequest,
+                output=CreateTemplateResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    async def delete_template(
+        self,
+        request: DeleteTemplateRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> DeleteTemplateResponse:
+        """
+        Deletes a template that was made by CreateTemplate.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="DeleteTemplate",
+                service_name="daytonah.v1.TemplateService",
+                input=DeleteTemplateRequest,
+                output=DeleteTemplateResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     async def list_templates(
         self,
         request: ListTemplatesRequest,
@@ -95,7 +177,7 @@ class TemplateServiceClient(ConnectClient):
         use_get: bool = False,
     ) -> ListTemplatesResponse:
         """
-        The templates that a host has, by name.
+        The templates that a host has and those of your organization, by name.
         """
         return await self.execute_unary(
             request=request,
@@ -114,11 +196,24 @@ class TemplateServiceClient(ConnectClient):
 
 class TemplateServiceSync(Protocol):
     """
-    Lists templates. Needs scope "sandboxes:read".
+    Makes, lists and deletes templates. Needs scope "sandboxes:read" or "sandboxes:write".
     """
+    def create_template(self, request: CreateTemplateRequest, ctx: RequestContext[CreateTemplateRequest, CreateTemplateResponse], /) -> CreateTemplateResponse:
+        """
+        Keeps memory and disk of a running or paused sandbox as a template: creates of it are restored, not booted. The name of
+        a template of yours is given the new content; sandboxes made of the old one stay whole.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def delete_template(self, request: DeleteTemplateRequest, ctx: RequestContext[DeleteTemplateRequest, DeleteTemplateResponse], /) -> DeleteTemplateResponse:
+        """
+        Deletes a template that was made by CreateTemplate.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
     def list_templates(self, request: ListTemplatesRequest, ctx: RequestContext[ListTemplatesRequest, ListTemplatesResponse], /) -> ListTemplatesResponse:
         """
-        The templates that a host has, by name.
+        The templates that a host has and those of your organization, by name.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -138,6 +233,28 @@ class TemplateServiceWSGIApplication(ConnectWSGIApplication):
     ) -> None:
         super().__init__(
             endpoints={
+                "/daytonah.v1.TemplateService/CreateTemplate": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="CreateTemplate",
+                        service_name="daytonah.v1.TemplateService",
+                        input=CreateTemplateRequest,
+                        output=CreateTemplateResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.create_template,
+                ),
+                "/daytonah.v1.TemplateService/DeleteTemplate": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="DeleteTemplate",
+                        service_name="daytonah.v1.TemplateService",
+                        input=DeleteTemplateRequest,
+                        output=DeleteTemplateResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.delete_template,
+                ),
                 "/daytonah.v1.TemplateService/ListTemplates": EndpointSync.unary(
                     method=MethodInfo(
                         name="ListTemplates",
@@ -164,8 +281,55 @@ class TemplateServiceWSGIApplication(ConnectWSGIApplication):
 
 class TemplateServiceClientSync(ConnectClientSync):
     """
-    Lists templates. Needs scope "sandboxes:read".
+    Makes, lists and deletes templates. Needs scope "sandboxes:read" or "sandboxes:write".
     """
+    def create_template(
+        self,
+        request: CreateTemplateRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> CreateTemplateResponse:
+        """
+        Keeps memory and disk of a running or paused sandbox as a template: creates of it are restored, not booted. The name of
+        a template of yours is given the new content; sandboxes made of the old one stay whole.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="CreateTemplate",
+                service_name="daytonah.v1.TemplateService",
+                input=CreateTemplateRequest,
+                output=CreateTemplateResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
+    def delete_template(
+        self,
+        request: DeleteTemplateRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> DeleteTemplateResponse:
+        """
+        Deletes a template that was made by CreateTemplate.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="DeleteTemplate",
+                service_name="daytonah.v1.TemplateService",
+                input=DeleteTemplateRequest,
+                output=DeleteTemplateResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
     def list_templates(
         self,
         request: ListTemplatesRequest,
@@ -175,7 +339,7 @@ class TemplateServiceClientSync(ConnectClientSync):
         use_get: bool = False,
     ) -> ListTemplatesResponse:
         """
-        The templates that a host has, by name.
+        The templates that a host has and those of your organization, by name.
         """
         return self.execute_unary(
             request=request,

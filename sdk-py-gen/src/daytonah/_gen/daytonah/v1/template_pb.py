@@ -9,18 +9,21 @@
 
 from __future__ import annotations
 
-from typing import Literal, TYPE_CHECKING, TypeAlias
+from typing import Literal, NoReturn, TYPE_CHECKING, TypeAlias
 
 from protobuf import Message
 from protobuf._codegen import file_desc
 
+from . import sandbox_pb
 from ...buf.validate import validate_pb
 
 if TYPE_CHECKING:
     from protobuf import DescFile
 
+    from .sandbox_pb import Resources, StageTime
 
-_TemplateFields: TypeAlias = Literal["name", "description", "disk_mib", "digest", "packages"]
+
+_TemplateFields: TypeAlias = Literal["name", "description", "disk_mib", "digest", "packages", "snapshot_id", "resources"]
 
 class Template(Message[_TemplateFields]):
     """
@@ -61,9 +64,21 @@ class Template(Message[_TemplateFields]):
             ```proto
             map<string, string> packages = 5;
             ```
+        snapshot_id:
+            The snapshot it stands on, for one that CreateTemplate made; empty for the platform's own.
+
+            ```proto
+            string snapshot_id = 6;
+            ```
+        resources:
+            Its only size, for one with memory; absent where any will do.
+
+            ```proto
+            optional daytonah.v1.Resources resources = 7;
+            ```
     """
 
-    __slots__ = ("name", "description", "disk_mib", "digest", "packages")
+    __slots__ = ("name", "description", "disk_mib", "digest", "packages", "snapshot_id", "resources")
 
     if TYPE_CHECKING:
 
@@ -75,6 +90,8 @@ class Template(Message[_TemplateFields]):
             disk_mib: int = 0,
             digest: str = "",
             packages: dict[str, str] | None = None,
+            snapshot_id: str = "",
+            resources: Resources | None = None,
         ) -> None:
             pass
 
@@ -83,6 +100,156 @@ class Template(Message[_TemplateFields]):
         disk_mib: int
         digest: str
         packages: dict[str, str]
+        snapshot_id: str
+        resources: Resources | None
+
+_CreateTemplateRequestFields: TypeAlias = Literal["name", "sandbox_id", "description", "idempotency_key"]
+
+class CreateTemplateRequest(Message[_CreateTemplateRequestFields]):
+    """
+    What to make.
+
+    ```proto
+    message daytonah.v1.CreateTemplateRequest
+    ```
+
+    Attributes:
+        name:
+            What create takes later; none of the platform's own.
+
+            ```proto
+            string name = 1;
+            ```
+        sandbox_id:
+            Id of a running or paused sandbox.
+
+            ```proto
+            string sandbox_id = 2;
+            ```
+        description:
+            What is in it, one sentence.
+
+            ```proto
+            string description = 3;
+            ```
+        idempotency_key:
+            The same key again, within a day, answers with the same template.
+
+            ```proto
+            string idempotency_key = 4;
+            ```
+    """
+
+    __slots__ = ("name", "sandbox_id", "description", "idempotency_key")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str = "",
+            sandbox_id: str = "",
+            description: str = "",
+            idempotency_key: str = "",
+        ) -> None:
+            pass
+
+        name: str
+        sandbox_id: str
+        description: str
+        idempotency_key: str
+
+_CreateTemplateResponseFields: TypeAlias = Literal["template", "stages"]
+
+class CreateTemplateResponse(Message[_CreateTemplateResponseFields]):
+    """
+    It is made.
+
+    ```proto
+    message daytonah.v1.CreateTemplateResponse
+    ```
+
+    Attributes:
+        template:
+            It.
+
+            ```proto
+            optional daytonah.v1.Template template = 1;
+            ```
+        stages:
+            How long each stage took, in order.
+
+            ```proto
+            repeated daytonah.v1.StageTime stages = 2;
+            ```
+    """
+
+    __slots__ = ("template", "stages")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            template: Template | None = None,
+            stages: list[StageTime] | None = None,
+        ) -> None:
+            pass
+
+        template: Template | None
+        stages: list[StageTime]
+
+_DeleteTemplateRequestFields: TypeAlias = Literal["name"]
+
+class DeleteTemplateRequest(Message[_DeleteTemplateRequestFields]):
+    """
+    Which to delete.
+
+    ```proto
+    message daytonah.v1.DeleteTemplateRequest
+    ```
+
+    Attributes:
+        name:
+            Its name.
+
+            ```proto
+            string name = 1;
+            ```
+    """
+
+    __slots__ = ("name",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str = "",
+        ) -> None:
+            pass
+
+        name: str
+
+_DeleteTemplateResponseFields: TypeAlias = NoReturn
+
+class DeleteTemplateResponse(Message[_DeleteTemplateResponseFields]):
+    """
+    It is gone.
+
+    ```proto
+    message daytonah.v1.DeleteTemplateResponse
+    ```
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+        ) -> None:
+            pass
 
 _ListTemplatesRequestFields: TypeAlias = Literal["page_size", "page_token"]
 
@@ -166,12 +333,17 @@ class ListTemplatesResponse(Message[_ListTemplatesResponseFields]):
 
 
 _DESC = file_desc(
-    b'\n\x1adaytonah/v1/template.proto\x12\x0bdaytonah.v1\x1a\x1bbuf/validate/validate.proto"\xf1\x01\n\x08Template\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0bdescription\x18\x02 \x01(\tR\x0bdescription\x12\x19\n\x08disk_mib\x18\x03 \x01(\rR\x07diskMib\x12\x16\n\x06digest\x18\x04 \x01(\tR\x06digest\x12?\n\x08packages\x18\x05 \x03(\x0b2#.daytonah.v1.Template.PackagesEntryR\x08packages\x1a;\n\rPackagesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"f\n\x14ListTemplatesRequest\x12%\n\tpage_size\x18\x01 \x01(\rR\x08pageSizeB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\'\n\npage_token\x18\x02 \x01(\tR\tpageTokenB\x08\xbaH\x05r\x03\x18\x80\x04"t\n\x15ListTemplatesResponse\x123\n\ttemplates\x18\x01 \x03(\x0b2\x15.daytonah.v1.TemplateR\ttemplates\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2n\n\x0fTemplateService\x12[\n\rListTemplates\x12!.daytonah.v1.ListTemplatesRequest\x1a".daytonah.v1.ListTemplatesResponse"\x03\x90\x02\x01b\x06proto3',
+    b'\n\x1adaytonah/v1/template.proto\x12\x0bdaytonah.v1\x1a\x1bbuf/validate/validate.proto\x1a\x19daytonah/v1/sandbox.proto"\xc8\x02\n\x08Template\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0bdescription\x18\x02 \x01(\tR\x0bdescription\x12\x19\n\x08disk_mib\x18\x03 \x01(\rR\x07diskMib\x12\x16\n\x06digest\x18\x04 \x01(\tR\x06digest\x12?\n\x08packages\x18\x05 \x03(\x0b2#.daytonah.v1.Template.PackagesEntryR\x08packages\x12\x1f\n\x0bsnapshot_id\x18\x06 \x01(\tR\nsnapshotId\x124\n\tresources\x18\x07 \x01(\x0b2\x16.daytonah.v1.ResourcesR\tresources\x1a;\n\rPackagesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x028\x01"\x82\x02\n\x15CreateTemplateRequest\x126\n\x04name\x18\x01 \x01(\tR\x04nameB"\xbaH\x1fr\x1d2\x1b^[a-z0-9][a-z0-9._-]{0,62}$\x126\n\nsandbox_id\x18\x02 \x01(\tR\tsandboxIdB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,63}$\x126\n\x0bdescription\x18\x03 \x01(\tR\x0bdescriptionB\x14\xbaH\x11r\x0f(\x80\x082\n^[^\\x00]*$\x12A\n\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$"{\n\x16CreateTemplateResponse\x121\n\x08template\x18\x01 \x01(\x0b2\x15.daytonah.v1.TemplateR\x08template\x12.\n\x06stages\x18\x02 \x03(\x0b2\x16.daytonah.v1.StageTimeR\x06stages"O\n\x15DeleteTemplateRequest\x126\n\x04name\x18\x01 \x01(\tR\x04nameB"\xbaH\x1fr\x1d2\x1b^[a-z0-9][a-z0-9._-]{0,62}$"\x18\n\x16DeleteTemplateResponse"f\n\x14ListTemplatesRequest\x12%\n\tpage_size\x18\x01 \x01(\rR\x08pageSizeB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\'\n\npage_token\x18\x02 \x01(\tR\tpageTokenB\x08\xbaH\x05r\x03\x18\x80\x04"t\n\x15ListTemplatesResponse\x123\n\ttemplates\x18\x01 \x03(\x0b2\x15.daytonah.v1.TemplateR\ttemplates\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa4\x02\n\x0fTemplateService\x12Y\n\x0eCreateTemplate\x12".daytonah.v1.CreateTemplateRequest\x1a#.daytonah.v1.CreateTemplateResponse\x12Y\n\x0eDeleteTemplate\x12".daytonah.v1.DeleteTemplateRequest\x1a#.daytonah.v1.DeleteTemplateResponse\x12[\n\rListTemplates\x12!.daytonah.v1.ListTemplatesRequest\x1a".daytonah.v1.ListTemplatesResponse"\x03\x90\x02\x01b\x06proto3',
     [
         validate_pb.desc(),
+        sandbox_pb.desc(),
     ],
     {
         "Template": Template,
+        "CreateTemplateRequest": CreateTemplateRequest,
+        "CreateTemplateResponse": CreateTemplateResponse,
+        "DeleteTemplateRequest": DeleteTemplateRequest,
+        "DeleteTemplateResponse": DeleteTemplateResponse,
         "ListTemplatesRequest": ListTemplatesRequest,
         "ListTemplatesResponse": ListTemplatesResponse,
     },
