@@ -80,7 +80,7 @@ impl Identity {
         let mut known = lock(&self.0);
         let epoch = request.epoch;
         match known.epoch {
-            Some(last) if epoch == last => return Ok(Personalized { epoch }),
+            Some(last) if epoch == last => return Ok(Personalized { epoch, hook_time: None }),
             Some(last) if epoch < last => {
                 return Err(Fault::invalid(
                     "personalize.epoch",
@@ -117,7 +117,7 @@ impl Identity {
         let user = user.unwrap_or_else(first_user);
         known.defaults = Defaults { env: Arc::new(request.env), user, cwd: request.default_cwd };
         known.epoch = Some(epoch);
-        Ok(Personalized { epoch })
+        Ok(Personalized { epoch, hook_time: None })
     }
 }
 

@@ -171,7 +171,7 @@ fn fixtures() -> Vec<(&'static str, Fixture)> {
         ("response-end", Say(None, Event::End(End { error: None }))),
         ("response-error", Say(None, Event::End(End { error: Some(error) }))),
         ("response-heartbeat", Say(None, Event::Heartbeat(Heartbeat {}))),
-        ("response-personalized", Say(None, Event::Personalized(Personalized { epoch: 7 }))),
+        ("response-personalized", Say(None, Event::Personalized(Personalized { epoch: 7, hook_time: None }))),
         (
             "response-process-started",
             Say(
