@@ -28,3 +28,8 @@ export function breakOff(response: NodeResponse): void {
   if ("stream" in response) response.stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
   else response.destroy();
 }
+
+/** Of an answer (RFC 9110, 15). Node throws at others when it is to send them over HTTP/2. */
+export function isFinalStatus(status: number): boolean {
+  return status >= 200 && status <= 599;
+}

@@ -38,7 +38,12 @@ export async function forwardGrpc(forwarded: Forwarded): Promise<void> {
     if (client.destroyed) return;
     const answer = groupHeaders(headersForClient(rawOf(headers)));
     const endStream = upstream.endAfterHeaders;
-    client.respond({ ...answer, ":status": headers[":status"] }, { endStream, waitForTrailers: !endStream });
+    try {
+      client.respond({ ...answer, ":status": headers[":status"] }, { endStream, waitForTrailers: !endStream });
+    } catch (error) {
+      cause = error; // a status that there is not, say; the close tells the client
+      return upstream.close(http2.constants.NGHTTP2_CANCEL);
+    }
     if (!endStream) upstream.pipe(client);
   });
   upstream.once("trailers", (headers) => response.addTrailers(groupHeaders(rawOf(headers))));

@@ -4,7 +4,7 @@
  */
 import http from "node:http";
 import type { Duplex } from "node:stream";
-import { breakOff, isGone, type NodeRequest, type NodeResponse } from "../node-http.ts";
+import { breakOff, isFinalStatus, isGone, type NodeRequest, type NodeResponse } from "../node-http.ts";
 import { type Problem, problem, problemOf } from "../problem.ts";
 import type { GuestConnections, GuestPort } from "./guest-connections.ts";
 import { groupHeaders, headersForClient, type RawHeaders } from "./guest-headers.ts";
@@ -118,7 +118,8 @@ export function receiveAnswer(
 }
 
 function writeHead(answer: http.IncomingMessage, response: NodeResponse): void {
-  const status = answer.statusCode ?? 502;
+  const status = answer.statusCode ?? 0;
+  if (!isFinalStatus(status)) throw new Error(`the program answered with status ${status}`);
   const headers = headersForClient(answer.rawHeaders);
   if ("stream" in response) {
     const grouped = groupHeaders(headers);

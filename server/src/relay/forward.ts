@@ -4,7 +4,7 @@
  */
 import http2 from "node:http2";
 import { breakOffStream } from "@daytonah/lib/edge/join-streams.ts";
-import { breakOff, isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
+import { breakOff, isFinalStatus, isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
 import { type Problem, problem, toConnectError } from "@daytonah/lib/problem.ts";
 import { hostUnavailable } from "../hosts/connect-host.ts";
 import { brokenEndOf, isEnveloped } from "./broken-end.ts";
@@ -117,13 +117,12 @@ function receiveAnswer(upstream: http2.ClientHttp2Stream, response: NodeResponse
 
   upstream.once("response", (headers) => {
     if (isGone(response)) return;
+    const status = headers[":status"] ?? 0;
+    if (!isFinalStatus(status)) return void upstream.destroy(new Error(`the host answered with status ${status}`));
     begun = true;
     contentType = String(headers["content-type"] ?? "");
     if (isEnveloped(contentType)) tracker = createEnvelopeTracker();
-    (response as { writeHead(status: number, headers: object): void }).writeHead(
-      headers[":status"] ?? 502,
-      clientHeaders(headers),
-    );
+    (response as { writeHead(status: number, headers: object): void }).writeHead(status, clientHeaders(headers));
     // Headers without data yet: let them go, unless the end comes along with them.
     setImmediate(() => {
       if (upstream.endAfterHeaders || response.headersSent || isGone(response)) return;
