@@ -1,7 +1,7 @@
 /** Whether a visitor may come to a port of a sandbox: public ports are open, all others need a token. */
 import { type Problem, problem, problemOf } from "../problem.ts";
 import { checkPortToken } from "../sandbox-signature.ts";
-import { type PreviewHost, previewHostOf } from "./preview-host.ts";
+import type { PreviewHost } from "./preview-host.ts";
 
 /** What the side that knows the sandbox tells of it. */
 export interface SandboxAccess {
@@ -16,8 +16,8 @@ export interface Visit {
   readonly host: PreviewHost;
   readonly queryTokens: readonly string[];
   readonly headerTokens: readonly string[];
+  /** Only where the cookie speaks for the visitor. */
   readonly cookieTokens: readonly string[];
-  readonly origin: string | undefined;
 }
 
 export interface Admission {
@@ -37,7 +37,6 @@ export function admitVisitor(access: SandboxAccess | undefined, visit: Visit, no
 
 function checkTokens(access: SandboxAccess | undefined, visit: Visit, now: Date): Admission {
   const { port, sandboxId } = visit.host;
-  const cookieTokens = isOwnOrigin(visit.origin, sandboxId) ? visit.cookieTokens : [];
   let failure: Problem | undefined;
   const check = (token: string): Date | undefined => {
     try {
@@ -53,20 +52,11 @@ function checkTokens(access: SandboxAccess | undefined, visit: Visit, now: Date)
     const expireTime = check(token);
     if (expireTime) return { link: { token, expireTime } };
   }
-  for (const token of [...visit.headerTokens, ...cookieTokens]) if (check(token)) return {};
+  for (const token of [...visit.headerTokens, ...visit.cookieTokens]) if (check(token)) return {};
   if (failure?.reason === "LINK_EXPIRED") throw failure;
   throw problem(
     failure ? "CREDENTIAL_INVALID" : "CREDENTIAL_MISSING",
     failure ? "The link's token is not one of this port." : "This port is private, or not there.",
     { nextStep: "Ask for a link to this port, or for the port to be made public." },
   );
-}
-
-/**
- * SameSite keeps our cookie from other sites, and previews of all sandboxes are one site: a page of another sandbox must
- * not act with it. Ports of one sandbox may call each other.
- */
-function isOwnOrigin(origin: string | undefined, sandboxId: string): boolean {
-  if (origin === undefined) return true;
-  return URL.canParse(origin) && previewHostOf(new URL(origin).host)?.sandboxId === sandboxId;
 }

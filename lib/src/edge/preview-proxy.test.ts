@@ -460,13 +460,16 @@ describe("a visitor", () => {
   test("of another sandbox's page can't act with the cookie, and one of its own sandbox can", async () => {
     await using edge = await oneEdge();
     await using guest = await echoHeaders();
-    const from = async (origin: string) => {
-      const cookie = `dnah-port=${edge.tokenFor(guest.port)}`;
-      return (await answered(edge.request(guest.port, { headers: { "dnah-port-token": "", cookie, origin } }))).status;
+    const from = async (provenance: http.OutgoingHttpHeaders) => {
+      const headers = { "dnah-port-token": "", cookie: `dnah-port=${edge.tokenFor(guest.port)}`, ...provenance };
+      return (await answered(edge.request(guest.port, { headers }))).status;
     };
-    expect(await from("http://3000-sbx1.localhost:1")).toBe(200);
-    expect(await from("http://3000-sbx2.localhost:1")).toBe(401);
-    expect(await from("null")).toBe(401);
+    const image = { "sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image" };
+    expect(await from({ origin: "http://3000-sbx1.localhost:1" })).toBe(200);
+    expect(await from({ origin: "http://3000-sbx2.localhost:1" })).toBe(401);
+    expect(await from({ ...image, referer: "http://3000-sbx1.localhost:1/" })).toBe(200);
+    expect(await from({ ...image, referer: "http://3000-sbx2.localhost:1/" })).toBe(401);
+    expect(await from({ ...image, "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" })).toBe(200);
   });
 
   test.each([

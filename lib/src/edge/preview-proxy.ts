@@ -9,6 +9,7 @@ import { headerOf, isGone, type NodeRequest, type NodeResponse } from "../node-h
 import { type Problem, problem, problemOf } from "../problem.ts";
 import { type Admission, admitVisitor, type SandboxAccess } from "./admit-visitor.ts";
 import { connectionFactsOf } from "./connection-facts.ts";
+import { cookieCounts, type Provenance } from "./cookie-counts.ts";
 import { answerFailure } from "./failure-page.ts";
 import { forwardGrpc } from "./forward-grpc.ts";
 import { forwardHttp1, receiveAnswer } from "./forward-http1.ts";
@@ -117,8 +118,7 @@ async function admit(options: PreviewProxyOptions, request: NodeRequest, host: P
     host,
     queryTokens: query.tokens,
     headerTokens: [request.headers[tokenHeader] ?? []].flat(),
-    cookieTokens,
-    origin: headerOf(request, "origin"),
+    cookieTokens: cookieCounts(host, secure, provenanceOf(request)) ? cookieTokens : [],
   };
   const admission = admitVisitor(await options.lookup(host.sandboxId), visit, options.now());
   options.onAdmitted?.(request, host.sandboxId);
@@ -127,6 +127,16 @@ async function admit(options: PreviewProxyOptions, request: NodeRequest, host: P
   return {
     ...{ host, path: query.url, headers },
     ...(fromLink ? { redirect: redirectTo(query.url, admission, secure, options.now()) } : {}),
+  };
+}
+
+function provenanceOf(request: NodeRequest): Provenance {
+  return {
+    origin: headerOf(request, "origin"),
+    referer: headerOf(request, "referer"),
+    site: headerOf(request, "sec-fetch-site"),
+    mode: headerOf(request, "sec-fetch-mode"),
+    destination: headerOf(request, "sec-fetch-dest"),
   };
 }
 
