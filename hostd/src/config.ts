@@ -1,9 +1,10 @@
 /** The daemon's settings, from its environment. Read once, whole; one error lists every problem. */
+import { type HostPort, readHostPort } from "@daytonah/lib/host-port.ts";
 import type { LogLevel } from "@daytonah/lib/log.ts";
 
 export interface Config {
   readonly hostId: string;
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: HostPort;
   /** The port for clients; none where undefined. */
   readonly edge: EdgeConfig | undefined;
   /** Images, root disks, records: what must outlive a reboot. */
@@ -70,7 +71,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
 
   const config: Config = {
     hostId: text("DNAH_HOST_ID"),
-    listen: readAddress("DNAH_HOSTD_LISTEN", text("DNAH_HOSTD_LISTEN", "127.0.0.1:18048"), problems),
+    listen: readHostPort("DNAH_HOSTD_LISTEN", text("DNAH_HOSTD_LISTEN", "127.0.0.1:18048"), problems),
     edge: readEdge(text("DNAH_EDGE_LISTEN", "127.0.0.1:18049"), optional, problems),
     dataDir: folder("DNAH_HOSTD_DATA_DIR", "/var/lib/daytonah/hostd"),
     runDir: folder("DNAH_HOSTD_RUN_DIR", "/run/daytonah"),
@@ -105,7 +106,7 @@ function readEdge(
   problems: string[],
 ): EdgeConfig | undefined {
   if (listen === "none") return undefined;
-  const address = readAddress("DNAH_EDGE_LISTEN", listen, problems);
+  const address = readHostPort("DNAH_EDGE_LISTEN", listen, problems);
   const given = optional("DNAH_EDGE_URL");
   const url = given !== undefined && URL.canParse(given) ? new URL(given) : undefined;
   if (given !== undefined && (!url || !/^https?:$/.test(url.protocol) || url.href !== `${url.origin}/`)) {
@@ -123,14 +124,4 @@ function readEdge(
     url: url?.origin,
     tls: certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined,
   };
-}
-
-function readAddress(name: string, text: string, problems: string[]): Config["listen"] {
-  const match = /^(?:\[([0-9a-f:]+)\]|([^:]+)):(\d{1,5})$/i.exec(text);
-  const port = Number(match?.[3]);
-  if (!match || port > 65_535) {
-    problems.push(`${name} is "${text}", and must be <host>:<port>`);
-    return { host: "", port: 0 };
-  }
-  return { host: (match[1] ?? match[2]) as string, port };
 }

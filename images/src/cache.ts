@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { homedir } from "node:os";
 import { join } from "node:path";
 
 /** Where the environment says that caches belong. */
 export function cacheDirOf(env: Readonly<Record<string, string | undefined>>): string {
   if (env.DNAH_CACHE_DIR) return env.DNAH_CACHE_DIR;
-  return join(env.XDG_CACHE_HOME || join(env.HOME || "/root", ".cache"), "daytonah");
+  return join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), ".cache"), "daytonah");
 }
 
 /**

@@ -47,7 +47,7 @@ test("one error lists every problem and repeats no password", () => {
   };
   expect(() => readConfig(wrong)).toThrowErrorMatchingInlineSnapshot(`
     [Error: The configuration is wrong:
-      DNAH_LISTEN is "3000": write host:port
+      DNAH_LISTEN is "3000", and must be <host>:<port>
       DNAH_DATABASE_URL is no postgres:// URL
       DNAH_DATA_DIR is not set: the directory for certificates and keys
       DNAH_HOSTS has "a=http://x": write id=https://address:port, the id of [a-z0-9-]

@@ -1,8 +1,9 @@
 /** The server's configuration, from the environment. */
+import { type HostPort, readHostPort } from "@daytonah/lib/host-port.ts";
 import type { LogLevel } from "@daytonah/lib/log.ts";
 
 export interface Config {
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: HostPort;
   readonly databaseUrl: string;
   /** Certificates and keys. */
   readonly dataDir: string;
@@ -34,7 +35,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     return env[name] ?? "";
   };
   const config: Config = {
-    listen: readListen(env.DNAH_LISTEN ?? "127.0.0.1:3000", problems),
+    listen: readHostPort("DNAH_LISTEN", env.DNAH_LISTEN ?? "127.0.0.1:3000", problems),
     databaseUrl: readDatabaseUrl(
       required("DNAH_DATABASE_URL", "a URL such as postgres://user@/daytonah?host=/run/pg"),
       problems,
@@ -50,13 +51,6 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   };
   if (problems.length > 0) throw new Error(`The configuration is wrong:\n  ${problems.join("\n  ")}`);
   return Object.freeze(config);
-}
-
-function readListen(text: string, problems: string[]): Config["listen"] {
-  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (!match || port > 65_535) problems.push(`DNAH_LISTEN is ${JSON.stringify(text)}: write host:port`);
-  return { host: match?.[1] ?? match?.[2] ?? "", port };
 }
 
 function readDatabaseUrl(text: string, problems: string[]): string {

@@ -14,9 +14,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { testPlatform } from "./testing/api.ts";
 
 const dnah = fileURLToPath(new URL("../../cli/bin/dnah", import.meta.url));
-const { DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE, DNAH_TEST_DATA_DIR } = process.env;
+const { DNAH_TEST_DATA_DIR } = process.env;
 
 interface Ended {
   readonly code: number | null;
@@ -25,10 +26,8 @@ interface Ended {
 }
 
 async function run(argv: readonly string[], input = ""): Promise<Ended> {
-  if (!DNAH_TEST_URL || !DNAH_TEST_API_KEY_FILE)
-    throw new Error("run this through `npm test -- vm`: it starts a platform");
-  const key = readFileSync(DNAH_TEST_API_KEY_FILE, "utf8").trim();
-  const child = spawn(dnah, argv, { env: { ...process.env, DNAH_URL: DNAH_TEST_URL, DNAH_API_KEY: key } });
+  const { url, apiKey } = testPlatform();
+  const child = spawn(dnah, argv, { env: { ...process.env, DNAH_URL: url, DNAH_API_KEY: apiKey } });
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (chunk: Buffer) => {
     stdout += chunk.toString();

@@ -4,26 +4,24 @@ import { FileChangeKind, FileType } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import { type LogEntry, LogSource } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import { OutputStream } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Api, connectApi, inSandbox, shell } from "./testing/api.ts";
+import type { Api } from "./testing/api.ts";
+import { type OwnSandbox, ownSandbox } from "./testing/own-sandbox.ts";
 import { keyboardOf, screenOf } from "./testing/terminal.ts";
 
+let sandbox: OwnSandbox;
 let api: Api;
-let id: string;
+let here: OwnSandbox["here"];
+let run: OwnSandbox["run"];
 
 beforeAll(async () => {
-  const { DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE } = process.env;
-  if (!DNAH_TEST_URL || !DNAH_TEST_API_KEY_FILE) throw new Error("run this through `npm test -- vm`");
-  api = connectApi(DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE);
-  id = (await api.sandboxes.createSandbox({})).sandbox?.id as string;
+  sandbox = await ownSandbox();
+  ({ api, here, run } = sandbox);
 });
-afterAll(() => api.sandboxes.deleteSandbox({ sandboxId: id }));
-
-const here = (signal?: AbortSignal) => inSandbox(id, signal);
-const run = (line: string) => shell(api, id, line);
+afterAll(() => sandbox?.[Symbol.asyncDispose]());
 
 describe("a terminal", () => {
   test("has a size that changes, takes keys, ends with its shell, and can be watched by many", async () => {
-    const keyboard = keyboardOf(api, id, "tty");
+    const keyboard = keyboardOf(api, sandbox.id, "tty");
     const command = { case: "argv" as const, value: { args: ["bash", "--norc", "-i"] } };
     const request = { command, processId: "tty", pty: { columns: 80, rows: 24 }, env: { PS1: "$ " } };
     await using first = screenOf((signal) => api.processes.exec(request, here(signal)));

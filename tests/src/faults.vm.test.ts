@@ -4,17 +4,11 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorInfoSchema, ErrorReason } from "@daytonah/gen/daytonah/v1/error_pb.ts";
 import { SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { expect, test } from "vitest";
-import { type Api, connectApi, inSandbox, shell } from "./testing/api.ts";
+import { connectApi, inSandbox, shell } from "./testing/api.ts";
 import { entries, vmProcesses as vmProcessesOf } from "./testing/machine.ts";
 
-const { DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE, DNAH_TEST_FIRST_UID, DNAH_TEST_DATA_DIR } = process.env;
+const { DNAH_TEST_FIRST_UID, DNAH_TEST_DATA_DIR } = process.env;
 const firstUid = Number(DNAH_TEST_FIRST_UID);
-
-function platform(): Api {
-  if (!DNAH_TEST_URL || !DNAH_TEST_API_KEY_FILE)
-    throw new Error("run this through `npm test -- vm`: it starts a platform");
-  return connectApi(DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE);
-}
 
 const vmProcesses = () => vmProcessesOf(firstUid);
 const vmmOf = (id: string) => vmProcesses().find(({ argv }) => argv.some((word) => word.includes(`guest=${id}`)));
@@ -28,7 +22,7 @@ async function until(what: string, condition: () => boolean | Promise<boolean>):
 }
 
 test("a VMM killed under a running exec ends it with VM_DIED within a second, and nothing is left", async () => {
-  const api = platform();
+  const api = connectApi();
   const { sandbox } = await api.sandboxes.createSandbox({});
   const id = sandbox?.id as string;
   const vmm = vmmOf(id);
@@ -70,7 +64,7 @@ test("a VMM killed under a running exec ends it with VM_DIED within a second, an
 });
 
 test("a client that leaves during a create leaves no VM", async () => {
-  const api = platform();
+  const api = connectApi();
   const leaving = new AbortController();
   const create = api.sandboxes
     .createSandbox({}, { signal: leaving.signal })
@@ -85,7 +79,7 @@ test("a client that leaves during a create leaves no VM", async () => {
 });
 
 test("a flood of output is held back by a client that does not read, and the sandbox lives", async () => {
-  const api = platform();
+  const api = connectApi();
   const { sandbox } = await api.sandboxes.createSandbox({});
   const id = sandbox?.id as string;
   try {

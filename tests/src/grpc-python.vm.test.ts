@@ -1,26 +1,25 @@
 /** A gRPC client of another stack, Python's, speaks to the real platform over h2c. */
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { generateStubs, pythonWithGrpc } from "../grpc-python/stubs.ts";
+import { testPlatform } from "./testing/api.ts";
 
 const run = promisify(execFile);
 const client = resolve(import.meta.dirname, "../grpc-python/client.py");
 
 test("Python's grpcio creates a sandbox, streams a program's output, reads a typed error and deletes", async () => {
-  const { DNAH_TEST_URL: url, DNAH_TEST_API_KEY_FILE: keyFile } = process.env;
-  if (!url || !keyFile)
-    throw new Error("DNAH_TEST_URL and DNAH_TEST_API_KEY_FILE are not set: run this by `npm test`.");
+  const { url, apiKey } = testPlatform();
   const stubs = mkdtempSync(join(tmpdir(), "dnah-stubs-"));
   try {
     const python = await pythonWithGrpc();
     await generateStubs(python, stubs);
     const program = ["sh", "-c", "echo out; sleep 0.3; echo err >&2; sleep 0.3; exit 7"];
     const { stdout } = await run(python, [client, new URL(url).host, ...program], {
-      env: { ...process.env, PYTHONPATH: stubs, DNAH_API_KEY: readFileSync(keyFile, "utf8").trim() },
+      env: { ...process.env, PYTHONPATH: stubs, DNAH_API_KEY: apiKey },
       timeout: 150_000,
     });
     expect(

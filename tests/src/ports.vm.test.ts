@@ -10,8 +10,6 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Api, connectApi, inSandbox } from "./testing/api.ts";
 
-const { DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE } = process.env;
-
 let api: Api;
 let sandboxId: string;
 let accessToken: string;
@@ -19,9 +17,7 @@ const stopping = new AbortController();
 let running: Promise<void>;
 
 beforeAll(async () => {
-  if (!DNAH_TEST_URL || !DNAH_TEST_API_KEY_FILE)
-    throw new Error("run this through `npm test -- vm`: it starts a platform");
-  api = connectApi(DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE);
+  api = connectApi();
   const created = await api.sandboxes.createSandbox({});
   sandboxId = created.sandbox?.id as string;
   accessToken = created.accessToken;

@@ -6,6 +6,7 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { pythonEnvironment } from "../../tools/src/python-env.ts";
+import { testPlatform } from "./testing/api.ts";
 
 const run = promisify(execFile);
 const sources = resolve(import.meta.dirname, "../../sdk-py-gen");
@@ -14,15 +15,12 @@ let bin: string;
 let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => {
-  const { DNAH_TEST_URL: url, DNAH_TEST_API_KEY_FILE: keyFile } = process.env;
-  if (!url || !keyFile)
-    throw new Error("DNAH_TEST_URL and DNAH_TEST_API_KEY_FILE are not set: run this by `npm test`.");
+  const { url, apiKey } = testPlatform();
   bin = await pythonEnvironment(join(sources, "requirements-gen.txt"));
   await run(join(bin, "python"), [
     ...["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"],
     ...["--target", installed, sources],
   ]);
-  const apiKey = readFileSync(keyFile, "utf8").trim();
   env = { ...process.env, PYTHONPATH: installed, DNAH_URL: url, DNAH_API_KEY: apiKey };
 });
 

@@ -3,11 +3,12 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { cacheFolder, root, type Setup } from "./setup/setup.ts";
+import { cacheDirOf } from "../../images/src/cache.ts";
+import { root, type Setup } from "./setup/setup.ts";
 
 const read = <T>(file: string): T => JSON.parse(readFileSync(file, "utf8")) as T;
 
-const setup = read<Setup>(join(cacheFolder(process.env), "setup.json"));
+const setup = read<Setup>(join(cacheDirOf(process.env), "setup.json"));
 const platform = read<{ url: string; apiKeyFile: string }>(join(homedir(), ".config/dnah/config.json"));
 const env = {
   DNAH_URL: platform.url,

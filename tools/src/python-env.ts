@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { cacheFolder } from "./setup/setup.ts";
+import { cacheDirOf } from "../../images/src/cache.ts";
 
 const run = promisify(execFile);
 
@@ -12,7 +12,7 @@ const run = promisify(execFile);
 export async function pythonEnvironment(requirements: string): Promise<string> {
   const { stdout: version } = await run("python3", ["--version"]);
   const key = createHash("sha256").update(version).update(readFileSync(requirements)).digest("hex").slice(0, 16);
-  const folder = join(cacheFolder(process.env), "python", key);
+  const folder = join(cacheDirOf(process.env), "python", key);
   const complete = join(folder, "complete");
   const bin = join(folder, "bin");
   if (existsSync(complete)) return bin;

@@ -86,9 +86,9 @@ export function readAddress(flag: string, text: string): Address {
   return { host, port };
 }
 
-/** What the installer left: see tools/src/setup. */
+/** What the installer (tools/src/setup) left in its cache; a test there holds this folder against `cacheDirOf` of images/. */
 export function readSetup(env: NodeJS.ProcessEnv): { bundle?: string; vhostDeviceVsock?: string } {
-  const cache = env.DNAH_CACHE_DIR ?? join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "daytonah");
+  const cache = env.DNAH_CACHE_DIR || join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), ".cache"), "daytonah");
   try {
     return JSON.parse(readFileSync(join(cache, "setup.json"), "utf8")) as {
       bundle?: string;

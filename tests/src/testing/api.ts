@@ -16,10 +16,16 @@ export interface Api {
   readonly monitoring: Client<typeof MonitoringService>;
 }
 
-export function connectApi(url: string, apiKeyFile: string): Api {
-  const key = readFileSync(apiKeyFile, "utf8").trim();
+/** Where a test platform is, and its first API key. */
+export function testPlatform(env: NodeJS.ProcessEnv = process.env): { readonly url: string; readonly apiKey: string } {
+  const { DNAH_TEST_URL: url, DNAH_TEST_API_KEY_FILE: keyFile } = env;
+  if (!url || !keyFile) throw new Error("run this through `npm test -- vm`: it starts a platform");
+  return { url, apiKey: readFileSync(keyFile, "utf8").trim() };
+}
+
+export function connectApi({ url, apiKey } = testPlatform()): Api {
   const authorize: Interceptor = (next) => (request) => {
-    request.header.set("authorization", `Bearer ${key}`);
+    request.header.set("authorization", `Bearer ${apiKey}`);
     return next(request);
   };
   const transport = createGrpcTransport({ baseUrl: url, interceptors: [authorize] });

@@ -2,14 +2,13 @@
  * A sandbox of the test platform that is reached both ways: through the control plane, and straight at its host's edge. For
  * `describe.each(paths)`: what holds of one way must hold of the other.
  */
-import { readFileSync } from "node:fs";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import { MonitoringService } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import { PortService } from "@daytonah/gen/daytonah/v1/port_pb.ts";
 import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
-import { type Api, connectApi } from "./api.ts";
+import { type Api, connectApi, testPlatform } from "./api.ts";
 
 export const paths = ["control plane", "direct path"] as const;
 export type Path = (typeof paths)[number];
@@ -34,17 +33,14 @@ export interface ReachedSandbox extends AsyncDisposable {
 }
 
 export async function reachedSandbox(): Promise<ReachedSandbox> {
-  const { DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE } = process.env;
-  if (!DNAH_TEST_URL || !DNAH_TEST_API_KEY_FILE)
-    throw new Error("run this through `npm test -- vm`: it starts a platform");
-  const api = connectApi(DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE);
+  const { url, apiKey } = testPlatform();
+  const api = connectApi({ url, apiKey });
   const { sandbox, accessToken } = await api.sandboxes.createSandbox({});
   if (!sandbox?.directUrl) throw new Error("the host of the sandbox has no edge");
   const { id, directUrl } = sandbox;
-  const originOf = { "control plane": DNAH_TEST_URL, "direct path": directUrl };
+  const originOf = { "control plane": url, "direct path": directUrl };
   return {
-    ...{ id, api, accessToken, originOf },
-    apiKey: readFileSync(DNAH_TEST_API_KEY_FILE, "utf8").trim(),
+    ...{ id, api, apiKey, accessToken, originOf },
     by: (path, headers) =>
       dataPlaneClients(originOf[path], { authorization: `Bearer ${accessToken}`, "sandbox-id": id, ...headers }),
     async [Symbol.asyncDispose]() {

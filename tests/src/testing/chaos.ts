@@ -10,7 +10,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { expect } from "vitest";
 import { startTestPlatform } from "../../../tools/src/test-platform.ts";
-import { type Api, connectApi, inSandbox, shell } from "./api.ts";
+import { type Api, connectApi, inSandbox, shell, testPlatform } from "./api.ts";
 import {
   childRunning,
   entries,
@@ -48,9 +48,9 @@ export async function chaos(creates: number, seed: number): Promise<void> {
     invm: needed("DNAH_TEST_INVM"),
   });
   await using _ = platform;
-  const { DNAH_TEST_URL: url, DNAH_TEST_API_KEY_FILE: keyFile, DNAH_TEST_UP_PID: upPid } = platform.env;
+  const { DNAH_TEST_UP_PID: upPid } = platform.env;
   const firstUid = Number(platform.env.DNAH_TEST_FIRST_UID);
-  const api = connectApi(url as string, keyFile as string);
+  const api = connectApi(testPlatform(platform.env));
 
   const faults = { server: 0, hostd: 0, vmm: 0 };
   let working = true;

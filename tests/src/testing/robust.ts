@@ -5,8 +5,9 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorInfoSchema, ErrorReason } from "@daytonah/gen/daytonah/v1/error_pb.ts";
 import { ExitKind, OutputStream } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Api, connectApi, inSandbox, shell } from "./api.ts";
+import type { Api } from "./api.ts";
 import { childRunning } from "./machine.ts";
+import { type OwnSandbox, ownSandbox } from "./own-sandbox.ts";
 
 export interface RobustSizes {
   readonly execsAtOnce: number;
@@ -17,19 +18,17 @@ export interface RobustSizes {
 const mib = 1024 * 1024;
 
 export function robustSuite({ execsAtOnce, slowBytes }: RobustSizes): void {
+  let sandbox: OwnSandbox;
   let api: Api;
-  let id: string;
+  let here: OwnSandbox["here"];
+  let run: OwnSandbox["run"];
 
   beforeAll(async () => {
-    const { DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE } = process.env;
-    if (!DNAH_TEST_URL || !DNAH_TEST_API_KEY_FILE) throw new Error("run this through `npm test -- vm`");
-    api = connectApi(DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE);
-    id = (await api.sandboxes.createSandbox({})).sandbox?.id as string;
+    sandbox = await ownSandbox();
+    ({ api, here, run } = sandbox);
   });
-  afterAll(() => api.sandboxes.deleteSandbox({ sandboxId: id }));
+  afterAll(() => sandbox?.[Symbol.asyncDispose]());
 
-  const here = (signal?: AbortSignal) => inSandbox(id, signal);
-  const run = (line: string) => shell(api, id, line);
   const command = (line: string) => ({ command: { case: "shell" as const, value: { line } } });
   const exitOf = async (line: string) => {
     for await (const { event } of api.processes.exec(command(line), here())) {

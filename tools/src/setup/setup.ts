@@ -3,9 +3,9 @@
  * Every part is cached by its content, so that a second run, also from another checkout, takes seconds.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { cacheDirOf } from "../../../images/src/cache.ts";
 import { buildAgent, installVhostDeviceVsock, requireRust } from "./cargo-builds.ts";
 import { run } from "./command.ts";
 import { installPackages, missingPackages, platformPackages, requireSpace } from "./debian-packages.ts";
@@ -26,16 +26,12 @@ export interface Setup {
   readonly invm: string;
 }
 
-export function cacheFolder(env: NodeJS.ProcessEnv): string {
-  return env.DNAH_CACHE_DIR ?? join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "daytonah");
-}
-
 export async function setUp(
   steps: Steps,
   env: NodeJS.ProcessEnv,
   otherPackages: readonly string[] = [],
 ): Promise<Setup> {
-  const cache = cacheFolder(env);
+  const cache = cacheDirOf(env);
   mkdirSync(cache, { recursive: true });
   const missing = await missingPackages([...platformPackages, ...otherPackages]);
   if (missing.length > 0) {
