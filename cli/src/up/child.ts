@@ -40,7 +40,9 @@ export async function startChild(spec: ChildSpec, report: (line: string) => void
   let restartTimer: NodeJS.Timeout | undefined;
 
   function launch(): Promise<string> {
-    const argv = ["--pdeathsig", "SIGTERM", "--", process.execPath, ...spec.script];
+    // Node would open its inspector to every local user on SIGUSR1, and with it all that this process may do.
+    const node = [process.execPath, "--disable-sigusr1"];
+    const argv = ["--pdeathsig", "SIGTERM", "--", ...node, ...spec.script];
     const child = spawn("setpriv", argv, { stdio: ["ignore", "pipe", "inherit"], env: { ...baseEnv(), ...spec.env } });
     current = child;
     const startedAt = performance.now();
