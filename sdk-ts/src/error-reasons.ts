@@ -50,6 +50,7 @@ export const classOfReason = {
   SNAPSHOT_NOT_FOUND: NotFoundError,
   RESOURCE_IN_USE: ConflictError,
   SANDBOX_PAUSED: ConflictError,
+  CURSOR_INVALID: InvalidArgumentError,
   NO_CAPACITY: CapacityError,
   HOST_UNAVAILABLE: UnavailableError,
   DATABASE_UNAVAILABLE: UnavailableError,

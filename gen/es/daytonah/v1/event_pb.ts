@@ -24,7 +24,8 @@ export const file_daytonah_v1_event: GenFile = /*@__PURE__*/
  */
 export type WatchEventsRequest = Message<"daytonah.v1.WatchEventsRequest"> & {
   /**
-   * Cursor of the last event you have; from now on where empty, "0" for all that are kept (7 days).
+   * Cursor of the last event you have; from now on where empty, "0" for all that are kept (7 days). One that lies before what
+   * is kept is CURSOR_INVALID: something would be left out.
    *
    * @generated from field: string cursor = 1;
    */
@@ -66,7 +67,7 @@ export type WatchEventsResponse = Message<"daytonah.v1.WatchEventsResponse"> & {
     case: "event";
   } | {
     /**
-     * Nothing happened for 5 s, or up to `cursor` nothing that you asked for.
+     * All that there is was told, once in the beginning; then, nothing happened for 5 s.
      *
      * @generated from field: daytonah.v1.EventHeartbeat heartbeat = 2;
      */

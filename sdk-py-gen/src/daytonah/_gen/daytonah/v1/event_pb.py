@@ -34,7 +34,8 @@ class WatchEventsRequest(Message[_WatchEventsRequestFields]):
 
     Attributes:
         cursor:
-            Cursor of the last event you have; from now on where empty, "0" for all that are kept (7 days).
+            Cursor of the last event you have; from now on where empty, "0" for all that are kept (7 days). One that lies before what
+            is kept is CURSOR_INVALID: something would be left out.
 
             ```proto
             string cursor = 1;
