@@ -123,12 +123,14 @@ export async function listenDual(options: DualHttpServerOptions): Promise<DualHt
 
   const close = async (graceMs: number) => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    http1.closeIdleConnections();
+    // Again and again: those become idle whose last answer is just being given.
+    const idle = setInterval(() => http1.closeIdleConnections(), 20);
     for (const session of sessions) session.close(); // after its last stream
     const force = setTimeout(() => {
       for (const socket of sockets) socket.destroy();
     }, graceMs);
     await closed;
+    clearInterval(idle);
     clearTimeout(force);
     http1.close();
     h2.close();

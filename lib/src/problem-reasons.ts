@@ -39,7 +39,10 @@ const rows = {
   SNAPSHOT_NOT_FOUND: [Code.NotFound, "List the snapshots to see which there are."],
   RESOURCE_IN_USE: [Code.FailedPrecondition, "Delete first what metadata.used_by names."],
   SANDBOX_PAUSED: [Code.FailedPrecondition, "Resume the sandbox, or create it with auto_resume."],
-  CURSOR_INVALID: [Code.OutOfRange, 'Begin with cursor "0" for all that are kept, or without one; list your sandboxes first.'],
+  CURSOR_INVALID: [
+    Code.OutOfRange,
+    'Begin with cursor "0" for all that are kept, or without one; list your sandboxes first.',
+  ],
   NO_CAPACITY: [Code.ResourceExhausted, "Call again after retry_delay, or delete sandboxes you no longer need."],
   HOST_UNAVAILABLE: [Code.Unavailable, "Call again after retry_delay; where it stays so, look at the host's daemon."],
   DATABASE_UNAVAILABLE: [Code.Unavailable, "Call again after retry_delay; where it stays so, look at PostgreSQL."],

@@ -23,6 +23,7 @@ import { createFinishDeletes } from "./loops/finish-deletes.ts";
 import { createForgetKeys } from "./loops/forget-keys.ts";
 import { createHostStatuses, type HostStatuses } from "./loops/host-statuses.ts";
 import { createMarkLost } from "./loops/mark-lost.ts";
+import { createPlaceEvents } from "./loops/place-events.ts";
 import { createRenewClaims } from "./loops/renew-claims.ts";
 import { createRepairCreates } from "./loops/repair-creates.ts";
 import { createTellHosts } from "./loops/tell-hosts.ts";
@@ -33,6 +34,7 @@ import { prepareDatabase } from "./prepare-database.ts";
 import { createRelay } from "./relay/relay.ts";
 import { createRouteCache } from "./relay/route-cache.ts";
 import { createBackground } from "./services/background.ts";
+import { createEventFeed } from "./services/event-feed.ts";
 import { createHeldClaims } from "./services/held-claims.ts";
 
 export interface Server extends AsyncDisposable {
@@ -90,6 +92,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     clock,
     claims: createHeldClaims(),
     background,
+    events: createEventFeed(clock),
     log,
     onMoved: (sandboxId: string) => {
       routes.forget(sandboxId);
@@ -141,6 +144,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
   stack.defer(() => drainWithin(background.drain(), graceMs));
   const server = await listenDual({ ...config.listen, handler, onUpgrade: ports.upgrade });
   stack.defer(() => server.close(graceMs));
+  stack.defer(() => deps.events.end()); // streams that would never end
   const url = originOf(server.address);
 
   const prepare = async () => {
@@ -151,6 +155,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
       createRepairCreates(deps),
       createFinishDeletes(deps),
       createForgetKeys(deps),
+      createPlaceEvents(deps),
       createMarkLost(deps, statuses),
       createTellHosts(deps, statuses),
       ...[...clients.values()].flatMap((client) => {

@@ -33,11 +33,20 @@ export function databaseErrors(isPrepared: () => boolean): Interceptor {
   return (next) => async (request) => {
     if (!isPrepared()) throw databaseUnavailable();
     try {
-      return await next(request);
+      const response = await next(request);
+      return response.stream ? { ...response, message: withDatabaseProblems(response.message) } : response;
     } catch (error) {
       throw asDatabaseProblem(error);
     }
   };
+}
+
+async function* withDatabaseProblems<T>(messages: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw asDatabaseProblem(error);
+  }
 }
 
 export function authenticate(pool: pg.Pool): Interceptor {

@@ -1,5 +1,6 @@
 /** The control plane's own services. */
 import type { ConnectRouter } from "@connectrpc/connect";
+import { EventService } from "@daytonah/gen/daytonah/v1/event_pb.ts";
 import { HostService } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import { ApiKeyService, OrganizationService } from "@daytonah/gen/daytonah/v1/organization_pb.ts";
 import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
@@ -7,12 +8,20 @@ import { TemplateService } from "@daytonah/gen/daytonah/v1/template_pb.ts";
 import type { Origins } from "../domain/links.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { createApiKeyService } from "./api-key-service.ts";
+import { createEventService } from "./event-service.ts";
 import { createHostService } from "./host-service.ts";
 import { createOrganizationService } from "./organization-service.ts";
 import { createSandboxService } from "./sandbox-service.ts";
 import { createTemplateService } from "./template-service.ts";
 
-export const apiServices = [SandboxService, TemplateService, HostService, OrganizationService, ApiKeyService] as const;
+export const apiServices = [
+  SandboxService,
+  EventService,
+  TemplateService,
+  HostService,
+  OrganizationService,
+  ApiKeyService,
+] as const;
 
 export function apiRoutes(
   deps: ServiceDeps,
@@ -21,6 +30,7 @@ export function apiRoutes(
 ): (router: ConnectRouter) => void {
   return (router) => {
     router.service(SandboxService, createSandboxService(deps, origins));
+    router.service(EventService, createEventService(deps));
     router.service(TemplateService, createTemplateService(deps.db));
     router.service(HostService, createHostService(deps.db));
     router.service(OrganizationService, createOrganizationService(deps.db));

@@ -11,6 +11,7 @@ const table: Readonly<Record<string, Scope>> = {
   "daytonah.v1.SandboxService/SetPortVisibility": "sandboxes:write",
   "daytonah.v1.SandboxService/CreateFileUrl": "sandboxes:write",
   "daytonah.v1.SandboxService/RotateAccessToken": "sandboxes:write",
+  "daytonah.v1.EventService/WatchEvents": "sandboxes:read",
   "daytonah.v1.TemplateService/ListTemplates": "sandboxes:read",
   "daytonah.v1.HostService/ListHosts": "admin",
   "daytonah.v1.OrganizationService/CreateOrganization": "admin",

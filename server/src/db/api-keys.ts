@@ -59,3 +59,13 @@ export async function revokeApiKey(db: DbOrTx, orgId: string, id: string): Promi
     .executeTakeFirst();
   return row !== undefined;
 }
+
+export async function isKeyInForce(db: DbOrTx, id: string): Promise<boolean> {
+  const row = await db
+    .selectFrom("api_keys")
+    .select("id")
+    .where("id", "=", id)
+    .where("revoke_time", "is", null)
+    .executeTakeFirst();
+  return row !== undefined;
+}

@@ -3,9 +3,15 @@ import { Migrator } from "kysely/migration";
 import { init } from "./migrations/0001-init.ts";
 import { vmOverhead } from "./migrations/0002-vm-overhead.ts";
 import { access } from "./migrations/0003-access.ts";
+import { eventLog } from "./migrations/0004-event-log.ts";
 import type { Db } from "./schema.ts";
 
-const migrations = { "0001-init": init, "0002-vm-overhead": vmOverhead, "0003-access": access };
+const migrations = {
+  "0001-init": init,
+  "0002-vm-overhead": vmOverhead,
+  "0003-access": access,
+  "0004-event-log": eventLog,
+};
 
 /** Throws what went wrong; then nothing was changed, since all runs in one transaction. */
 export async function migrate(db: Db): Promise<void> {

@@ -15,6 +15,14 @@ create table api_keys (
 );
 CREATE INDEX api_keys_by_org ON api_keys USING btree (org_id, create_time DESC, id DESC);
 
+create table event_log (
+  only_row boolean not null default true,
+  last_position bigint not null default 0,
+  forgotten_position bigint not null default 0,
+  constraint event_log_only_row_check CHECK (only_row),
+  constraint event_log_pkey PRIMARY KEY (only_row)
+);
+
 create table events (
   id bigint not null generated always as identity,
   org_id text not null,
@@ -23,9 +31,14 @@ create table events (
   epoch bigint not null,
   data jsonb not null,
   time timestamp(3) with time zone not null default clock_timestamp(),
+  position bigint,
   constraint events_pkey PRIMARY KEY (id)
 );
-CREATE INDEX events_by_sandbox ON events USING btree (sandbox_id, id);
+CREATE INDEX events_by_org ON events USING btree (org_id, "position");
+CREATE UNIQUE INDEX events_by_position ON events USING btree ("position");
+CREATE INDEX events_by_sandbox ON events USING btree (sandbox_id, "position");
+CREATE INDEX events_by_time ON events USING brin ("time");
+CREATE INDEX events_unplaced ON events USING btree (id) WHERE ("position" IS NULL);
 
 create table hosts (
   id text not null,

@@ -102,6 +102,8 @@ interface EventsTable {
   readonly epoch: Bigint;
   readonly data: Json<Readonly<Record<string, string>>>;
   readonly time: SetTime;
+  /** Its place in the log; null until it has one. Only db/events.ts writes it. */
+  readonly position: ColumnType<string | null, never, never>;
 }
 
 interface IdempotencyTable {

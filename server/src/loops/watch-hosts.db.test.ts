@@ -5,6 +5,7 @@ import { openDatabase } from "../db/open-database.ts";
 import { vmAccessOf } from "../domain/vm-access.ts";
 import { createFakeHost } from "../hosts/fake-host.ts";
 import { createBackground } from "../services/background.ts";
+import { createEventFeed } from "../services/event-feed.ts";
 import { createHeldClaims } from "../services/held-claims.ts";
 import { systemClock } from "../system-clock.ts";
 import { type TestServer, testServer, until } from "../testing/test-server.ts";
@@ -103,6 +104,7 @@ test("a database that does not answer makes no host a silent one", async () => {
     clock: systemClock,
     claims: createHeldClaims(),
     background: createBackground(),
+    events: createEventFeed(systemClock),
     log: silentLogger,
     onMoved: () => undefined,
     tokenKey: "k",

@@ -4,6 +4,7 @@ import type { Db } from "../db/schema.ts";
 import type { Clock } from "../domain/clock.ts";
 import type { HostClients } from "../hosts/host-client.ts";
 import type { Background } from "./background.ts";
+import type { EventFeed } from "./event-feed.ts";
 import type { HeldClaims } from "./held-claims.ts";
 
 export interface ServiceDeps {
@@ -12,6 +13,7 @@ export interface ServiceDeps {
   readonly clock: Clock;
   readonly claims: HeldClaims;
   readonly background: Background;
+  readonly events: EventFeed;
   readonly log: Logger;
   /** From which sandboxes' access tokens are made. */
   readonly tokenKey: string;
