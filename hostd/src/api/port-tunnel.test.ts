@@ -141,6 +141,13 @@ describe("a CONNECT to a port", () => {
     ["to a port that nothing listens on", "sbx1:1", {}, 400, "ERROR_REASON_PORT_CLOSED"],
     ["to another sandbox", "sbx2:1", {}, 404, "ERROR_REASON_SANDBOX_NOT_FOUND"],
     ["for another epoch", "sbx1:1", { "sandbox-epoch": "6" }, 409, "ERROR_REASON_SANDBOX_STATE_CONFLICT"],
+    [
+      "for a stranger, to a port that is not public",
+      "sbx1:1",
+      { "sandbox-public-port": "1" },
+      401,
+      "CREDENTIAL_MISSING",
+    ],
     ["without the bearer", "sbx1:1", { authorization: "Bearer x" }, 401, "ERROR_REASON_CREDENTIAL_INVALID"],
     ["to nowhere", "sbx1", {}, 400, "ERROR_REASON_FIELD_INVALID"],
     ["to no port", "sbx1:65536", {}, 400, "ERROR_REASON_FIELD_INVALID"],

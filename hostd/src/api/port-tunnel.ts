@@ -9,6 +9,7 @@ import { requestIdHeader, requestIdKey, requestIdOf } from "@daytonah/lib/reques
 import type { VmRegistry } from "../vm/vm-registry.ts";
 import { dialPort } from "./dial-port.ts";
 import { type ListenTlsOptions, notTheServer } from "./listen-tls.ts";
+import { publicPortHeader, tokenGenerationHeader } from "./sandbox-call.ts";
 
 export function portTunnel(
   registry: VmRegistry,
@@ -33,7 +34,7 @@ async function open(
     if (!isServer(request)) throw notTheServer();
     const { sandboxId, port } = targetOf(request.authority);
     const requestHeader = new Headers({ "sandbox-id": sandboxId });
-    for (const name of ["sandbox-epoch", "sandbox-token-generation"]) {
+    for (const name of ["sandbox-epoch", tokenGenerationHeader, publicPortHeader]) {
       const value = request.headers[name];
       if (typeof value === "string") requestHeader.set(name, value);
     }

@@ -6,6 +6,7 @@ import { fieldProblem, type Problem, problem } from "@daytonah/lib/problem.ts";
 import { requestIdKey } from "@daytonah/lib/request-id.ts";
 import type { AgentClient, GuestCall, GuestEvent, GuestEventCase, GuestEventValue } from "../guest/agent-client.ts";
 import { GuestConnectionError } from "../guest/guest-connection-error.ts";
+import { portNotPublic } from "../vm/access-ends.ts";
 import { failureProblem } from "../vm/start-vm.ts";
 import type { LiveVm, VmEntry, VmRegistry } from "../vm/vm-registry.ts";
 
@@ -14,6 +15,8 @@ const exitNewsMs = 500;
 
 /** Which of a sandbox's access tokens the call came with; absent where it came with an API key. */
 export const tokenGenerationHeader = "sandbox-token-generation";
+/** The port that the call was let in to because it is public. */
+export const publicPortHeader = "sandbox-public-port";
 
 export interface SandboxCall {
   readonly sandboxId: string;
@@ -42,7 +45,7 @@ export type CallContext = Pick<HandlerContext, "requestHeader" | "signal" | "val
 /** Finds the VM that the call's headers name. */
 export function sandboxCall(registry: VmRegistry, context: CallContext): SandboxCall {
   const { entry, live, sandboxId } = liveVm(registry, context.requestHeader);
-  const signal = AbortSignal.any([context.signal, live.ended.signal, ...tokenSignal(entry, context.requestHeader)]);
+  const signal = AbortSignal.any([context.signal, live.ended.signal, ...accessSignals(entry, context.requestHeader)]);
   const requestId = context.values.get(requestIdKey);
   const options = { signal, requestId };
   const explain = async () => {
@@ -110,12 +113,18 @@ function agentUnreachable(sandboxId: string, cause: GuestConnectionError): Probl
   });
 }
 
-/** A call that came with an access token ends with it. Relayed ones, too: whoever relays may have checked it a moment ago. */
-function tokenSignal({ record, tokenEnded }: VmEntry, headers: Headers): AbortSignal[] {
+/** A call ends with what let it in. Relayed ones, too: whoever relays may have checked it a moment ago. */
+function accessSignals({ record, accessEnds }: VmEntry, headers: Headers): AbortSignal[] {
+  const publicPort = headers.get(publicPortHeader);
+  if (publicPort !== null) {
+    const port = Number(publicPort);
+    if (!record.access?.publicPorts.includes(port)) throw portNotPublic(port);
+    return [accessEnds.ofPublicPort(port)];
+  }
   const generation = headers.get(tokenGenerationHeader);
   if (generation === null) return [];
   if (record.access && Number(generation) < record.access.tokenGeneration) throw accessTokenInvalid();
-  return [tokenEnded.signal];
+  return [accessEnds.ofToken()];
 }
 
 export function sandboxIdOf(header: (name: string) => string | null | undefined): string {

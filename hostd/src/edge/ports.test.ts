@@ -92,20 +92,46 @@ describe("a port's address at the edge", () => {
     );
   });
 
-  test("ends connections under way when the access token is replaced", async () => {
-    await using edge = await openEdge(agent.path);
-    const server = http.createServer().on("upgrade", (_, socket) => {
+  /** A connection that left HTTP, to a program that sends back what it hears. */
+  async function leaveHttp(edge: Edge, port: number, headers: http.OutgoingHttpHeaders): Promise<net.Socket> {
+    const host = `${port}-${edge.sandboxId}.localhost`;
+    const upgrade = { host, connection: "upgrade", upgrade: "x", ...headers };
+    const request = http.get({ host: "127.0.0.1", port: edge.port, agent: false, headers: upgrade });
+    return ((await once(request, "upgrade")) as [http.IncomingMessage, net.Socket])[1];
+  }
+  const echo = () =>
+    http.createServer().on("upgrade", (_, socket) => {
       socket.on("error", () => undefined);
       socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+      socket.pipe(socket);
     });
-    await using guest = await program(server);
-    const upgrade = { connection: "upgrade", upgrade: "x", "dnah-port-token": tokenOf(edge, guest.port) };
-    const host = `${guest.port}-${edge.sandboxId}.localhost`;
-    const request = http.get({ host: "127.0.0.1", port: edge.port, agent: false, headers: { host, ...upgrade } });
-    const [, socket] = (await once(request, "upgrade")) as [http.IncomingMessage, net.Socket];
+
+  test("ends connections under way when the access token is replaced", async () => {
+    await using edge = await openEdge(agent.path);
+    await using guest = await program(echo());
+    const socket = await leaveHttp(edge, guest.port, { "dnah-port-token": tokenOf(edge, guest.port) });
     const broken = once(socket.resume(), "error");
     await edge.setAccess(accessOf("token-2", 2));
     expect((await broken)[0]).toMatchObject({ code: "ECONNRESET" });
+  });
+
+  test("ends who came while it was public when it is closed, and nobody who came by a link or to another port", async () => {
+    await using edge = await openEdge(agent.path);
+    await using guest = await program(echo());
+    await using other = await program(echo());
+    const byLink = await leaveHttp(edge, guest.port, { "dnah-port-token": tokenOf(edge, guest.port) });
+    const ports = [guest.port, other.port];
+    await edge.setAccess(accessOf("token-1", 2, { tokenGeneration: 1, publicPorts: ports }));
+    const stranger = await leaveHttp(edge, guest.port, {});
+    const elsewhere = await leaveHttp(edge, other.port, {});
+    const broken = once(stranger.resume(), "error");
+    await edge.setAccess(accessOf("token-1", 3, { tokenGeneration: 1, publicPorts: [other.port] }));
+    expect((await broken)[0]).toMatchObject({ code: "ECONNRESET" });
+    for (const socket of [byLink, elsewhere]) {
+      socket.write("still here");
+      expect(String((await once(socket, "data"))[0])).toBe("still here");
+      socket.destroy();
+    }
   });
 
   test("says what is wrong: nothing listens, the VM has ended", async () => {

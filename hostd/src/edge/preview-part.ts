@@ -3,7 +3,7 @@ import { createContextValues } from "@connectrpc/connect";
 import { createPreviewProxy, type PreviewProxy } from "@daytonah/lib/edge/preview-proxy.ts";
 import type { Logger } from "@daytonah/lib/log.ts";
 import { dialPort } from "../api/dial-port.ts";
-import { tokenGenerationHeader } from "../api/sandbox-call.ts";
+import { publicPortHeader, tokenGenerationHeader } from "../api/sandbox-call.ts";
 import type { VmRegistry } from "../vm/vm-registry.ts";
 import type { Visitors } from "./visitors.ts";
 
@@ -14,10 +14,12 @@ export function previewPart(registry: VmRegistry, visitors: Visitors, log: Logge
       const access = registry.get(sandboxId)?.record.access;
       return access && { ...access, signingKey: Buffer.from(access.signingKey, "hex") };
     },
-    dial: ({ sandboxId, port }, { signal }) => {
+    dial: ({ sandboxId, port, asPublic }, { signal }) => {
+      const requestHeader = new Headers({ "sandbox-id": sandboxId });
+      if (asPublic) requestHeader.set(publicPortHeader, String(port));
       // Links are made from the access token: connections that were let in by them end with it.
-      const generation = registry.get(sandboxId)?.record.access?.tokenGeneration ?? 0;
-      const requestHeader = new Headers({ "sandbox-id": sandboxId, [tokenGenerationHeader]: String(generation) });
+      else
+        requestHeader.set(tokenGenerationHeader, String(registry.get(sandboxId)?.record.access?.tokenGeneration ?? 0));
       return dialPort(registry, { requestHeader, signal, values: createContextValues() }, port);
     },
     now: () => new Date(),

@@ -5,6 +5,7 @@
 import { problem } from "@daytonah/lib/problem.ts";
 import type { AgentClient } from "../guest/agent-client.ts";
 import type { Vm } from "../vmm/vmm.ts";
+import { AccessEnds } from "./access-ends.ts";
 import type { VmMonitor } from "./monitor/vm-monitor.ts";
 import {
   planOf,
@@ -33,13 +34,11 @@ export interface VmEntry {
   /** The start under way, or its result. */
   start?: { readonly result: Promise<VmRecord>; readonly abort: AbortController };
   deletion?: Promise<void>;
-  /** Aborts, with a Problem, when a new access token replaces the present one. */
-  readonly tokenEnded: AbortController;
+  readonly accessEnds: AccessEnds;
 }
 
 interface OwnEntry extends VmEntry {
   record: VmRecord;
-  tokenEnded: AbortController;
   /** Changes of one record happen one after the other. */
   lastChange: Promise<unknown>;
 }
@@ -71,7 +70,7 @@ export class VmRegistry {
   restore(record: VmRecord): VmEntry {
     const entry: OwnEntry = {
       ...{ sandboxId: record.sandboxId, record },
-      ...{ tokenEnded: new AbortController(), lastChange: Promise.resolve() },
+      ...{ accessEnds: new AccessEnds(), lastChange: Promise.resolve() },
     };
     this.#entries.set(record.sandboxId, entry);
     return entry;
@@ -125,10 +124,7 @@ export class VmRegistry {
       const record = { ...own.record, access };
       await this.#store.write(record);
       own.record = record;
-      if (before && before.tokenGeneration !== access.tokenGeneration) {
-        own.tokenEnded.abort(problem("CREDENTIAL_INVALID", "The access token of this call was replaced by a new one."));
-        own.tokenEnded = new AbortController();
-      }
+      own.accessEnds.changed(before, access);
       this.#publish({ record, gone: false });
     });
   }

@@ -21,6 +21,8 @@ export interface Visit {
 }
 
 export interface Admission {
+  /** Let in because the port is public. */
+  readonly asPublic: boolean;
   /** A link's token, worth keeping in a cookie, and when it ends. */
   readonly link?: { readonly token: string; readonly expireTime: Date };
 }
@@ -30,7 +32,9 @@ export interface Admission {
  * that never was.
  */
 export function admitVisitor(access: SandboxAccess | undefined, visit: Visit, now: Date): Admission {
-  const admission = access?.publicPorts.includes(visit.host.port) ? {} : checkTokens(access, visit, now);
+  const admission = access?.publicPorts.includes(visit.host.port)
+    ? { asPublic: true }
+    : checkTokens(access, visit, now);
   if (access?.unavailable) throw access.unavailable;
   return admission;
 }
@@ -50,9 +54,9 @@ function checkTokens(access: SandboxAccess | undefined, visit: Visit, now: Date)
   };
   for (const token of visit.queryTokens) {
     const expireTime = check(token);
-    if (expireTime) return { link: { token, expireTime } };
+    if (expireTime) return { asPublic: false, link: { token, expireTime } };
   }
-  for (const token of [...visit.headerTokens, ...visit.cookieTokens]) if (check(token)) return {};
+  for (const token of [...visit.headerTokens, ...visit.cookieTokens]) if (check(token)) return { asPublic: false };
   if (failure?.reason === "LINK_EXPIRED") throw failure;
   throw problem(
     failure ? "CREDENTIAL_INVALID" : "CREDENTIAL_MISSING",

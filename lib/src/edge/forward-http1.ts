@@ -6,13 +6,13 @@ import http from "node:http";
 import type { Duplex } from "node:stream";
 import { breakOff, isFinalStatus, isGone, type NodeRequest, type NodeResponse } from "../node-http.ts";
 import { type Problem, problem, problemOf } from "../problem.ts";
-import type { GuestConnections, GuestPort } from "./guest-connections.ts";
+import type { Destination, GuestConnections, GuestPort } from "./guest-connections.ts";
 import { groupHeaders, headersForClient, type RawHeaders } from "./guest-headers.ts";
 import { wasReset } from "./join-streams.ts";
 
 export interface Forwarded {
   readonly connections: GuestConnections;
-  readonly target: GuestPort;
+  readonly target: Destination;
   readonly request: NodeRequest;
   readonly response: NodeResponse;
   /** Path and query. */

@@ -3,13 +3,13 @@ import http from "node:http";
 import type { Duplex } from "node:stream";
 import type { Problem } from "../problem.ts";
 import { unanswered } from "./forward-http1.ts";
-import type { GuestConnections, GuestPort } from "./guest-connections.ts";
+import type { Destination, GuestConnections } from "./guest-connections.ts";
 import { headersForClient, type RawHeaders } from "./guest-headers.ts";
 import { joinStreams } from "./join-streams.ts";
 
 export interface ForwardedUpgrade {
   readonly connections: GuestConnections;
-  readonly target: GuestPort;
+  readonly target: Destination;
   readonly request: http.IncomingMessage;
   readonly socket: Duplex;
   /** What the client sent behind its request. */

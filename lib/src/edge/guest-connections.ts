@@ -13,8 +13,14 @@ export interface GuestPort {
   readonly port: number;
 }
 
+/** Where a visitor was let in to. */
+export interface Destination extends GuestPort {
+  /** Because the port is public: a connection for those ends when it is closed, one for links with the access token. */
+  readonly asPublic: boolean;
+}
+
 /** Connects to a port; throws a Problem. The stream keeps its two directions apart. */
-export type Dial = (target: GuestPort, options: { readonly signal: AbortSignal }) => Promise<Duplex>;
+export type Dial = (target: Destination, options: { readonly signal: AbortSignal }) => Promise<Duplex>;
 
 /** Below the 5 s after which common servers end an idle connection: they must not do it under a request. */
 const idleMs = 4_000;
@@ -24,15 +30,16 @@ const maxIdleOfPort = 16;
 const maxOfSandbox = 500;
 
 export class GuestConnections implements Disposable {
-  readonly #dial: (target: GuestPort) => Promise<Duplex>;
+  readonly #dial: (target: Destination) => Promise<Duplex>;
   readonly #closing = new AbortController();
-  readonly #agent: GuestAgent;
+  readonly #agents: { readonly public: GuestAgent; readonly link: GuestAgent };
   readonly #sessions = new Map<string, Promise<http2.ClientHttp2Session>>();
   readonly #underWay = new Map<string, number>();
 
   constructor(dial: Dial) {
     this.#dial = (target) => dial(target, { signal: this.#closing.signal });
-    this.#agent = new GuestAgent(this.#dial);
+    const agent = (asPublic: boolean) => new GuestAgent((target) => this.#dial({ ...target, asPublic }));
+    this.#agents = { public: agent(true), link: agent(false) };
   }
 
   /** Counts one request of a sandbox; call what it returns when the request is over. Throws where there are too many. */
@@ -53,15 +60,16 @@ export class GuestConnections implements Disposable {
   }
 
   /** For http.request. A kept connection may end just when it is used, so `fresh` ones are for what can't be repeated. */
-  http1({ sandboxId, port }: GuestPort, { fresh }: { readonly fresh: boolean }): http.RequestOptions {
+  http1({ sandboxId, port, asPublic }: Destination, { fresh }: { readonly fresh: boolean }): http.RequestOptions {
     const address = { host: sandboxId, port };
-    if (!fresh) return { ...address, agent: this.#agent };
-    return { ...address, createConnection: (options, done) => this.#agent.createConnection(options, done) };
+    const agent = this.#agents[asPublic ? "public" : "link"];
+    if (!fresh) return { ...address, agent };
+    return { ...address, createConnection: (options, done) => agent.createConnection(options, done) };
   }
 
   /** A session that takes requests. */
-  async http2(target: GuestPort): Promise<http2.ClientHttp2Session> {
-    const key = `${target.sandboxId}:${target.port}`;
+  async http2(target: Destination): Promise<http2.ClientHttp2Session> {
+    const key = `${target.sandboxId}:${target.port}:${target.asPublic}`;
     const existing = await this.#sessions.get(key)?.catch(() => undefined);
     if (existing && !existing.closed && !existing.destroyed) return existing;
     const opening = this.#openSession(target, key);
@@ -72,11 +80,11 @@ export class GuestConnections implements Disposable {
 
   [Symbol.dispose](): void {
     this.#closing.abort(problem("HOST_UNAVAILABLE", "The platform is being stopped.", { retryDelayMs: 1_000 }));
-    this.#agent.destroy();
+    for (const agent of Object.values(this.#agents)) agent.destroy();
     for (const opening of this.#sessions.values()) opening.then((session) => session.destroy()).catch(() => undefined);
   }
 
-  async #openSession(target: GuestPort, key: string): Promise<http2.ClientHttp2Session> {
+  async #openSession(target: Destination, key: string): Promise<http2.ClientHttp2Session> {
     const socket = await this.#dial(target);
     const session = http2.connect(`http://${target.sandboxId}`, {
       ...http2ClientSettings,

@@ -91,6 +91,17 @@ describe("a request", () => {
     expect(edge.connections.made).toBe(1);
   });
 
+  test("of a stranger to a public port shares no connection with one that came by a link", async () => {
+    await using edge = await oneEdge();
+    await using guest = await echoHeaders();
+    await answered(edge.request(guest.port));
+    edge.access.publicPorts = [guest.port];
+    for (const made of [2, 2]) {
+      await answered(edge.request(guest.port));
+      expect(edge.connections.made).toBe(made);
+    }
+  });
+
   test("is repeated where the program ended a kept connection under it", async () => {
     await using edge = await oneEdge();
     let served = 0;

@@ -14,7 +14,7 @@ import { answerFailure } from "./failure-page.ts";
 import { forwardGrpc } from "./forward-grpc.ts";
 import { forwardHttp1, receiveAnswer } from "./forward-http1.ts";
 import { forwardUpgrade } from "./forward-upgrade.ts";
-import { type Dial, GuestConnections } from "./guest-connections.ts";
+import { type Destination, type Dial, GuestConnections } from "./guest-connections.ts";
 import { headersForGuest, isGrpc, type RawHeaders } from "./guest-headers.ts";
 import { cookieOf, takeCookieTokens, takeQueryTokens, tokenHeader } from "./port-token.ts";
 import { type PreviewHost, previewHostOf } from "./preview-host.ts";
@@ -41,7 +41,7 @@ export interface PreviewProxy extends Disposable {
 
 /** A request that was let in. */
 interface Admitted {
-  readonly host: PreviewHost;
+  readonly target: Destination;
   readonly path: string;
   readonly headers: RawHeaders;
   /** To the same address without its token; nothing goes to the guest. */
@@ -65,11 +65,11 @@ export function createPreviewProxy(options: PreviewProxyOptions): PreviewProxy {
   async function forward(request: NodeRequest, response: NodeResponse, host: PreviewHost): Promise<void> {
     const fail = (error: unknown) => answerFailure(request, response, problemFrom(error));
     try {
-      const { path, headers, redirect } = await admit(options, request, host);
+      const { target, path, headers, redirect } = await admit(options, request, host);
       if (isGone(response)) return;
       if (redirect) return void (response as http.ServerResponse).writeHead(302, redirect as never).end();
       response.once("close", connections.begin(host));
-      const forwarded = { connections, target: host, request, response, path, headers, fail };
+      const forwarded = { connections, target, request, response, path, headers, fail };
       if (isGrpc(request)) await forwardGrpc(forwarded);
       else forwardHttp1(forwarded);
     } catch (error) {
@@ -80,12 +80,12 @@ export function createPreviewProxy(options: PreviewProxyOptions): PreviewProxy {
   async function forwardConnection(request: http.IncomingMessage, socket: Socket, head: Buffer, host: PreviewHost) {
     const fail = (error: unknown) => answerFailure(request, responseOn(request, socket), problemFrom(error));
     try {
-      const { path, headers } = await admit(options, request, host);
+      const { target, path, headers } = await admit(options, request, host);
       if (socket.destroyed) return;
       socket.once("close", connections.begin(host));
       socket.allowHalfOpen = true;
       const answer = (answered: http.IncomingMessage) => receiveAnswer(answered, responseOn(request, socket), { fail });
-      forwardUpgrade({ ...{ connections, target: host, request, socket, head, path, headers }, answer, fail });
+      forwardUpgrade({ ...{ connections, target, request, socket, head, path, headers }, answer, fail });
     } catch (error) {
       fail(error);
     }
@@ -125,7 +125,8 @@ async function admit(options: PreviewProxyOptions, request: NodeRequest, host: P
   const headers = headersForGuest(request, { host: hostHeader, cookie, facts });
   const fromLink = query.tokens.length > 0 && isNavigation(request);
   return {
-    ...{ host, path: query.url, headers },
+    target: { sandboxId: host.sandboxId, port: host.port, asPublic: admission.asPublic },
+    ...{ path: query.url, headers },
     ...(fromLink ? { redirect: redirectTo(query.url, admission, secure, options.now()) } : {}),
   };
 }

@@ -15,7 +15,7 @@ export async function dialHostPort(
   sessions: HostSessions,
   { sandboxId, hostId, epoch, tokenGeneration }: Target,
   port: number,
-  { signal }: { readonly signal: AbortSignal },
+  { signal, asPublic = false }: { readonly signal: AbortSignal; readonly asPublic?: boolean },
 ): Promise<Duplex> {
   const session = sessions.get(hostId, "edge");
   if (!session) throw hostUnavailable(hostId);
@@ -27,7 +27,9 @@ export async function dialHostPort(
       ":authority": `${sandboxId}:${port}`,
       authorization: `Bearer ${sessions.bearerOf(hostId)}`,
       "sandbox-epoch": epoch,
-      ...(tokenGeneration === undefined ? {} : { "sandbox-token-generation": String(tokenGeneration) }),
+      // The host ends the connection with what let it in.
+      ...(asPublic ? { "sandbox-public-port": String(port) } : {}),
+      ...(asPublic || tokenGeneration === undefined ? {} : { "sandbox-token-generation": String(tokenGeneration) }),
     });
   } catch (error) {
     throw hostUnavailable(hostId, error); // the session ended between get and request

@@ -18,8 +18,8 @@ function onConnect({ authority, headers }: Http2ServerRequest, { stream }: Http2
   });
   socket.once("error", () => {
     if (stream.headersSent) return;
-    const { "sandbox-epoch": epoch, "sandbox-token-generation": token } = headers;
-    const failure = problem("PORT_CLOSED", `epoch ${epoch}, token ${token}: connection refused`);
+    const { "sandbox-epoch": epoch, "sandbox-token-generation": token, "sandbox-public-port": open } = headers;
+    const failure = problem("PORT_CLOSED", `epoch ${epoch}, token ${token}, public ${open}: connection refused`);
     stream.respond({ ":status": 400, "content-type": "application/json" });
     stream.end(JSON.stringify(errorToJson(toConnectError(failure, ""), undefined)));
   });
@@ -119,7 +119,9 @@ describe("a port's address at the control plane", () => {
     const token = { "dnah-port-token": await on.tokenOf(1) };
     const closed = await get(on.server, host, token);
     expect([closed.status, closed.error]).toEqual([502, "PORT_CLOSED"]);
-    expect(closed.text).toContain("epoch 1, token 1: connection refused");
+    expect(closed.text).toContain("epoch 1, token 1, public undefined: connection refused");
+    await on.sandboxes.setPortVisibility({ sandboxId: on.sandboxId, port: 1, public: true });
+    expect((await get(on.server, host)).text).toContain("epoch 1, token undefined, public 1: connection refused");
     await on.server.daemon[Symbol.asyncDispose]();
     const silent = await get(on.server, host, token);
     expect([silent.status, silent.error, silent.headers["retry-after"]]).toEqual([503, "HOST_UNAVAILABLE", "2"]);

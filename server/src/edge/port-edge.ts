@@ -36,10 +36,10 @@ export function createPortEdge(options: PortEdgeOptions): PortEdge {
   const proxy = createPreviewProxy({
     serves: (name) => name === domain,
     lookup: async (sandboxId) => (await previews.get(sandboxId))?.access,
-    dial: async ({ sandboxId, port }, dialling) => {
+    dial: async ({ sandboxId, port, asPublic }, { signal }) => {
       const route = await previews.get(sandboxId);
       if (!route?.target) throw route?.access.unavailable ?? databaseUnavailable(); // it has just been let in
-      return dialHostPort(sessions, route.target, port, dialling);
+      return dialHostPort(sessions, route.target, port, { signal, asPublic });
     },
     now: () => new Date(clock.now()),
     log,
