@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { registerCp } from "./commands/cp.ts";
 import { registerCreate } from "./commands/create.ts";
 import { registerDoctor } from "./commands/doctor.ts";
+import { registerEvents } from "./commands/events.ts";
 import { registerExec } from "./commands/exec.ts";
 import { registerForward } from "./commands/forward.ts";
 import { registerHosts } from "./commands/hosts.ts";
@@ -45,6 +46,7 @@ export function createProgram(): Command {
   registerLs(program);
   registerLabel(program);
   registerRm(program);
+  registerEvents(program);
   // What runs in them
   registerPs(program);
   registerLogs(program);

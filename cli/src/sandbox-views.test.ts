@@ -1,5 +1,6 @@
 /** The commands that look into a sandbox, as processes, against a fake platform. */
 import net from "node:net";
+import { fakeEvent } from "daytonah/testing/fake-event.ts";
 import { type FakeLogLine, fakeLogEntry } from "daytonah/testing/fake-log-entry.ts";
 import { expect, test, vi } from "vitest";
 import { type CliFixture, cliFixture } from "./testing/run-cli.ts";
@@ -25,6 +26,26 @@ test("logs shows what there is, and with -f what comes until Ctrl-C", async () =
   const following = cli.start(["logs", "-f", "--tail", "0", id]);
   line({ source: "agent", label: "info", text: "started build" });
   await following.printed("agent info | started build\n");
+  following.child.kill("SIGINT");
+  expect(await following.result).toMatchObject({ exitCode: 130, stderr: "" });
+});
+
+test("events shows what is kept, and with -f what happens until Ctrl-C", async () => {
+  await using cli = await cliFixture();
+  const { platform } = cli.fake;
+  fakeEvent(platform, "sandbox.running", "s1");
+  fakeEvent(platform, "sandbox.failed", "s2", { reason: "VM_DIED" });
+  expect(await cli.run("events")).toMatchObject({
+    exitCode: 0,
+    stdout:
+      "2026-01-02T03:04:05.000Z  1       sandbox.running     s1\n" +
+      "2026-01-02T03:04:05.000Z  2       sandbox.failed      s2  reason=VM_DIED\n",
+  });
+  expect(JSON.parse((await cli.run("events", "--sandbox", "s1", "--json")).stdout)).toMatchObject({ cursor: "1" });
+  const following = cli.start(["events", "-f", "--cursor", "1"]);
+  await following.printed("sandbox.failed");
+  fakeEvent(platform, "sandbox.deleting", "s2");
+  await following.printed("sandbox.deleting");
   following.child.kill("SIGINT");
   expect(await following.result).toMatchObject({ exitCode: 130, stderr: "" });
 });

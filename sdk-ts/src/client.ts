@@ -1,6 +1,7 @@
 import { ApiKeys } from "./api-keys.ts";
 import { type ClientOptions, resolveOptions } from "./client-options.ts";
 import { Connection } from "./connection.ts";
+import { Events } from "./events.ts";
 import { Hosts } from "./hosts.ts";
 import { Organizations } from "./organizations.ts";
 import { Templates } from "./templates.ts";
@@ -15,6 +16,8 @@ import { Templates } from "./templates.ts";
 export class Client {
   /** Base URL of the platform. */
   readonly url: string;
+  /** What happens to your sandboxes. */
+  readonly events: Events;
   /** What sandboxes start from. */
   readonly templates: Templates;
   /** The machines that run sandboxes. */
@@ -30,6 +33,7 @@ export class Client {
   constructor(options: ClientOptions = {}) {
     this.connection = new Connection(resolveOptions(options));
     this.url = this.connection.options.url;
+    this.events = new Events(this.connection);
     this.templates = new Templates(this.connection);
     this.hosts = new Hosts(this.connection);
     this.organizations = new Organizations(this.connection);

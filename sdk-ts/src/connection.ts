@@ -1,5 +1,6 @@
 /** The RPC clients of one platform, and what every call shares: credential, deadline, retries and typed errors. */
 import { type CallOptions, createClient, type Client as RpcClient } from "@connectrpc/connect";
+import { EventService } from "@daytonah/gen/daytonah/v1/event_pb.ts";
 import { HostService } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import { ApiKeyService, OrganizationService } from "@daytonah/gen/daytonah/v1/organization_pb.ts";
 import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
@@ -25,6 +26,7 @@ export interface UnaryOptions {
 export class Connection {
   readonly options: ResolvedOptions;
   readonly sandboxes: RpcClient<typeof SandboxService>;
+  readonly events: RpcClient<typeof EventService>;
   readonly templates: RpcClient<typeof TemplateService>;
   readonly hosts: RpcClient<typeof HostService>;
   readonly organizations: RpcClient<typeof OrganizationService>;
@@ -39,6 +41,7 @@ export class Connection {
     const { url: baseUrl, httpVersion } = options;
     const transport = options.transport ?? createTransport({ baseUrl, httpVersion });
     this.sandboxes = createClient(SandboxService, transport);
+    this.events = createClient(EventService, transport);
     this.templates = createClient(TemplateService, transport);
     this.hosts = createClient(HostService, transport);
     this.organizations = createClient(OrganizationService, transport);

@@ -21,6 +21,7 @@ export {
   UnavailableError,
   UnsupportedError,
 } from "./errors.ts";
+export type { Events, ListEventsOptions, SandboxEvent, WatchEventsOptions } from "./events.ts";
 export { CommandFailedError } from "./exec/command-failed-error.ts";
 export type { Environment, EnvironmentChange } from "./exec/environment.ts";
 export type {

@@ -3,12 +3,14 @@
  * programs are those of fake-programs.ts.
  */
 import type { ConnectRouter } from "@connectrpc/connect";
+import { EventService } from "@daytonah/gen/daytonah/v1/event_pb.ts";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import { MonitoringService } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import { PortService } from "@daytonah/gen/daytonah/v1/port_pb.ts";
 import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { fakeAdminServices } from "./fake-admin-services.ts";
+import { fakeEventService } from "./fake-event-service.ts";
 import { fakeFileService } from "./fake-file-service.ts";
 import { fakeMonitoringService } from "./fake-monitoring-service.ts";
 import { fakePortService } from "./fake-port-service.ts";
@@ -21,6 +23,7 @@ import { fakeWatchService } from "./fake-watch-service.ts";
 export class FakePlatform extends FakeState {
   readonly routes = (router: ConnectRouter): void => {
     router.service(SandboxService, fakeSandboxService(this));
+    router.service(EventService, fakeEventService(this));
     this.dataPlaneRoutes(router);
     fakeAdminServices(this, router);
   };

@@ -1,12 +1,13 @@
 /** What the fake services share: sandboxes, faults, what was called. */
 import type { Duplex } from "node:stream";
 import { Code, createContextKey, type HandlerContext } from "@connectrpc/connect";
+import type { Event } from "@daytonah/gen/daytonah/v1/event_pb.ts";
 import type { FileChange } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import type { LogEntry } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import type { Sandbox } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { fakeError } from "./fake-error.ts";
 import { FaultPlan } from "./fake-faults.ts";
-import type { FakeLog } from "./fake-log.ts";
+import { FakeLog } from "./fake-log.ts";
 import type { FakeProcess } from "./fake-process.ts";
 
 /** True at a host's edge. */
@@ -53,6 +54,8 @@ export class FakeState {
   /** What sandboxes say about their host's edge. */
   directUrl = "";
   readonly sandboxes = new Map<string, FakeSandbox>();
+  /** The cursor is the index of the next one. */
+  readonly events = new FakeLog<Event>();
   readonly faults = new FaultPlan();
   /** Every call that came, with its credential. */
   readonly calls: FakeCall[] = [];
