@@ -12,6 +12,7 @@ describe("the daemon's settings", () => {
       dataDir: "/var/lib/daytonah/hostd",
       runDir: "/run/daytonah",
       vmm: "auto",
+      memoryOvercommit: 1,
       logLevel: "info",
     });
   });
@@ -19,6 +20,7 @@ describe("the daemon's settings", () => {
   test.each([
     ["DNAH_HOSTD_LISTEN", "[::1]:0", { listen: { host: "::1", port: 0 } }],
     ["DNAH_MEMORY_MIB", "2048", { memoryMib: 2048 }],
+    ["DNAH_MEMORY_OVERCOMMIT", "1.5", { memoryOvercommit: 1.5 }],
     ["DNAH_HOSTD_DATA_DIR", "/srv/data/", { dataDir: "/srv/data" }],
     ["DNAH_VMM", "qemu", { vmm: "qemu" }],
     ["DNAH_EDGE_LISTEN", "none", { edge: undefined }],
@@ -37,6 +39,7 @@ describe("the daemon's settings", () => {
     ["DNAH_HOSTD_DATA_DIR", "data", "must be an absolute path"],
     ["DNAH_HOSTD_RUN_DIR", `/${"r".repeat(80)}`, "it holds unix sockets"],
     ["DNAH_MEMORY_MIB", "many", "must be a whole number from 128"],
+    ["DNAH_MEMORY_OVERCOMMIT", "0.5", "must be a number from 1 to 4"],
     ["DNAH_EDGE_LISTEN", "nowhere", 'DNAH_EDGE_LISTEN is "nowhere", and must be <host>:<port>'],
     ["DNAH_EDGE_LISTEN", "0.0.0.0:18049", "DNAH_EDGE_URL is not set"],
     ["DNAH_EDGE_URL", "https://host1.example.org/path", "must be an origin"],

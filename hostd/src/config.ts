@@ -24,6 +24,8 @@ export interface Config {
   /** Program that serves a VM's vsock where it is emulated. */
   readonly vhostDeviceVsock: string | undefined;
   readonly memoryMib: number | undefined;
+  /** How often each MiB of memory is offered: over 1 the host counts on guests that don't use all of theirs. */
+  readonly memoryOvercommit: number;
   readonly vcpus: number | undefined;
   /** First of the uids of VMs; derived from dataDir where absent. */
   readonly firstUid: number | undefined;
@@ -82,6 +84,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     restoreStrategy: oneOf("DNAH_RESTORE_STRATEGY", ["auto", "copy"], "auto"),
     vhostDeviceVsock: optional("DNAH_VHOST_DEVICE_VSOCK"),
     memoryMib: count("DNAH_MEMORY_MIB", 128, 2 ** 30),
+    memoryOvercommit: readFactor("DNAH_MEMORY_OVERCOMMIT", text("DNAH_MEMORY_OVERCOMMIT", "1"), problems),
     vcpus: count("DNAH_VCPUS", 1, 2 ** 20),
     firstUid: count("DNAH_VM_FIRST_UID", 0x10000, 2 ** 31 - 4_097),
     memoryDir: folder("DNAH_MEMORY_DIR", "/dev/shm/daytonah"),
@@ -124,4 +127,10 @@ function readEdge(
     url: url?.origin,
     tls: certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined,
   };
+}
+
+function readFactor(name: string, text: string, problems: string[]): number {
+  if (/^\d(\.\d{1,2})?$/.test(text) && Number(text) >= 1 && Number(text) <= 4) return Number(text);
+  problems.push(`${name} is "${text}", and must be a number from 1 to 4, such as 1.5`);
+  return 1;
 }

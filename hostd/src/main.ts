@@ -99,6 +99,7 @@ async function createDeps(config: Config, firstUid: number, log: Logger, signal:
   const size = hostSize(availableParallelism(), Math.floor(totalmem() / mib), {
     ...(config.vcpus === undefined ? {} : { vcpus: config.vcpus }),
     ...(config.memoryMib === undefined ? {} : { memoryMib: config.memoryMib }),
+    memoryOvercommit: config.memoryOvercommit,
   });
   const { kernel, architecture } = images.bundle;
   const { vmm, why } = await selectVmm(

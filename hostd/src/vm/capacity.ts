@@ -1,4 +1,4 @@
-/** What the host can give to VMs. CPU time is shared, and so offered more than once; memory is not. */
+/** What the host can give to VMs. CPU time is shared, and so offered more than once; memory only where it is asked for. */
 import { problem } from "@daytonah/lib/problem.ts";
 import type { VmRecord } from "./vm-record.ts";
 
@@ -18,11 +18,17 @@ const reserveShare = 0.1;
 /** Left free on the disk of VMs, so that running ones can still write when new ones are refused. */
 const diskReserveMib = 2048;
 
-export function hostSize(cores: number, totalMemoryMib: number, overrides: Partial<HostSize>): HostSize {
+export interface HostSizeOptions extends Partial<HostSize> {
+  /** Each MiB is offered this often; once where absent. */
+  readonly memoryOvercommit?: number;
+}
+
+export function hostSize(cores: number, totalMemoryMib: number, options: HostSizeOptions): HostSize {
   const reserve = Math.max(leastReserveMib, Math.ceil(totalMemoryMib * reserveShare));
+  const memoryMib = options.memoryMib ?? Math.max(0, totalMemoryMib - reserve);
   return {
-    vcpus: overrides.vcpus ?? cores * vcpusPerCore,
-    memoryMib: overrides.memoryMib ?? Math.max(0, totalMemoryMib - reserve),
+    vcpus: options.vcpus ?? cores * vcpusPerCore,
+    memoryMib: Math.floor(memoryMib * (options.memoryOvercommit ?? 1)),
   };
 }
 

@@ -21,10 +21,13 @@ export function createHostService(db: Db): Partial<ServiceImpl<typeof HostServic
         vcpus: row.vcpus,
         memoryMib: BigInt(row.memory_mib),
         diskFreeMib: BigInt(row.disk_free_mib),
-        sandboxes: row.sandboxes ?? 0,
+        sandboxes: row.sandboxes,
         seenTime: timestampFromDate(row.seen_time),
         version: row.version,
         edgeUrl: row.edge_url,
+        draining: row.draining,
+        memoryUsedMib: BigInt(row.memory_used_mib),
+        cpuClass: row.cpu_class,
       }));
       return { hosts, nextPageToken };
     },

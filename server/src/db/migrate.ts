@@ -4,6 +4,7 @@ import { init } from "./migrations/0001-init.ts";
 import { vmOverhead } from "./migrations/0002-vm-overhead.ts";
 import { access } from "./migrations/0003-access.ts";
 import { eventLog } from "./migrations/0004-event-log.ts";
+import { hostLoads } from "./migrations/0005-host-loads.ts";
 import type { Db } from "./schema.ts";
 
 const migrations = {
@@ -11,6 +12,7 @@ const migrations = {
   "0002-vm-overhead": vmOverhead,
   "0003-access": access,
   "0004-event-log": eventLog,
+  "0005-host-loads": hostLoads,
 };
 
 /** Throws what went wrong; then nothing was changed, since all runs in one transaction. */

@@ -40,6 +40,22 @@ CREATE INDEX events_by_sandbox ON events USING btree (sandbox_id, "position");
 CREATE INDEX events_by_time ON events USING brin ("time");
 CREATE INDEX events_unplaced ON events USING btree (id) WHERE ("position" IS NULL);
 
+create table host_loads (
+  host_id text not null,
+  vcpus_offered integer not null,
+  memory_offered_mib bigint not null,
+  vm_overhead_mib integer not null,
+  sandboxes integer not null default 0,
+  vms integer not null default 0,
+  vcpus integer not null default 0,
+  memory_mib bigint not null default 0,
+  disk_mib bigint not null default 0,
+  free_share double precision not null default LEAST(((((memory_offered_mib - memory_mib) - (vms * vm_overhead_mib)))::double precision / (GREATEST(memory_offered_mib, (1)::bigint))::double precision), (((vcpus_offered - vcpus))::double precision / (GREATEST(vcpus_offered, 1))::double precision)),
+  constraint host_loads_host_id_fkey FOREIGN KEY (host_id) REFERENCES hosts(id) ON DELETE CASCADE,
+  constraint host_loads_pkey PRIMARY KEY (host_id)
+);
+CREATE INDEX host_loads_by_free_share ON host_loads USING btree (free_share DESC, host_id);
+
 create table hosts (
   id text not null,
   state text not null,
@@ -55,6 +71,11 @@ create table hosts (
   seen_time timestamp(3) with time zone not null default clock_timestamp(),
   vm_overhead_mib integer not null default 0,
   edge_url text not null default ''::text,
+  draining boolean not null default false,
+  cpu_class text not null default ''::text,
+  memory_shared boolean not null default false,
+  disk_shared boolean not null default false,
+  template_disks jsonb not null default '{}'::jsonb,
   constraint hosts_pkey PRIMARY KEY (id),
   constraint hosts_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'unreachable'::text])))
 );
@@ -111,3 +132,53 @@ CREATE INDEX sandboxes_by_metadata ON sandboxes USING gin (metadata jsonb_path_o
 CREATE INDEX sandboxes_by_org ON sandboxes USING btree (org_id, create_time DESC, id DESC);
 CREATE INDEX sandboxes_claimed ON sandboxes USING btree (claim_until) WHERE (state = ANY (ARRAY['creating'::text, 'deleting'::text]));
 CREATE INDEX sandboxes_untold ON sandboxes USING btree (host_id) WHERE (access_told < access_version);
+
+CREATE OR REPLACE FUNCTION public.copy_host_offer()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+    begin
+      insert into host_loads (host_id, vcpus_offered, memory_offered_mib, vm_overhead_mib)
+      values (new.id, new.vcpus, new.memory_mib, new.vm_overhead_mib)
+      on conflict (host_id) do update set vcpus_offered = excluded.vcpus_offered,
+        memory_offered_mib = excluded.memory_offered_mib, vm_overhead_mib = excluded.vm_overhead_mib;
+      return null;
+    end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.count_host_load()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+    begin
+      update host_loads l set
+        sandboxes = l.sandboxes + d.sandboxes, vms = l.vms + d.vms, vcpus = l.vcpus + d.vcpus,
+        memory_mib = l.memory_mib + d.memory_mib, disk_mib = l.disk_mib + d.disk_mib
+      from (
+        select (s).host_id as id, sum(sign) as sandboxes,
+          coalesce(sum(sign) filter (where holds_room((s).state)), 0) as vms,
+          coalesce(sum(sign * (s).vcpus) filter (where holds_room((s).state)), 0) as vcpus,
+          coalesce(sum(sign * (s).memory_mib) filter (where holds_room((s).state)), 0) as memory_mib,
+          coalesce(sum(sign * (s).disk_mib) filter (where (s).state = 'creating'), 0) as disk_mib
+        from (values (new, 1), (old, -1)) as change (s, sign)
+        where (s).host_id is not null and (s).state <> 'deleted'
+        group by (s).host_id
+      ) d
+      where l.host_id = d.id and (d.sandboxes, d.vms, d.vcpus, d.memory_mib, d.disk_mib) <> (0, 0, 0, 0, 0);
+      return null;
+    end
+  $function$;
+
+CREATE OR REPLACE FUNCTION public.holds_room(state text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+    select state in ('creating', 'running', 'pausing', 'resuming', 'lost', 'deleting')
+  $function$;
+
+CREATE TRIGGER copy_changed_host_offer AFTER UPDATE ON public.hosts FOR EACH ROW WHEN ((((old.vcpus IS DISTINCT FROM new.vcpus) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.vm_overhead_mib IS DISTINCT FROM new.vm_overhead_mib))) EXECUTE FUNCTION copy_host_offer();
+
+CREATE TRIGGER copy_host_offer AFTER INSERT ON public.hosts FOR EACH ROW EXECUTE FUNCTION copy_host_offer();
+
+CREATE TRIGGER count_host_load AFTER INSERT OR DELETE OR UPDATE OF state, host_id, vcpus, memory_mib, disk_mib ON public.sandboxes FOR EACH ROW EXECUTE FUNCTION count_host_load();

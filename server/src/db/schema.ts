@@ -10,6 +10,7 @@ export interface Tables {
   readonly organizations: OrganizationsTable;
   readonly api_keys: ApiKeysTable;
   readonly hosts: HostsTable;
+  readonly host_loads: HostLoadsTable;
   readonly sandboxes: SandboxesTable;
   readonly events: EventsTable;
   readonly idempotency: IdempotencyTable;
@@ -54,6 +55,30 @@ interface HostsTable {
   readonly vm_overhead_mib: Generated<number>;
   /** Empty where it has no edge. */
   readonly edge_url: Generated<string>;
+  /** It takes no new sandboxes. */
+  readonly draining: Generated<boolean>;
+  /** A sandbox with memory moves only between hosts of the same class. */
+  readonly cpu_class: Generated<string>;
+  readonly memory_shared: Generated<boolean>;
+  readonly disk_shared: Generated<boolean>;
+  /** MiB of each template's root disk, by name: what a placement asks of `templates`. */
+  readonly template_disks: ColumnType<Readonly<Record<string, number>>, string | undefined, string>;
+}
+
+/** What is spoken for on a host. Written by triggers on sandboxes: see migrations/0005-host-loads.ts. */
+interface HostLoadsTable {
+  readonly host_id: string;
+  readonly vcpus_offered: number;
+  readonly memory_offered_mib: Bigint;
+  readonly vm_overhead_mib: number;
+  readonly sandboxes: number;
+  /** Those that hold memory and processors. */
+  readonly vms: number;
+  readonly vcpus: number;
+  readonly memory_mib: Bigint;
+  /** Of disks that are still being made. */
+  readonly disk_mib: Bigint;
+  readonly free_share: number;
 }
 
 export interface HostTemplateRow {

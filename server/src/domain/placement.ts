@@ -1,9 +1,18 @@
-/** Which host gets a new sandbox. */
+/** What a new sandbox asks of its host, and what hosts have. */
 
 export interface Size {
   readonly vcpus: number;
   readonly memoryMib: number;
   readonly diskMib: number;
+}
+
+export interface PlacementRequest extends Size {
+  /** Only on hosts that have it, with a disk of at least its size. */
+  readonly template: string;
+  /** On one of these instead: they have the snapshot or the disk that it starts from. */
+  readonly hostIds?: readonly string[];
+  /** Only on hosts of this class: it brings a memory along. */
+  readonly cpuClass?: string;
 }
 
 /** A host's room: what it offers less what is spoken for. */
@@ -23,11 +32,4 @@ export function lackOf(room: HostRoom, size: Size): readonly string[] {
   }
   if (room.diskFreeMib < size.diskMib) lack.push(`${size.diskMib} MiB of disk (${Math.max(0, room.diskFreeMib)} free)`);
   return lack;
-}
-
-/** Hosts to try, best first: those with room, most free memory first, so that load spreads. */
-export function candidates(rooms: readonly HostRoom[], size: Size): readonly HostRoom[] {
-  return rooms
-    .filter((room) => lackOf(room, size).length === 0)
-    .sort((a, b) => b.memoryFreeMib - a.memoryFreeMib || (a.hostId < b.hostId ? -1 : 1));
 }

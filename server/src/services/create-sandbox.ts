@@ -1,6 +1,5 @@
 /** Makes a sandbox: a row in one transaction, then its VM. docs/sandbox-life.md has every way this can be cut short. */
 import { abortable } from "@daytonah/lib/deadline.ts";
-import { problem } from "@daytonah/lib/problem.ts";
 import { takeKey } from "../db/idempotency.ts";
 import { insertSandbox, type SandboxRow } from "../db/sandboxes.ts";
 import { newSandboxId } from "../domain/ids.ts";
@@ -8,7 +7,7 @@ import { awaitCreated } from "./await-created.ts";
 import { abandonCreate } from "./delete-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { digestOf, idempotencyKeyReused } from "./idempotent.ts";
-import { PlacementRace, place } from "./place.ts";
+import { place } from "./place.ts";
 import { type Stage, startSandbox } from "./start-sandbox.ts";
 
 export interface CreateSandboxInput {
@@ -36,7 +35,6 @@ export interface CallerOptions {
 }
 
 const rpc = "CreateSandbox";
-const placementTries = 10;
 
 export async function createSandbox(
   deps: ServiceDeps,
@@ -65,19 +63,8 @@ export async function createSandbox(
 
 type Begun = { readonly t: "new"; readonly row: SandboxRow } | { readonly t: "replay"; readonly sandboxId: string };
 
-async function beginCreate(deps: ServiceDeps, input: CreateSandboxInput): Promise<Begun> {
-  for (let left = placementTries; ; left--) {
-    try {
-      return await tryBegin(deps, input);
-    } catch (error) {
-      if (!(error instanceof PlacementRace)) throw error;
-      if (left === 1) throw problem("NO_CAPACITY", "Others take the hosts' last room.", { retryDelayMs: 1_000 });
-    }
-  }
-}
-
 /** Key, row, room on the host and event: all or nothing. A refusal leaves no key behind. */
-async function tryBegin({ db }: ServiceDeps, input: CreateSandboxInput): Promise<Begun> {
+async function beginCreate({ db }: ServiceDeps, input: CreateSandboxInput): Promise<Begun> {
   return db.transaction().execute(async (tx) => {
     const id = newSandboxId();
     const { idempotencyKey, ...request } = input;

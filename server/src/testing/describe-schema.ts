@@ -20,6 +20,10 @@ export async function describeSchema(pool: pg.Pool): Promise<string> {
     select tablename as table, indexdef as text from pg_indexes
     where schemaname = 'public' and tablename not like 'kysely%'
       and indexname not in (select conname from pg_constraint) order by tablename, indexname`);
+  const { rows: others } = await pool.query<{ text: string }>(`
+    select pg_get_functiondef(p.oid) as text from pg_proc p
+    where p.pronamespace = 'public'::regnamespace and p.prokind = 'f'
+    union all select pg_get_triggerdef(oid) from pg_trigger where not tgisinternal order by text`);
   const tables = [...new Set(columns.map(({ table }) => table))];
   const of = <T extends { readonly table: string }>(rows: readonly T[], name: string) =>
     rows.filter(({ table }) => table === name);
@@ -28,5 +32,6 @@ export async function describeSchema(pool: pg.Pool): Promise<string> {
     const after = of(indexes, name).map(({ text }) => `${text.replace(" public.", " ")};\n`);
     return `create table ${name} (\n${lines.join(",\n")}\n);\n${after.join("")}`;
   });
-  return `-- Written by db/migrate.db.test.ts from the migrations: never edited by hand.\n\n${texts.join("\n")}`;
+  const all = [...texts, ...others.map(({ text }) => `${text.trimEnd()};\n`)];
+  return `-- Written by db/migrate.db.test.ts from the migrations: never edited by hand.\n\n${all.join("\n")}`;
 }
