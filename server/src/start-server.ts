@@ -31,6 +31,7 @@ import { createWatchHost } from "./loops/watch-hosts.ts";
 import { openServerPki } from "./pki/server-pki.ts";
 import { writeOnce } from "./pki/write-once.ts";
 import { prepareDatabase } from "./prepare-database.ts";
+import { createStrangersRoutes } from "./relay/find-target.ts";
 import { createRelay } from "./relay/relay.ts";
 import { createRouteCache } from "./relay/route-cache.ts";
 import { createBackground } from "./services/background.ts";
@@ -82,6 +83,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
   const background = createBackground();
   let isPrepared = false;
   const routes = createRouteCache(() => performance.now());
+  const strangersRoutes = createStrangersRoutes(database.pool, () => performance.now());
   const previews = createPreviewRoutes({
     ...{ pool: database.pool, tokenKey, isPrepared: () => isPrepared },
     now: () => performance.now(),
@@ -96,6 +98,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     log,
     onMoved: (sandboxId: string) => {
       routes.forget(sandboxId);
+      strangersRoutes.forget(sandboxId);
       previews.forget(sandboxId);
     },
     tokenKey,
@@ -121,6 +124,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     sessions,
     tokenKey,
     routes,
+    strangersRoutes,
     maxBodyBytes,
     log,
     onRelayed: metrics.onRelayed,
@@ -128,7 +132,17 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
   const readiness = () => readReadiness({ pool: database.pool, isPrepared: () => isPrepared, statuses });
   const ports = stack.use(
     createPortEdge({
-      ...{ pool: database.pool, tokenKey, routes, previews, sessions, clock, log, domain: config.domain },
+      ...{
+        pool: database.pool,
+        tokenKey,
+        routes,
+        strangersRoutes,
+        previews,
+        sessions,
+        clock,
+        log,
+        domain: config.domain,
+      },
       isPrepared: () => isPrepared,
     }),
   );

@@ -9,6 +9,7 @@ import type pg from "pg";
 import { type Route, routeById } from "../db/callers.ts";
 import { asDatabaseProblem, databaseUnavailable } from "../db/database-problem.ts";
 import { accessTokenOf } from "../domain/access-token.ts";
+import { type BriefAnswers, createBriefAnswers } from "../relay/brief-answers.ts";
 import { notRunning, type Target } from "../relay/find-target.ts";
 
 export interface PreviewRoute {
@@ -17,12 +18,8 @@ export interface PreviewRoute {
   readonly target?: Target;
 }
 
-export interface PreviewRoutes {
-  /** Undefined for a sandbox that never was. */
-  get(sandboxId: string): Promise<PreviewRoute | undefined>;
-  /** A sandbox has moved on. */
-  forget(sandboxId: string): void;
-}
+/** Undefined for a sandbox that never was. */
+export type PreviewRoutes = BriefAnswers<PreviewRoute | undefined>;
 
 export interface PreviewRoutesOptions {
   readonly pool: pg.Pool;
@@ -32,12 +29,9 @@ export interface PreviewRoutesOptions {
 }
 
 const keepMs = 1_000;
-const maxEntries = 10_000;
 
 export function createPreviewRoutes({ pool, tokenKey, isPrepared, now }: PreviewRoutesOptions): PreviewRoutes {
-  const entries = new Map<string, { readonly route: Promise<PreviewRoute | undefined>; readonly until: number }>();
-
-  const search = async (sandboxId: string) => {
+  const find = async (sandboxId: string) => {
     if (!isPrepared()) throw databaseUnavailable();
     try {
       const route = await routeById(pool, sandboxId);
@@ -47,20 +41,7 @@ export function createPreviewRoutes({ pool, tokenKey, isPrepared, now }: Preview
     }
   };
 
-  return {
-    get(sandboxId) {
-      const entry = entries.get(sandboxId);
-      if (entry && entry.until > now()) return entry.route;
-      if (entries.size >= maxEntries) entries.clear();
-      const route = search(sandboxId);
-      entries.set(sandboxId, { route, until: now() + keepMs });
-      route.catch(() => {
-        if (entries.get(sandboxId)?.route === route) entries.delete(sandboxId);
-      });
-      return route;
-    },
-    forget: (sandboxId) => void entries.delete(sandboxId),
-  };
+  return createBriefAnswers({ find, keepMs, now });
 }
 
 function previewRouteOf(route: Route, tokenKey: string): PreviewRoute {

@@ -10,6 +10,7 @@ import { demandScope } from "../auth/demand-scope.ts";
 import { callerAndRoute, type Route, routeById } from "../db/callers.ts";
 import { accessTokenOf, isAccessTokenOf } from "../domain/access-token.ts";
 import { sandboxNotFound } from "../services/sandbox-problems.ts";
+import { type BriefAnswers, createBriefAnswers } from "./brief-answers.ts";
 import type { RouteCache } from "./route-cache.ts";
 
 export interface Target {
@@ -24,13 +25,24 @@ export interface TargetOptions {
   readonly pool: pg.Pool;
   readonly tokenKey: string;
   readonly routes: RouteCache;
+  readonly strangersRoutes: StrangersRoutes;
+}
+
+/** Routes for whoever shows a token or a signature, forged ones too; undefined for a sandbox that never was. */
+export type StrangersRoutes = BriefAnswers<Route | undefined>;
+
+/** Short: a token that another server has just made must not be refused by what this one knows of before. */
+const strangersKeepMs = 100;
+
+export function createStrangersRoutes(pool: pg.Pool, now: () => number): StrangersRoutes {
+  return createBriefAnswers({ find: (sandboxId) => routeById(pool, sandboxId), keepMs: strangersKeepMs, now });
 }
 
 export const sandboxIdHeader = "sandbox-id";
 
 /** Throws the problem that the client gets. */
 export function findTarget(
-  { pool, tokenKey, routes }: TargetOptions,
+  options: TargetOptions,
   header: (name: string) => string | undefined,
 ): Target | Promise<Target> {
   const credential = readCredential(header);
@@ -43,7 +55,7 @@ export function findTarget(
     );
   }
   const name = credential.t === "api-key" ? credential.hash.toString("latin1") : credential.token;
-  return routes.get(name, sandboxId, () => search(pool, tokenKey, credential, sandboxId));
+  return options.routes.get(name, sandboxId, () => search(options, credential, sandboxId));
 }
 
 /** The same for an address of files: it names the sandbox itself, and may be signed instead of coming with a credential. */
@@ -59,20 +71,20 @@ export function findFilesTarget(
 }
 
 async function findSignedTarget(
-  { pool, tokenKey }: TargetOptions,
+  { strangersRoutes, tokenKey }: TargetOptions,
   grant: FileGrant,
   query: URLSearchParams,
 ): Promise<Target> {
   const { sandboxId } = grant;
-  const route = await routeById(pool, sandboxId);
+  const route = await strangersRoutes.get(sandboxId);
   // Of a sandbox that is not there a stranger learns nothing: its signature is as wrong as any other.
   const token = accessTokenOf(tokenKey, sandboxId, route?.tokenGeneration ?? -1);
   checkFileQuery(signingKeyOf(token), grant, query, new Date());
   return targetOf(route, sandboxId, true);
 }
 
-async function search(pool: pg.Pool, tokenKey: string, credential: Credential, sandboxId: string): Promise<Target> {
-  const route = await findRoute(pool, tokenKey, credential, sandboxId);
+async function search(options: TargetOptions, credential: Credential, sandboxId: string): Promise<Target> {
+  const route = await findRoute(options, credential, sandboxId);
   return targetOf(route, sandboxId, credential.t === "access-token");
 }
 
@@ -85,13 +97,12 @@ function targetOf(route: Route | undefined, sandboxId: string, ofToken: boolean)
 }
 
 async function findRoute(
-  pool: pg.Pool,
-  tokenKey: string,
+  { pool, tokenKey, strangersRoutes }: TargetOptions,
   credential: Credential,
   sandboxId: string,
 ): Promise<Route | undefined> {
   if (credential.t === "access-token") {
-    const route = await routeById(pool, sandboxId);
+    const route = await strangersRoutes.get(sandboxId);
     if (route && isAccessTokenOf(credential.token, tokenKey, sandboxId, route.tokenGeneration)) return route;
     throw accessTokenInvalid();
   }
