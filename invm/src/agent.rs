@@ -1,8 +1,9 @@
 //! What all calls share.
 
-use std::{os::fd::OwnedFd, sync::Mutex, time::Instant};
+use std::{os::fd::OwnedFd, path::PathBuf, sync::Mutex, time::Instant};
 
 use crate::{
+    freeze::Freeze,
     identity::Identity,
     process::{group, oom::OomWatch, registry::Registry},
     proto::{Feature, Hello},
@@ -12,8 +13,8 @@ use crate::{
 pub const PROTOCOL: u32 = 1;
 
 /// What it answers beyond the first release's calls.
-const FEATURES: [Feature; 5] =
-    [Feature::Pty, Feature::Files, Feature::Ports, Feature::Logs, Feature::Environment];
+const FEATURES: [Feature; 6] =
+    [Feature::Pty, Feature::Files, Feature::Ports, Feature::Snapshot, Feature::Logs, Feature::Environment];
 
 /// Where the agent runs, which decides what it may change.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,7 +27,10 @@ pub enum Mode {
 
 pub struct Agent {
     pub mode: Mode,
+    /// Above the /etc and /run that tell programs who the VM is, and the hooks. None: nobody is told.
+    pub root: Option<PathBuf>,
     pub identity: Identity,
+    pub freeze: Freeze,
     pub processes: Registry,
     /// Into the control group of the sandbox's programs.
     pub group: Option<OwnedFd>,
@@ -38,18 +42,20 @@ pub struct Agent {
 
 impl Agent {
     /// Lives as long as the program.
-    pub fn new(mode: Mode) -> &'static Self {
+    pub fn new(mode: Mode, root: Option<PathBuf>) -> &'static Self {
         let (oom, group) = match mode {
             Mode::Vm => (OomWatch::open(), group::door()),
             Mode::Development => (OomWatch::none(), None),
         };
         Box::leak(Box::new(Self {
             mode,
+            root,
             identity: Identity::default(),
+            freeze: Freeze::default(),
             processes: Registry::new(oom),
             group,
             shutdown: Mutex::new(()),
-            boot_id: new_boot_id(),
+            boot_id: new_uuid(),
             started: Instant::now(),
         }))
     }
@@ -69,7 +75,7 @@ impl Agent {
 }
 
 /// The kernel makes a new one at each read; its own boot_id would not tell a restarted development agent.
-fn new_boot_id() -> String {
+pub fn new_uuid() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
     id.trim().to_owned()
 }

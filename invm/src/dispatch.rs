@@ -7,7 +7,7 @@ use crate::{
     conn::Conn,
     console,
     error::{Fault, Stop},
-    files, identity, log, metrics, ports, process,
+    files, freeze, identity, log, metrics, ports, process,
     proto::{ErrorReason, PingRequest, Pong, Request, ShutdownRequest, request::Call, response::Event},
     shutdown,
     sync::lock,
@@ -27,11 +27,16 @@ pub fn dispatch(agent: &'static Agent, conn: &mut Conn, request: Request) -> Res
     match call {
         Call::Ping(ping) => answer(conn, Event::Pong(pong(agent, ping))),
         Call::Personalize(request) => {
-            answer(conn, Event::Personalized(agent.identity.personalize(agent.mode, request)?))
+            answer(conn, Event::Personalized(identity::personalize(agent, request)?))
         }
-        Call::SetClock(request) => Ok(identity::set_clock(agent.mode, &request)?),
-        Call::AddEntropy(request) => Ok(identity::add_entropy(agent.mode, &request)?),
+        Call::SetClock(request) => Ok(identity::kernel::set_clock(agent.mode, &request)?),
+        Call::AddEntropy(request) => Ok(identity::kernel::add_entropy(agent.mode, &request)?),
         Call::Shutdown(request) => power_off(agent, conn, &request),
+        Call::Quiesce(request) => Ok(freeze::quiesce(agent, &request)?),
+        Call::Thaw(_) => {
+            agent.freeze.thaw(agent.mode);
+            Ok(())
+        }
         Call::GetMetrics(_) => answer(conn, Event::Metrics(metrics::read_metrics()?)),
 
         Call::StartProcess(request) => process::stream::start_process(agent, conn, request),

@@ -12,6 +12,7 @@ pub mod dispatch;
 pub mod error;
 pub mod files;
 pub mod frame;
+pub mod freeze;
 pub mod identity;
 pub mod log;
 pub mod metrics;

@@ -31,6 +31,7 @@ pub fn wind_down(agent: &Agent, request: &ShutdownRequest) -> Result<(), Fault> 
     if grace > MAX_GRACE {
         return Err(Fault::invalid(field, format!("a grace of {} s: the limit is 60 s", grace.as_secs())));
     }
+    agent.freeze.thaw(agent.mode);
     signal_all(agent, libc::SIGTERM);
     // Stopped processes see their SIGTERM only when they go on.
     signal_all(agent, libc::SIGCONT);

@@ -106,6 +106,21 @@ pub fn block_device_bytes(device: BorrowedFd) -> nix::Result<u64> {
     Ok(size)
 }
 
+// From linux/fs.h: _IOWR('X', 119, int) and _IOWR('X', 120, int).
+const FIFREEZE: libc::Ioctl = 0xc004_5877u32 as libc::Ioctl;
+const FITHAW: libc::Ioctl = 0xc004_5878u32 as libc::Ioctl;
+
+/// Writes a file system's changes to its disk and lets nobody make others.
+pub fn freeze(file_system: BorrowedFd) -> nix::Result<()> {
+    // SAFETY: the request takes no argument.
+    Errno::result(unsafe { libc::ioctl(file_system.as_raw_fd(), FIFREEZE, 0) }).map(drop)
+}
+
+pub fn thaw(file_system: BorrowedFd) -> nix::Result<()> {
+    // SAFETY: the request takes no argument.
+    Errno::result(unsafe { libc::ioctl(file_system.as_raw_fd(), FITHAW, 0) }).map(drop)
+}
+
 /// Brings the loopback device up.
 pub fn loopback_up() -> nix::Result<()> {
     // SAFETY: plain socket(); the result is checked before it is owned.

@@ -77,6 +77,25 @@ fn fixtures() -> Vec<(&'static str, Fixture)> {
             })),
         ),
         (
+            "request-personalize-fork",
+            Ask(Call::Personalize(PersonalizeRequest {
+                sandbox_id: text("sbx2"),
+                epoch: 1,
+                wake: 2,
+                entropy: (0..32).collect(),
+                new_machine_id: true,
+                keep_environment: true,
+                event: LifeEvent::Forked.into(),
+                hook_timeout: Some(Duration { seconds: 4, nanos: 0 }),
+                ..Default::default()
+            })),
+        ),
+        (
+            "request-quiesce",
+            Ask(Call::Quiesce(QuiesceRequest { timeout: Some(Duration { seconds: 8, nanos: 0 }) })),
+        ),
+        ("request-thaw", Ask(Call::Thaw(ThawRequest {}))),
+        (
             "request-shutdown",
             Ask(Call::Shutdown(ShutdownRequest { grace: Some(Duration { seconds: 3, nanos: 0 }) })),
         ),
@@ -171,6 +190,16 @@ fn fixtures() -> Vec<(&'static str, Fixture)> {
         ("response-end", Say(None, Event::End(End { error: None }))),
         ("response-error", Say(None, Event::End(End { error: Some(error) }))),
         ("response-heartbeat", Say(None, Event::Heartbeat(Heartbeat {}))),
+        (
+            "response-personalized-hooks",
+            Say(
+                None,
+                Event::Personalized(Personalized {
+                    epoch: 1,
+                    hook_time: Some(Duration { seconds: 0, nanos: 5_000_000 }),
+                }),
+            ),
+        ),
         ("response-personalized", Say(None, Event::Personalized(Personalized { epoch: 7, hook_time: None }))),
         (
             "response-process-started",

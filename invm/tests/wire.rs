@@ -48,7 +48,7 @@ fn a_call_of_a_later_version_is_unknown() {
     bytes.extend([0xba, 0x3e, 0]); // field 999, empty
     host.send_raw(&[&[bytes.len() as u8][..], &bytes].concat());
     assert_eq!(end_of(host), Some(ErrorReason::UnknownCall));
-    let known_but_not_answered = Call::Quiesce(Default::default());
+    let known_but_not_answered = Call::ConfigureNetwork(Default::default());
     assert_eq!(agent.run(known_but_not_answered).unwrap_err().reason(), ErrorReason::UnknownCall);
 }
 

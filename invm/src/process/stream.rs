@@ -32,20 +32,25 @@ pub fn start_process(
     if let Some(process) = agent.processes.by_id(&request.process_id) {
         return stream(conn, &process, From::Offset(0), true);
     }
+    let (process, existed) = launch(agent, request)?;
+    stream(conn, &process, From::Offset(0), existed)
+}
+
+/// The process with the request's id, started where there is none; and whether there was.
+pub fn launch(agent: &'static Agent, request: StartProcessRequest) -> Result<(Arc<Process>, bool), Fault> {
     let spec = spec_of(request, &agent.identity.defaults())?;
     let (process, sources) =
         agent.processes.find_or_start(&spec.id, |pid| start(&spec, agent.group.as_ref(), pid))?;
-    drop(spec);
     let existed = sources.is_none();
     if let Some(sources) = sources {
         let pumped = process.clone();
         if let Err(error) = spawn_thread("pump", move || pump(&pumped, &agent.processes, sources)) {
             let _ = agent.processes.signal(&process, || super::registry::group_of(&process), libc::SIGKILL);
             agent.processes.forget(&process);
-            return Err(Fault::internal("thread for the output", error).into());
+            return Err(Fault::internal("thread for the output", error));
         }
     }
-    stream(conn, &process, From::Offset(0), existed)
+    Ok((process, existed))
 }
 
 pub fn attach_process(agent: &Agent, conn: &mut Conn, request: AttachProcessRequest) -> Result<(), Stop> {

@@ -35,14 +35,25 @@ impl TestAgent {
         Self::start_by(&[]).expect("the agent listens")
     }
 
+    /// Starts it with a folder of its own for what it tells the machine's programs.
+    pub fn start_in_root() -> Self {
+        Self::start_with(&[], true).expect("the agent listens")
+    }
+
     /// Starts it by way of another program; `None` where that does not get so far.
     pub fn start_by(program: &[&str]) -> Option<Self> {
+        Self::start_with(program, false)
+    }
+
+    fn start_with(program: &[&str], own_root: bool) -> Option<Self> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("invm-test-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let root = folder.join("root");
+        std::fs::create_dir_all(&root).unwrap();
         let socket = folder.join("agent.sock");
         let own = [env!("CARGO_BIN_EXE_invm"), "--listen-unix", socket.to_str().unwrap()];
-        let args = [program, &own].concat();
+        let more = ["--root", root.to_str().unwrap()];
+        let args = [program, &own, if own_root { &more } else { &[] }].concat();
         let child = Command::new(args[0]).args(&args[1..]).spawn().ok()?;
         let mut agent = Self { child, folder };
         let end = Instant::now() + Duration::from_secs(20);
@@ -57,6 +68,10 @@ impl TestAgent {
 
     pub fn socket(&self) -> PathBuf {
         self.folder.join("agent.sock")
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.folder.join("root")
     }
 
     pub fn pid(&self) -> u32 {
