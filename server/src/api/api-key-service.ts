@@ -36,8 +36,10 @@ export function createApiKeyService(db: Db, onRevoked: () => void): ServiceImpl<
 
     async revokeApiKey({ apiKeyId }, context) {
       const revoked = await revokeApiKey(db, callerOf(context).orgId, apiKeyId);
-      onRevoked();
-      if (revoked) return {};
+      if (revoked) {
+        onRevoked();
+        return {};
+      }
       throw problem("RESOURCE_NOT_FOUND", `There is no API key ${apiKeyId} in your organization.`, {
         metadata: { api_key_id: apiKeyId },
         nextStep: "List the keys to see which there are.",

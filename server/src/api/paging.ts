@@ -25,8 +25,8 @@ export function positionOf(list: string, request: PageRequest, parts: number): P
 export function timePositionOf(list: string, request: PageRequest) {
   const position = positionOf(list, request, 2);
   if (!position) return undefined;
+  if (!/^\d{1,15}$/.test(position[0] as string)) throw badToken();
   const createTime = new Date(Number(position[0]));
-  if (Number.isNaN(createTime.getTime())) throw badToken();
   return { createTime, id: position[1] as string };
 }
 
