@@ -1,0 +1,166 @@
+/** What a real guest does around a snapshot, by calls to its agent: it stands still, and is another machine when it goes on. */
+import { randomBytes } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { LifeEvent } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
+import { sleep } from "@daytonah/lib/sleep.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { applyCopy } from "../host/disk/apply.ts";
+import { pingUntilAnswered } from "../vmm/testing/guest-call.ts";
+import { makeQemuHarness, type QemuHarness } from "../vmm/testing/qemu-harness.ts";
+import { testBundle } from "../vmm/testing/test-bundle.ts";
+import type { Vm, VmConfig, Vmm } from "../vmm/vmm.ts";
+import { type AgentClient, agentPort, createAgentClient } from "./agent-client.ts";
+
+const stack = new AsyncDisposableStack();
+let harness: QemuHarness;
+let vmm: Vmm;
+let parent: Vm;
+let agent: AgentClient;
+const options = () => ({ signal: AbortSignal.timeout(90_000) });
+
+beforeAll(async () => {
+  harness = stack.use(await makeQemuHarness());
+  vmm = stack.adopt(harness.createVmm(), (one) => one.close());
+  const { moduleFilesystem } = testBundle();
+  const cmdline = ["dnah.root=/dev/vda", "dnah.modules=/dev/vdb", `dnah.modules_fs=${moduleFilesystem}`];
+  const config = await configWith("parent", testBundle().template);
+  parent = await vmm.boot({ ...config, cmdline }, options());
+  stack.defer(() => parent.kill());
+  agent = await agentOf(parent);
+  await personalize(agent, { sandboxId: "parent", epoch: 3n, newMachineId: true });
+}, 120_000);
+afterAll(() => stack.disposeAsync());
+
+async function configWith(name: string, source: string): Promise<VmConfig> {
+  const config = await harness.makeConfig();
+  const root = join(harness.scratch, `${name}.ext4`);
+  await applyCopy(harness.config.runner, { source, target: root, owner: config }, "sparse", options());
+  const disks = [
+    { id: "root", path: root, readonly: false },
+    { id: "modules", path: testBundle().moduleDisk, readonly: true },
+  ];
+  return { ...config, disks };
+}
+
+async function agentOf(vm: Vm): Promise<AgentClient> {
+  await pingUntilAnswered(vm.vsockPath, options().signal);
+  return createAgentClient({ path: vm.vsockPath, port: agentPort });
+}
+
+let calls = 0;
+async function run(at: AgentClient, line: string): Promise<string> {
+  const value = { processId: `p${++calls}`, user: "root", command: { case: "shell" as const, value: { line } } };
+  using stream = await at.open({ case: "startProcess", value }, options());
+  let text = "";
+  for (let event = await stream.next(); event; event = await stream.next()) {
+    if (event.case === "processOutput") text += Buffer.from(event.value.data).toString();
+  }
+  return text;
+}
+
+async function personalize(at: AgentClient, more: { sandboxId: string; epoch: bigint } & Record<string, unknown>) {
+  const value = { entropy: randomBytes(64), wallClock: timestampFromMs(Date.now()), ...more };
+  return at.unary({ case: "personalize", value }, "personalized", options());
+}
+
+const quiesce = (seconds: bigint) =>
+  agent.command({ case: "quiesce", value: { timeout: { seconds, nanos: 0 } } }, options());
+const thaw = () => agent.command({ case: "thaw", value: {} }, options());
+const pong = (at: AgentClient) => at.unary({ case: "ping", value: {} }, "pong", options());
+
+/** Counts as long as it is let. */
+const counter = "nohup sh -c 'i=0; while :; do i=$((i+1)); echo $i > /tmp/count; done' > /dev/null 2>&1 &";
+
+test("programs and disk stand still in a quiesce, the agent answers, and an exec waits for the thaw", async () => {
+  await run(agent, `${counter} until [ -s /tmp/count ]; do sleep 0.01; done`);
+  await quiesce(30n);
+  const first = await readCount();
+  const exec = run(agent, "echo ran > /root/ran; cat /root/ran");
+  let ran = false;
+  void exec.then(() => {
+    ran = true;
+  });
+  for (let pings = 0; pings < 20; pings += 1) await pong(agent);
+  await sleep(300, options());
+  expect([await readCount(), ran]).toEqual([first, false]);
+  await thaw();
+  expect(await exec).toBe("ran\n");
+  await expect.poll(readCount).not.toBe(first);
+}, 60_000);
+
+test("a quiesce that nobody ends ends by itself", async () => {
+  await quiesce(1n);
+  expect(await run(agent, "echo on > /root/on; cat /root/on")).toBe("on\n");
+}, 60_000);
+
+/** By the agent itself: no process is needed for it. */
+async function readCount(): Promise<string> {
+  using stream = await agent.open({ case: "readFile", value: { path: "/tmp/count", user: "root" } }, options());
+  let text = "";
+  for (let event = await stream.next(); event; event = await stream.next()) {
+    if (event.case === "data") text += Buffer.from(event.value).toString();
+  }
+  return text;
+}
+
+test("children of one snapshot are machines of their own before a program runs", { timeout: 120_000 }, async () => {
+  const draw = "od -An -tx8 -N8 /dev/urandom | tr -d [:space:]";
+  // A program in the parent's memory that looks, without an end, whether it is still where it was.
+  const eager =
+    'h=$(cat /etc/hostname); touch /tmp/looks; while [ "$(cat /proc/sys/kernel/hostname)" = "$h" ]; do :; done; ' +
+    `echo "$(cat /etc/machine-id) $(${draw}) $(date +%s%3N)" > /tmp/saw`;
+  await run(agent, `nohup sh -c '${eager}' > /dev/null 2>&1 & until [ -e /tmp/looks ]; do sleep 0.01; done`);
+  const hook = "/etc/daytonah/hooks.d/10-note";
+  const script = "#!/bin/sh\\necho $DNAH_EVENT $DNAH_EPOCH $(cat /proc/sys/kernel/hostname) > /tmp/hook\\n";
+  await run(agent, `mkdir -p /etc/daytonah/hooks.d; printf '${script}' > ${hook}; chmod +x ${hook}`);
+  const dir = join(harness.scratch, "snapshot");
+  await mkdir(dir);
+  await quiesce(60n);
+  await parent.pause(options());
+  await parent.snapshot(dir, options());
+  const configs = [await configWith("one", rootOf(parent)), await configWith("two", rootOf(parent))];
+  await parent.resume(options());
+  await agentOf(parent);
+  await thaw();
+  const children = await Promise.all(
+    configs.map(async (config, index) => {
+      const vm = await vmm.restore(config, dir, options());
+      stack.defer(() => vm.kill());
+      const child = await agentOf(vm);
+      await sleep(500, options()); // a program that ran now would have the parent's randomness
+      const sandboxId = `child${index}`;
+      const event = LifeEvent.FORKED;
+      const { hookTime } = await personalize(child, {
+        sandboxId,
+        epoch: 1n,
+        newMachineId: true,
+        keepEnvironment: true,
+        event,
+      });
+      const clock = timestampMs((await pong(child)).wallClock ?? timestampFromMs(0));
+      expect(Math.abs(clock - Date.now())).toBeLessThan(1000); // the emulated guest's own delays included
+      expect(hookTime).toBeDefined();
+      await expect.poll(() => run(child, "cat /tmp/saw"), { timeout: 20_000 }).toMatch(/^\S+ \S+ \S+\n$/);
+      const [machineId, random] = (await run(child, "cat /tmp/saw")).split(" ");
+      expect(await run(child, "cat /tmp/hook")).toBe(`forked 1 ${sandboxId}\n`);
+      const own = await run(
+        child,
+        `cat /etc/machine-id; cat /etc/hostname; echo $(${draw}); cat /proc/sys/kernel/random/uuid`,
+      );
+      expect(own.split("\n").slice(0, 2)).toEqual([machineId, sandboxId]);
+      return [machineId, random, ...own.split("\n").slice(2, 4)];
+    }),
+  );
+  const drawn = [...children.flat(), (await run(agent, "cat /etc/machine-id")).trim()];
+  expect(new Set(drawn).size).toBe(drawn.length);
+  // The parent is what it was.
+  expect(await run(agent, "cat /run/daytonah/generation /etc/hostname; cat /tmp/saw /tmp/hook 2>/dev/null")).toBe(
+    "epoch=3\nwake=0\nevent=started\nparent\n",
+  );
+});
+
+function rootOf({ handle }: Vm): string {
+  return handle.config.disks[0]?.path ?? "";
+}
