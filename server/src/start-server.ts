@@ -20,6 +20,7 @@ import { createHandler } from "./http/handler.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { readReadiness } from "./http/readiness.ts";
 import { createFinishDeletes } from "./loops/finish-deletes.ts";
+import { createFinishMoves } from "./loops/finish-moves.ts";
 import { createForgetKeys } from "./loops/forget-keys.ts";
 import { createHostStatuses, type HostStatuses } from "./loops/host-statuses.ts";
 import { createMarkLost } from "./loops/mark-lost.ts";
@@ -168,6 +169,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
       createRenewClaims(deps),
       createRepairCreates(deps),
       createFinishDeletes(deps),
+      createFinishMoves(deps),
       createForgetKeys(deps),
       createPlaceEvents(deps),
       createMarkLost(deps, statuses),

@@ -15,6 +15,7 @@ const answers: Partial<Record<ReasonName, readonly [status: number, title: strin
   LINK_EXPIRED: [403, "This link has expired"],
   SANDBOX_NOT_FOUND: [404, "This sandbox is gone"],
   SANDBOX_NOT_RUNNING: [503, "This sandbox is not running"],
+  SANDBOX_PAUSED: [503, "This sandbox is paused"],
   PORT_CLOSED: [502, "Nothing answers on this port"],
   VM_DIED: [502, "This sandbox has ended"],
   SANDBOX_STATE_CONFLICT: [503, "This sandbox is being changed"],

@@ -1,17 +1,20 @@
 /** Sandboxes: rows to protobuf, requests to inputs. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, durationMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   type CreateSandboxRequest,
+  EndAction,
+  type Lifecycle as ProtoLifecycle,
   SandboxState as ProtoState,
   type Sandbox,
   SandboxSchema,
   type StageTimeSchema,
 } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import type { SandboxRow } from "../db/sandboxes.ts";
+import type { Lifecycle } from "../domain/lifecycle.ts";
 import type { SandboxState } from "../domain/sandbox-state.ts";
 import type { CreateSandboxInput } from "../services/create-sandbox.ts";
-import type { Stage } from "../services/start-sandbox.ts";
+import type { Stage } from "../services/stages.ts";
 
 const protoStates = {
   creating: ProtoState.CREATING,
@@ -27,6 +30,8 @@ const protoStates = {
   deleted: ProtoState.DELETED,
 } as const satisfies Record<SandboxState, ProtoState>;
 
+const timeRuns: ReadonlySet<SandboxState> = new Set(["creating", "running", "pausing", "resuming", "lost"]);
+
 export function sandboxFromRow(row: SandboxRow, edgeUrl: string): Sandbox {
   return create(SandboxSchema, {
     id: row.id,
@@ -41,6 +46,14 @@ export function sandboxFromRow(row: SandboxRow, edgeUrl: string): Sandbox {
     hardwareIsolated: row.hardware_isolated,
     directUrl: edgeUrl,
     publicPorts: row.public_ports,
+    lifecycle: {
+      ...(row.timeout_ms === null ? {} : { timeout: durationFromMs(Number(row.timeout_ms)) }),
+      onTimeout: row.on_timeout === "delete" ? EndAction.DELETE : EndAction.PAUSE,
+      ...(row.idle_timeout_ms === null ? {} : { idleTimeout: durationFromMs(Number(row.idle_timeout_ms)) }),
+      autoResume: row.auto_resume,
+    },
+    ...(row.end_time && timeRuns.has(row.state) ? { endTime: timestampFromDate(row.end_time) } : {}),
+    memoryKept: row.state === "paused" && row.memory_kept,
     ...(row.state === "failed"
       ? { failure: { reason: row.failure_reason ?? "", message: row.failure_message ?? "" } }
       : {}),
@@ -62,7 +75,17 @@ export function createInputOf(orgId: string, request: CreateSandboxRequest): Cre
     diskMib: request.resources?.diskMib ?? 0,
     env: request.env,
     metadata: request.metadata,
+    lifecycle: lifecycleFromProto(request.lifecycle),
     idempotencyKey: request.idempotencyKey,
+  };
+}
+
+function lifecycleFromProto(lifecycle: ProtoLifecycle | undefined): Lifecycle {
+  return {
+    timeoutMs: lifecycle?.timeout ? durationMs(lifecycle.timeout) : null,
+    onTimeout: lifecycle?.onTimeout === EndAction.DELETE ? "delete" : "pause",
+    idleTimeoutMs: lifecycle?.idleTimeout ? durationMs(lifecycle.idleTimeout) : null,
+    autoResume: lifecycle?.autoResume ?? false,
   };
 }
 

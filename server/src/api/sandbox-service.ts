@@ -1,4 +1,5 @@
 /** daytonah.v1.SandboxService. */
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { listSandboxes, type SandboxRow, sandboxOf } from "../db/sandboxes.ts";
@@ -7,9 +8,12 @@ import type { Origins } from "../domain/links.ts";
 import { createSandbox } from "../services/create-sandbox.ts";
 import { deleteSandbox } from "../services/delete-sandbox.ts";
 import type { ServiceDeps } from "../services/deps.ts";
+import { pauseSandbox } from "../services/pause-sandbox.ts";
+import { resumeSandbox } from "../services/resume-sandbox.ts";
 import { rotateAccessToken } from "../services/rotate-access-token.ts";
 import { sandboxNotFound } from "../services/sandbox-problems.ts";
 import { setPortVisibility } from "../services/set-port-visibility.ts";
+import { setSandboxTimeout } from "../services/set-sandbox-timeout.ts";
 import { updateSandbox } from "../services/update-sandbox.ts";
 import { callerOf, callOf } from "./interceptors.ts";
 import { createLinks } from "./links.ts";
@@ -76,6 +80,26 @@ export function createSandboxService(
       const { orgId } = callerOf(context);
       const accessToken = await rotateAccessToken(deps, { orgId, sandboxId, idempotencyKey }, context.signal);
       return { accessToken };
+    },
+
+    async pauseSandbox({ sandboxId, idempotencyKey }, context) {
+      const { orgId } = callerOf(context);
+      const { row, stages } = await pauseSandbox(deps, { orgId, sandboxId, idempotencyKey }, callOf(context));
+      return { sandbox: toProto(row), stages: stages.map(stageToProto) };
+    },
+
+    async resumeSandbox({ sandboxId, idempotencyKey, timeout }, context) {
+      const { orgId } = callerOf(context);
+      const input = { orgId, sandboxId, idempotencyKey, timeoutMs: timeout && durationMs(timeout) };
+      const { row, stages } = await resumeSandbox(deps, input, callOf(context));
+      const accessToken = accessTokenOf(deps.tokenKey, row.id, row.token_generation);
+      return { sandbox: toProto(row), accessToken, stages: stages.map(stageToProto) };
+    },
+
+    async setSandboxTimeout({ sandboxId, timeout, extendOnly }, context) {
+      const { orgId } = callerOf(context);
+      const change = { orgId, sandboxId, timeoutMs: timeout ? durationMs(timeout) : null, extendOnly };
+      return { sandbox: toProto(await setSandboxTimeout(deps, change, context.signal)) };
     },
 
     ...createLinks(deps, origins),

@@ -4,8 +4,8 @@ import type { SandboxState } from "../domain/sandbox-state.ts";
 import type { SandboxRow } from "./sandboxes.ts";
 import type { DbOrTx } from "./schema.ts";
 
-/** Its VM may be there, so its host must hear of every change. */
-export const reachableStates = ["running", "pausing", "lost"] as const satisfies readonly SandboxState[];
+/** Its VM may be there, or be woken by its host, so that one must hear of every change. */
+export const reachableStates = ["running", "pausing", "paused", "lost"] as const satisfies readonly SandboxState[];
 
 /** Keeps other changes of this sandbox waiting until the transaction ends. */
 export async function lockSandbox(tx: DbOrTx, orgId: string, id: string): Promise<SandboxRow | undefined> {
@@ -63,7 +63,12 @@ export async function untoldSandboxes(
     .selectAll()
     .where("host_id", "in", hostIds)
     .where("state", "in", reachableStates)
-    .whereRef("access_told", "<", "access_version")
+    .where((where) =>
+      where.or([
+        where("access_told", "<", where.ref("access_version")),
+        where("lifecycle_told", "<", where.ref("lifecycle_version")),
+      ]),
+    )
     .limit(limit)
     .execute();
 }
@@ -72,12 +77,17 @@ export async function untoldSandboxes(
  * The host is ahead: the database is an older one than the host. It takes no version at or below its own, so ours goes above
  * it. Undefined where another server was faster.
  */
-export async function raiseAccessVersion(db: DbOrTx, id: string, above: number): Promise<SandboxRow | undefined> {
+export async function raiseVersion(
+  db: DbOrTx,
+  id: string,
+  column: "access_version" | "lifecycle_version",
+  above: number,
+): Promise<SandboxRow | undefined> {
   return db
     .updateTable("sandboxes")
-    .set({ access_version: above + 1 })
+    .set({ [column]: above + 1 })
     .where("id", "=", id)
-    .where("access_version", "<=", above)
+    .where(column, "<=", above)
     .returningAll()
     .executeTakeFirst();
 }

@@ -20,9 +20,11 @@ export interface Route {
   readonly tokenGeneration: number;
   readonly failureReason: string | null;
   readonly publicPorts: readonly number[];
+  readonly autoResume: boolean;
 }
 
-const columnsOfRoute = "s.id, s.state, s.epoch, s.host_id, s.token_generation, s.failure_reason, s.public_ports";
+const columnsOfRoute =
+  "s.id, s.state, s.epoch, s.host_id, s.token_generation, s.failure_reason, s.public_ports, s.auto_resume";
 
 export async function callerByHash(pool: pg.Pool, hash: Buffer): Promise<Caller | undefined> {
   const { rows } = await pool.query({
@@ -78,5 +80,6 @@ function routeOf(cells: Cells): Route | undefined {
     tokenGeneration: cells[4] as number,
     failureReason: cells[5] as string | null,
     publicPorts: cells[6] as number[],
+    autoResume: cells[7] as boolean,
   };
 }

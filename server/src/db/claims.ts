@@ -1,17 +1,19 @@
-/** Claims on sandboxes in creating and deleting: which server works on them. They only avoid double work. */
+/** Claims on sandboxes that a server is moving: which server works on them. They only avoid double work. */
 import { sql } from "kysely";
+import { type ClaimedState, claimedStates } from "../domain/sandbox-state.ts";
 import type { SandboxRow } from "./sandboxes.ts";
 import type { DbOrTx } from "./schema.ts";
 
-const next = sql<Date>`clock_timestamp() + interval '5 seconds'`;
+/** How long a claim holds without being renewed. The database's clock counts it. */
+export const claimEnd = sql<Date>`clock_timestamp() + interval '5 seconds'`;
 
 export async function renewClaims(db: DbOrTx, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   await db
     .updateTable("sandboxes")
-    .set({ claim_until: next })
+    .set({ claim_until: claimEnd })
     .where("id", "in", ids)
-    .where("state", "in", ["creating", "deleting"])
+    .where("state", "in", claimedStates)
     .execute();
 }
 
@@ -21,7 +23,7 @@ export async function releaseClaim(db: DbOrTx, id: string): Promise<void> {
     .updateTable("sandboxes")
     .set({ claim_until: sql<Date>`clock_timestamp()` })
     .where("id", "=", id)
-    .where("state", "in", ["creating", "deleting"])
+    .where("state", "in", claimedStates)
     .execute();
 }
 
@@ -29,9 +31,9 @@ export async function releaseClaim(db: DbOrTx, id: string): Promise<void> {
 export async function takeClaim(db: DbOrTx, id: string): Promise<SandboxRow | undefined> {
   return db
     .updateTable("sandboxes")
-    .set({ claim_until: next })
+    .set({ claim_until: claimEnd })
     .where("id", "=", id)
-    .where("state", "in", ["creating", "deleting"])
+    .where("state", "in", claimedStates)
     .where("claim_until", "<=", sql<Date>`clock_timestamp()`)
     .returningAll()
     .executeTakeFirst();
@@ -43,13 +45,13 @@ export async function takeClaim(db: DbOrTx, id: string): Promise<SandboxRow | un
  */
 export async function takeAbandoned(
   db: DbOrTx,
-  state: "creating" | "deleting",
+  state: ClaimedState,
   limit: number,
   held: readonly string[],
 ): Promise<readonly SandboxRow[]> {
   return db
     .updateTable("sandboxes")
-    .set({ claim_until: next })
+    .set({ claim_until: claimEnd })
     .where("id", "in", (query) =>
       query
         .selectFrom("sandboxes")

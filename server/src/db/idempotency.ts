@@ -61,6 +61,19 @@ export async function forgetKeysOf(tx: DbOrTx, orgId: string, resultId: string):
   await tx.deleteFrom("idempotency").where("org_id", "=", orgId).where("result_id", "=", resultId).execute();
 }
 
+/** The same for one key. */
+export async function forgetKey(
+  db: DbOrTx,
+  { orgId, rpc, key }: Pick<IdempotencyEntry, "orgId" | "rpc" | "key">,
+): Promise<void> {
+  await db
+    .deleteFrom("idempotency")
+    .where("org_id", "=", orgId)
+    .where("rpc", "=", rpc)
+    .where("key", "=", key)
+    .execute();
+}
+
 /** Keys are kept for a day. */
 export async function forgetOldKeys(db: DbOrTx): Promise<void> {
   await db

@@ -31,6 +31,7 @@ test("servers that start at once migrate one after the other", async () => {
       "0003-access",
       "0004-event-log",
       "0005-host-loads",
+      "0006-pause",
     ]);
   }
   await admin.query("drop database test_migrate_at_once with (force)");

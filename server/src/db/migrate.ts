@@ -5,6 +5,7 @@ import { vmOverhead } from "./migrations/0002-vm-overhead.ts";
 import { access } from "./migrations/0003-access.ts";
 import { eventLog } from "./migrations/0004-event-log.ts";
 import { hostLoads } from "./migrations/0005-host-loads.ts";
+import { pause } from "./migrations/0006-pause.ts";
 import type { Db } from "./schema.ts";
 
 const migrations = {
@@ -13,6 +14,7 @@ const migrations = {
   "0003-access": access,
   "0004-event-log": eventLog,
   "0005-host-loads": hostLoads,
+  "0006-pause": pause,
 };
 
 /** Throws what went wrong; then nothing was changed, since all runs in one transaction. */

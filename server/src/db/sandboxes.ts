@@ -1,6 +1,8 @@
-/** Rows of sandboxes, and the one way to move them. */
+/** Rows of sandboxes: how they are made and found. move-sandbox.ts moves them. */
 import { type Selectable, sql } from "kysely";
-import { claimedStates, type SandboxState, sourcesOf } from "../domain/sandbox-state.ts";
+import type { Lifecycle } from "../domain/lifecycle.ts";
+import type { SandboxState } from "../domain/sandbox-state.ts";
+import { claimEnd } from "./claims.ts";
 import { forgetKeysOf } from "./idempotency.ts";
 import type { DbOrTx, Tables } from "./schema.ts";
 
@@ -18,10 +20,8 @@ export interface NewSandbox {
   readonly hostId: string;
   readonly hardwareIsolated: boolean;
   readonly keyed: boolean;
+  readonly lifecycle: Lifecycle;
 }
-
-/** How long a claim holds without being renewed. The database's clock counts it. */
-const claim = sql<Date>`clock_timestamp() + interval '5 seconds'`;
 
 /** In state creating, claimed, with its event. Inside a transaction. */
 export async function insertSandbox(tx: DbOrTx, sandbox: NewSandbox): Promise<SandboxRow> {
@@ -41,54 +41,17 @@ export async function insertSandbox(tx: DbOrTx, sandbox: NewSandbox): Promise<Sa
       host_id: sandbox.hostId,
       hardware_isolated: sandbox.hardwareIsolated,
       keyed: sandbox.keyed,
-      claim_until: claim,
+      timeout_ms: sandbox.lifecycle.timeoutMs,
+      end_time: sql<Date | null>`clock_timestamp() + ${sandbox.lifecycle.timeoutMs}::bigint * interval '1 ms'`,
+      on_timeout: sandbox.lifecycle.onTimeout,
+      idle_timeout_ms: sandbox.lifecycle.idleTimeoutMs,
+      auto_resume: sandbox.lifecycle.autoResume,
+      claim_until: claimEnd,
     })
     .returningAll()
     .executeTakeFirstOrThrow();
   await insertEvent(tx, row, {});
   return row;
-}
-
-export interface Failure {
-  readonly reason: string;
-  readonly message: string;
-}
-
-export type Move = { readonly id: string; readonly epoch: string } & (
-  | { readonly to: Exclude<SandboxState, "failed">; readonly from?: readonly SandboxState[] }
-  | { readonly to: "failed"; readonly from?: readonly SandboxState[]; readonly failure: Failure }
-);
-
-/**
- * Compare-and-set: the row after the move, or undefined where it was in no state (of `from`, within the table) that
- * allows it, or of another epoch. Then someone else was faster: read again, then decide.
- */
-export async function moveSandbox(db: DbOrTx, move: Move): Promise<SandboxRow | undefined> {
-  const sources = sourcesOf(move.to).filter((from) => move.from?.includes(from) ?? true);
-  const failure = move.to === "failed" ? move.failure : undefined;
-  const claimed = (claimedStates as readonly SandboxState[]).includes(move.to);
-  // A sandbox that never ran has nothing on its host that is worth keeping: docs/sandbox-life.md.
-  const hostId = failure && sql<string | null>`case when state = 'creating' then null else host_id end`;
-  // One statement, so that the row and its event need no transaction of their own.
-  const { rows } = await sql<SandboxRow>`
-    with moved as (
-      update sandboxes set
-        state = ${move.to},
-        state_time = clock_timestamp(),
-        failure_reason = ${failure?.reason ?? null},
-        failure_message = ${failure?.message ?? null},
-        host_id = ${hostId ?? (move.to === "deleted" ? sql`null` : sql`host_id`)},
-        env = null,
-        claim_until = ${claimed ? claim : sql`null`}
-      where id = ${move.id} and epoch = ${move.epoch} and state = any(${sources as SandboxState[]})
-      returning *
-    ), told as (
-      insert into events (org_id, sandbox_id, kind, epoch, data)
-      select org_id, id, 'sandbox.' || state, epoch, ${JSON.stringify(failure ? { reason: failure.reason } : {})}::jsonb
-      from moved
-    )
-    select * from moved`.execute(db);
-  return rows[0];
 }
 
 /**

@@ -122,7 +122,16 @@ create table sandboxes (
   public_ports integer[] not null default '{}'::integer[],
   access_version integer not null default 1,
   access_told integer not null default 1,
+  memory_kept boolean not null default false,
+  timeout_ms bigint,
+  end_time timestamp(3) with time zone,
+  on_timeout text not null default 'pause'::text,
+  idle_timeout_ms bigint,
+  auto_resume boolean not null default false,
+  lifecycle_version integer not null default 1,
+  lifecycle_told integer not null default 1,
   constraint sandboxes_host_id_fkey FOREIGN KEY (host_id) REFERENCES hosts(id),
+  constraint sandboxes_on_timeout_check CHECK ((on_timeout = ANY (ARRAY['pause'::text, 'delete'::text]))),
   constraint sandboxes_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations(id),
   constraint sandboxes_pkey PRIMARY KEY (id),
   constraint sandboxes_state_check CHECK ((state = ANY (ARRAY['creating'::text, 'running'::text, 'pausing'::text, 'paused'::text, 'archiving'::text, 'archived'::text, 'resuming'::text, 'lost'::text, 'failed'::text, 'deleting'::text, 'deleted'::text])))
@@ -130,8 +139,8 @@ create table sandboxes (
 CREATE INDEX sandboxes_by_host ON sandboxes USING btree (host_id) WHERE (state <> 'deleted'::text);
 CREATE INDEX sandboxes_by_metadata ON sandboxes USING gin (metadata jsonb_path_ops) WHERE (state <> 'deleted'::text);
 CREATE INDEX sandboxes_by_org ON sandboxes USING btree (org_id, create_time DESC, id DESC);
-CREATE INDEX sandboxes_claimed ON sandboxes USING btree (claim_until) WHERE (state = ANY (ARRAY['creating'::text, 'deleting'::text]));
-CREATE INDEX sandboxes_untold ON sandboxes USING btree (host_id) WHERE (access_told < access_version);
+CREATE INDEX sandboxes_claimed ON sandboxes USING btree (claim_until) WHERE (state = ANY (ARRAY['creating'::text, 'pausing'::text, 'resuming'::text, 'deleting'::text]));
+CREATE INDEX sandboxes_untold ON sandboxes USING btree (host_id) WHERE ((access_told < access_version) OR (lifecycle_told < lifecycle_version));
 
 CREATE OR REPLACE FUNCTION public.copy_host_offer()
  RETURNS trigger

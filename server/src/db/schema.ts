@@ -1,5 +1,6 @@
 /** The tables, as kysely sees them. Migrations make them; db/schema.sql shows them. */
 import type { ColumnType, Generated, Kysely, Transaction } from "kysely";
+import type { Lifecycle } from "../domain/lifecycle.ts";
 import type { SandboxState } from "../domain/sandbox-state.ts";
 import type { Scope } from "../domain/scope.ts";
 
@@ -117,6 +118,18 @@ interface SandboxesTable {
   readonly access_version: Generated<number>;
   /** The last of them that its host was told of: the first comes with its start. */
   readonly access_told: Generated<number>;
+  /** For paused: it goes on where it was. */
+  readonly memory_kept: Generated<boolean>;
+  /** Null: it never ends. */
+  readonly timeout_ms: Bigint | null;
+  /** When that is over. While it is paused it says nothing: the next start counts anew. */
+  readonly end_time: Date | null;
+  readonly on_timeout: Generated<Lifecycle["onTimeout"]>;
+  readonly idle_timeout_ms: Bigint | null;
+  readonly auto_resume: Generated<boolean>;
+  /** Counts the changes to these, as access_version does. */
+  readonly lifecycle_version: Generated<number>;
+  readonly lifecycle_told: Generated<number>;
 }
 
 interface EventsTable {

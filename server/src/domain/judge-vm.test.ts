@@ -1,27 +1,35 @@
 import { expect, test } from "vitest";
-import { judgeVm, type ReportedVm } from "./judge-vm.ts";
+import { judgeVm, type ReportedVm, type WantedSandbox } from "./judge-vm.ts";
 import { sandboxStates } from "./sandbox-state.ts";
 
-const vmStates = ["starting", "running", "failed", "deleted"] as const;
-const vm = (state: ReportedVm["state"], epoch = 1n): ReportedVm => ({ hostId: "h1", epoch, state });
+const vmStates = ["starting", "running", "pausing", "paused", "resuming", "failed", "deleted"] as const;
+const vm = (state: ReportedVm["state"], epoch = 1n): ReportedVm => ({
+  ...{ hostId: "h1", epoch, state, expired: false, lifecycleVersion: 1 },
+});
+const row = (state: WantedSandbox["state"], epoch = 1n, hostId: string | null = "h1"): WantedSandbox => ({
+  ...{ state, epoch, hostId, lifecycleVersion: 1 },
+});
 
 test("the table of verdicts for a VM of the sandbox's epoch and host", () => {
   const table = sandboxStates.map((state) => {
-    const verdicts = vmStates.map((of) => `${of}: ${judgeVm({ state, epoch: 1n, hostId: "h1" }, vm(of))}`);
-    return `${state.padEnd(9)} ${verdicts.join(", ")}`;
+    const verdicts = vmStates
+      .map((of) => [of, judgeVm(row(state), vm(of))])
+      .filter(([, verdict]) => verdict !== "none")
+      .map(([of, verdict]) => `${of}: ${verdict}`);
+    return `${state}: ${verdicts.join(", ") || "none"}`;
   });
   expect(table.join("\n")).toMatchInlineSnapshot(`
-    "creating  starting: none, running: none, failed: fail, deleted: none
-    running   starting: none, running: none, failed: fail, deleted: fail
-    pausing   starting: none, running: none, failed: fail, deleted: none
-    paused    starting: none, running: none, failed: fail, deleted: none
-    archiving starting: none, running: none, failed: fail, deleted: none
-    archived  starting: none, running: none, failed: fail, deleted: none
-    resuming  starting: none, running: none, failed: fail, deleted: none
-    lost      starting: none, running: recover, failed: fail, deleted: fail
-    failed    starting: delete, running: delete, failed: none, deleted: none
-    deleting  starting: none, running: none, failed: none, deleted: none
-    deleted   starting: delete, running: delete, failed: delete, deleted: none"
+    "creating: failed: fail
+    running: paused: follow, failed: fail, deleted: fail
+    pausing: failed: fail, deleted: fail
+    paused: running: follow, failed: fail, deleted: fail
+    archiving: none
+    archived: none
+    resuming: failed: fail
+    lost: running: recover, paused: follow, failed: fail, deleted: fail
+    failed: running: follow, paused: follow
+    deleting: none
+    deleted: starting: delete, running: delete, pausing: delete, paused: delete, resuming: delete, failed: delete"
   `);
 });
 
@@ -30,12 +38,26 @@ test("a VM without a row is nobody's to delete", () => {
   expect(judgeVm(undefined, vm("deleted"))).toBe("none");
 });
 
-test("a VM of another host or of an older epoch is deleted", () => {
-  expect(judgeVm({ state: "running", epoch: 1n, hostId: "h2" }, vm("running"))).toBe("delete");
-  expect(judgeVm({ state: "failed", epoch: 1n, hostId: null }, vm("failed"))).toBe("delete");
-  expect(judgeVm({ state: "running", epoch: 2n, hostId: "h1" }, vm("running"))).toBe("delete");
+test("a VM of a sandbox that is on another host, or on none, is deleted", () => {
+  expect(judgeVm(row("running", 1n, "h2"), vm("running"))).toBe("delete");
+  expect(judgeVm(row("failed", 1n, null), vm("failed"))).toBe("delete");
 });
 
-test("a VM of a higher epoch is left alone", () => {
-  expect(judgeVm({ state: "running", epoch: 1n, hostId: "h1" }, vm("running", 2n))).toBe("none");
+test("a VM of an older epoch is old news, and never deleted: it may be all that there is", () => {
+  for (const state of sandboxStates.filter((of) => of !== "deleted")) {
+    for (const of of vmStates) expect(judgeVm(row(state, 2n), vm(of))).toBe("none");
+  }
+});
+
+test("a host that is ahead of the row is followed, but for one that a server is moving", () => {
+  expect(judgeVm(row("running", 1n), vm("paused", 2n))).toBe("follow");
+  expect(judgeVm(row("paused", 1n), vm("running", 2n))).toBe("follow");
+  expect(judgeVm(row("resuming", 1n), vm("running", 2n))).toBe("none");
+});
+
+test("a sandbox whose time was over is deleted, unless that was put off since", () => {
+  const expired = { ...vm("paused"), expired: true };
+  expect(judgeVm(row("running"), expired)).toBe("expire");
+  expect(judgeVm(row("paused"), expired)).toBe("expire");
+  expect(judgeVm({ ...row("running"), lifecycleVersion: 2 }, expired)).toBe("follow");
 });

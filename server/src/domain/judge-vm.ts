@@ -1,44 +1,73 @@
 /** What the control plane makes of a VM that a host reports. The table is in docs/sandbox-life.md, "What the host says". */
-import type { SandboxState } from "./sandbox-state.ts";
+import { isClaimed, type SandboxState, targetsOf } from "./sandbox-state.ts";
 
 export interface WantedSandbox {
   readonly state: SandboxState;
   readonly epoch: bigint;
   readonly hostId: string | null;
+  readonly lifecycleVersion: number;
 }
 
 export interface ReportedVm {
   readonly hostId: string;
   readonly epoch: bigint;
-  readonly state: "starting" | "running" | "failed" | "deleted";
+  readonly state: "starting" | "running" | "pausing" | "paused" | "resuming" | "failed" | "deleted";
+  /** Its time was over, and it is to be deleted then. */
+  readonly expired: boolean;
+  readonly lifecycleVersion: number;
 }
 
 /**
- * `fail` and `recover` move the sandbox, `delete` ends the VM, `none`: as it should be, or another's work. `unknown`: no row
- * was ever written for it, so the database is an older one than the host; a person must look, no loop destroys it.
+ * `fail` and `recover` move the sandbox. `follow`: the host has paused or woken it by itself, or is ahead of an older
+ * database; to be confirmed by a fresh look. `expire` deletes the sandbox, `delete` ends the VM, `none`: as it should be, or
+ * another's work. `unknown`: no row was ever written for it, so the database is an older one than the host; a person must
+ * look, no loop destroys it.
  */
-export type Verdict = "none" | "delete" | "fail" | "recover" | "unknown";
+export type Verdict = "none" | "delete" | "fail" | "recover" | "follow" | "expire" | "unknown";
 
 export function judgeVm(wanted: WantedSandbox | undefined, vm: ReportedVm): Verdict {
   if (vm.state === "deleted") return judgeVanished(wanted, vm);
   if (!wanted) return "unknown";
   if (wanted.state === "deleted" || wanted.hostId !== vm.hostId) return "delete";
   if (wanted.state === "deleting") return "none"; // finish-deletes is at it
-  if (vm.epoch !== wanted.epoch) return vm.epoch < wanted.epoch ? "delete" : "none";
+  // Old news. Were it the truth, it would still be all that there is of this sandbox.
+  if (vm.epoch < wanted.epoch) return "none";
+  if (vm.epoch > wanted.epoch) return isClaimed(wanted.state) ? "none" : "follow";
   switch (vm.state) {
     case "failed":
-      return wanted.state === "failed" ? "none" : "fail";
-    case "starting":
-      return wanted.state === "failed" ? "delete" : "none";
+      return targetsOf(wanted.state).includes("failed") ? "fail" : "none";
     case "running":
-      return wanted.state === "failed" ? "delete" : wanted.state === "lost" ? "recover" : "none";
+      return judgeRunning(wanted.state);
+    case "paused":
+      return judgePaused(wanted, vm);
+    case "starting":
+    case "pausing":
+    case "resuming":
+      return "none";
     default:
       return vm.state satisfies never;
   }
 }
 
+function judgeRunning(state: SandboxState): Verdict {
+  if (state === "lost") return "recover";
+  return state === "paused" || state === "failed" ? "follow" : "none";
+}
+
+function judgePaused({ state, lifecycleVersion }: WantedSandbox, vm: ReportedVm): Verdict {
+  if (isClaimed(state)) return "none";
+  // By an end that was put off since, nothing is deleted.
+  if (vm.expired && vm.lifecycleVersion >= lifecycleVersion) return "expire";
+  return targetsOf(state).includes("paused") ? "follow" : "none";
+}
+
 /** Ours is gone and nobody here asked for it. */
 function judgeVanished(wanted: WantedSandbox | undefined, vm: ReportedVm): Verdict {
   const ours = wanted?.hostId === vm.hostId && wanted.epoch === vm.epoch;
-  return ours && (wanted.state === "running" || wanted.state === "lost") ? "fail" : "none";
+  return ours && isKeptByHost(wanted.state) ? "fail" : "none";
+}
+
+/** Its host must have it, whoever asks. */
+export function isKeptByHost(state: SandboxState): boolean {
+  return state === "running" || state === "lost" || state === "pausing" || state === "paused";
 }

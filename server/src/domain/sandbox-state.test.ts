@@ -5,14 +5,14 @@ test("the table of transitions", () => {
   const table = sandboxStates.map((from) => `${from} → ${targetsOf(from).join(", ")}`).join("\n");
   expect(table).toMatchInlineSnapshot(`
     "creating → running, failed, deleting
-    running → pausing, lost, failed, deleting
+    running → pausing, paused, resuming, lost, failed, deleting
     pausing → running, paused, failed, deleting
-    paused → archiving, resuming, deleting
+    paused → running, archiving, resuming, failed, deleting
     archiving → archived, deleting
     archived → resuming, deleting
     resuming → running, paused, archived, failed, deleting
-    lost → running, resuming, failed, deleting
-    failed → resuming, deleting
+    lost → running, paused, resuming, failed, deleting
+    failed → running, paused, resuming, deleting
     deleting → deleted
     deleted → paused"
   `);

@@ -18,16 +18,19 @@ export type SandboxState = (typeof sandboxStates)[number];
 
 const targets = {
   creating: ["running", "failed", "deleting"],
-  running: ["pausing", "lost", "failed", "deleting"],
+  // To paused: its host paused it by itself. To resuming: it is rolled back.
+  running: ["pausing", "paused", "resuming", "lost", "failed", "deleting"],
   pausing: ["running", "paused", "failed", "deleting"],
-  paused: ["archiving", "resuming", "deleting"],
+  // To running: its host woke it by itself.
+  paused: ["running", "archiving", "resuming", "failed", "deleting"],
   archiving: ["archived", "deleting"],
   archived: ["resuming", "deleting"],
   // Back to paused or archived: the resume gave up.
   resuming: ["running", "paused", "archived", "failed", "deleting"],
   // To failed: its host is back without it.
-  lost: ["running", "resuming", "failed", "deleting"],
-  failed: ["resuming", "deleting"],
+  lost: ["running", "paused", "resuming", "failed", "deleting"],
+  // To running or paused: its host has it after all. To resuming: from its disk.
+  failed: ["running", "paused", "resuming", "deleting"],
   deleting: ["deleted"],
   // Undelete, until the tombstone's retention ends.
   deleted: ["paused"],
@@ -43,7 +46,7 @@ export function sourcesOf(to: SandboxState): readonly SandboxState[] {
   return sandboxStates.filter((from) => targetsOf(from).includes(to));
 }
 
-/** The host's CPU and memory are spoken for. A failed sandbox has only its disk. */
+/** The host's CPU and memory are spoken for. A paused or failed sandbox has only what is on disk. */
 export const statesHoldingRoom = [
   "creating",
   "running",
@@ -54,4 +57,10 @@ export const statesHoldingRoom = [
 ] as const satisfies readonly SandboxState[];
 
 /** A server works on it and renews its claim. */
-export const claimedStates = ["creating", "deleting"] as const satisfies readonly SandboxState[];
+export const claimedStates = ["creating", "pausing", "resuming", "deleting"] as const satisfies readonly SandboxState[];
+
+export type ClaimedState = (typeof claimedStates)[number];
+
+export function isClaimed(state: SandboxState): state is ClaimedState {
+  return (claimedStates as readonly SandboxState[]).includes(state);
+}

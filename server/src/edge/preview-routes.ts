@@ -11,6 +11,7 @@ import { asDatabaseProblem, databaseUnavailable } from "../db/database-problem.t
 import { accessTokenOf } from "../domain/access-token.ts";
 import { type BriefAnswers, createBriefAnswers } from "../relay/brief-answers.ts";
 import { notRunning, type Target } from "../relay/find-target.ts";
+import { isReachable, settledRoute } from "../relay/settled-route.ts";
 
 export interface PreviewRoute {
   readonly access: SandboxAccess;
@@ -34,7 +35,7 @@ export function createPreviewRoutes({ pool, tokenKey, isPrepared, now }: Preview
   const find = async (sandboxId: string) => {
     if (!isPrepared()) throw databaseUnavailable();
     try {
-      const route = await routeById(pool, sandboxId);
+      const route = await settledRoute(() => routeById(pool, sandboxId));
       return route && previewRouteOf(route, tokenKey);
     } catch (error) {
       throw asDatabaseProblem(error);
@@ -45,7 +46,7 @@ export function createPreviewRoutes({ pool, tokenKey, isPrepared, now }: Preview
 }
 
 function previewRouteOf(route: Route, tokenKey: string): PreviewRoute {
-  const { sandboxId, hostId, epoch, tokenGeneration, publicPorts } = route;
+  const { sandboxId, epoch, tokenGeneration, publicPorts } = route;
   const signingKey = signingKeyOf(accessTokenOf(tokenKey, sandboxId, tokenGeneration));
   if (route.state === "deleted") {
     // What was public is no longer: only who has a link learns that the sandbox was there.
@@ -55,6 +56,6 @@ function previewRouteOf(route: Route, tokenKey: string): PreviewRoute {
     return { access: { signingKey, publicPorts: [], unavailable } };
   }
   const access = { signingKey, publicPorts };
-  if (route.state !== "running" || hostId === null) return { access: { ...access, unavailable: notRunning(route) } };
-  return { access, target: { sandboxId, epoch, hostId, tokenGeneration } };
+  if (!isReachable(route)) return { access: { ...access, unavailable: notRunning(route) } };
+  return { access, target: { sandboxId, epoch, hostId: route.hostId, tokenGeneration } };
 }

@@ -12,6 +12,8 @@ export interface ConnectHost extends HostClient, Disposable {}
 const shortMs = 10_000;
 const startMs = 180_000;
 const deleteMs = 60_000;
+/** For what writes or reads a VM's whole memory. */
+const memoryMs = 300_000;
 /** The daemon sends a heartbeat each 5 s. A host that froze is found out by this, not by the kernel's retransmissions. */
 const silenceMs = 12_000;
 
@@ -47,6 +49,13 @@ export function createConnectHost(host: HostAddress): ConnectHost {
       call(async () => {
         await client.setVmAccess(change, callOptions(options, shortMs));
       }),
+    setVmLifecycle: (change, options) =>
+      call(async () => {
+        await client.setVmLifecycle(change, callOptions(options, shortMs));
+      }),
+    pauseVm: (id, options) => call(() => client.pauseVm(id, callOptions(options, memoryMs))),
+    resumeVm: (plan, options) => call(() => client.resumeVm(plan, callOptions(options, memoryMs))),
+    listVms: (options) => call(async () => (await client.listVms({}, callOptions(options, shortMs))).vms),
     async *watchVms(options) {
       const silence = setTimeout(() => sessionManager.abort(new Error(`silent for ${silenceMs} ms`)), silenceMs);
       try {

@@ -8,19 +8,21 @@ import {
   type Vm,
   VmSchema,
   VmState,
-  type WatchVmsResponse,
   WatchVmsResponseSchema,
 } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { problem, problemOf } from "@daytonah/lib/problem.ts";
+import type { VmLifecycle } from "../domain/lifecycle.ts";
 import type { VmAccess } from "../domain/vm-access.ts";
+import { createFakeLife, type FakeLife } from "./fake-life.ts";
+import { createWatcher, type Watcher } from "./fake-watcher.ts";
 import type { HostClient, VmId } from "./host-client.ts";
 
-export interface FakeHost extends HostClient {
+export interface FakeHost extends HostClient, FakeLife {
   /** What there is, by sandbox. */
   readonly vms: ReadonlyMap<string, Vm>;
   /** Who may reach them, as it was told last. */
   readonly accesses: ReadonlyMap<string, VmAccess>;
-  /** Every StartVm and DeleteVm that arrived, such as "start abc 1". */
+  /** Every call that starts, moves or ends a VM, such as "start abc 1". */
   readonly calls: readonly string[];
   /** StartVm waits for what this returns; rejecting is its failure. */
   onStart: (id: VmId) => Promise<void>;
@@ -41,6 +43,7 @@ const heartbeatMs = 5_000;
 export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> = {}): FakeHost {
   const vms = new Map<string, Vm>();
   const accesses = new Map<string, VmAccess>();
+  const lifecycles = new Map<string, VmLifecycle>();
   const refused = new Map<string, bigint>();
   const starts = new Map<string, Promise<void>>();
   const calls: string[] = [];
@@ -67,6 +70,7 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
   };
 
   const host: FakeHost = {
+    ...createFakeLife({ vms, accesses, lifecycles, calls, put, tell, demandReachable }),
     hostId,
     vms,
     accesses,
@@ -107,9 +111,11 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
         throw problem("SANDBOX_STATE_CONFLICT", "This epoch was ended.");
       }
       if (vms.get(sandboxId)?.epoch !== epoch) {
-        const { template: _, env: __, access, ...size } = spec;
+        const { template: _, env: __, access, lifecycle, ...size } = spec;
         accesses.set(sandboxId, access);
-        put(create(VmSchema, { ...size, state: VmState.STARTING, accessVersion: access.version }));
+        lifecycles.set(sandboxId, lifecycle);
+        const versions = { accessVersion: access.version, lifecycleVersion: lifecycle.version };
+        put(create(VmSchema, { ...size, ...versions, state: VmState.STARTING }));
         starts.set(sandboxId, host.onStart(spec));
       }
       try {
@@ -184,40 +190,4 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
     },
   };
   return host;
-}
-
-interface Watcher {
-  push(event: WatchVmsResponse): void;
-  fail(error: Error): void;
-  readonly events: AsyncIterable<WatchVmsResponse>;
-}
-
-function createWatcher(signal: AbortSignal | undefined): Watcher {
-  const queue: WatchVmsResponse[] = [];
-  let failure: Error | undefined;
-  let wake = () => {};
-  const fail = (error: Error) => {
-    failure ??= error;
-    wake();
-  };
-  signal?.addEventListener("abort", () => fail(signal.reason as Error), { once: true });
-  return {
-    push(event) {
-      queue.push(event);
-      wake();
-    },
-    fail,
-    events: (async function* () {
-      for (;;) {
-        const event = queue.shift();
-        if (event) yield event;
-        else if (failure) throw failure;
-        else {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        }
-      }
-    })(),
-  };
 }

@@ -1,7 +1,10 @@
 /** What every HostClient does, whatever is behind it. */
+
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { VmState as State, type VmState, type WatchVmsResponse } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { problemOf } from "@daytonah/lib/problem.ts";
 import { describe, expect, test } from "vitest";
+import type { VmLifecycle } from "../domain/lifecycle.ts";
 import type { VmAccess } from "../domain/vm-access.ts";
 import type { FakeHost } from "./fake-host.ts";
 import type { HostClient } from "./host-client.ts";
@@ -21,11 +24,16 @@ const spec = {
   diskMib: 0,
   env: { A: "b" },
   access: accessOf(1n),
+  lifecycle: lifecycleOf(1n),
 };
 
 function accessOf(version: bigint): VmAccess {
   const [tokenSha256, signingKey] = [new Uint8Array(32), new Uint8Array(32)];
   return { version, tokenGeneration: 1n, tokenSha256, signingKey, publicPorts: [80] };
+}
+
+function lifecycleOf(version: bigint): VmLifecycle {
+  return { version, deleteAtEnd: true, idleTimeout: durationFromMs(5_000), autoResume: true };
 }
 
 export function describeHostClient(name: string, open: () => Promise<HostUnderTest>): void {
@@ -53,6 +61,47 @@ export function describeHostClient(name: string, open: () => Promise<HostUnderTe
       expect(under.host.accesses.get("s1")).toMatchObject({ version: 3n, publicPorts: [80] });
       const { value } = await under.client.watchVms({})[Symbol.asyncIterator]().next();
       expect(value.event).toMatchObject({ value: { accessVersion: 3n } });
+    });
+
+    test("takes the newest of when a VM ends, and tells watchers", async () => {
+      await using under = await open();
+      await under.client.startVm(spec, {});
+      expect(under.host.lifecycles.get("s1")).toMatchObject({ version: 1n, deleteAtEnd: true, autoResume: true });
+      const set = (version: bigint) =>
+        under.client.setVmLifecycle({ sandboxId: "s1", epoch: 1n, lifecycle: lifecycleOf(version) }, {});
+      await set(3n);
+      await set(2n);
+      expect(under.host.lifecycles.get("s1")).toMatchObject({ version: 3n, idleTimeout: { seconds: 5n } });
+      expect(await under.client.listVms({})).toMatchObject([{ sandboxId: "s1", lifecycleVersion: 3n }]);
+    });
+
+    test("pauses a VM once, also where it is asked twice, and runs it on with a higher epoch", async () => {
+      await using under = await open();
+      await under.client.startVm(spec, {});
+      const pause = () => under.client.pauseVm({ sandboxId: "s1", epoch: 1n }, {});
+      const [first, second] = await Promise.all([pause(), pause()]);
+      expect([first.vm, second.vm, (await pause()).vm]).toMatchObject(
+        Array.from({ length: 3 }, () => ({ state: State.PAUSED, memoryKept: true, epoch: 1n })),
+      );
+      const plan = { sandboxId: "s1", epoch: 2n, access: accessOf(2n), lifecycle: lifecycleOf(2n) };
+      expect((await under.client.resumeVm(plan, {})).vm).toMatchObject({ state: State.RUNNING, epoch: 2n });
+      expect((await under.client.resumeVm(plan, {})).vm).toMatchObject({ state: State.RUNNING, epoch: 2n });
+      expect(await reasonOf(pause())).toBe("SANDBOX_STATE_CONFLICT");
+      expect(await under.client.listVms({})).toMatchObject([{ epoch: 2n, accessVersion: 2n, lifecycleVersion: 2n }]);
+    });
+
+    test("starts a failed VM again with a higher epoch, and raises that of one that woke by itself", async () => {
+      await using under = await open();
+      await under.client.startVm(spec, {});
+      under.host.kill("s1");
+      const plan = { sandboxId: "s1", access: accessOf(1n), lifecycle: lifecycleOf(1n) };
+      expect((await under.client.resumeVm({ ...plan, epoch: 2n }, {})).vm?.state).toBe(State.RUNNING);
+      under.host.pauseItself("s1");
+      under.host.wakeItself("s1");
+      expect((await under.client.resumeVm({ ...plan, epoch: 3n }, {})).vm).toMatchObject({
+        state: State.RUNNING,
+        epoch: 3n,
+      });
     });
 
     test("refuses a start whose epoch was deleted", async () => {

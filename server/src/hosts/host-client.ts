@@ -1,6 +1,14 @@
 /** The port to one host's daemon: the calls of daytonah.host.v1 that the control plane makes. */
 
-import type { GetHostResponse, StartVmResponse, WatchVmsResponse } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import type {
+  GetHostResponse,
+  PauseVmResponse,
+  ResumeVmResponse,
+  StartVmResponse,
+  Vm,
+  WatchVmsResponse,
+} from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import type { VmLifecycle } from "../domain/lifecycle.ts";
 import type { VmAccess } from "../domain/vm-access.ts";
 
 export interface HostClient {
@@ -12,6 +20,14 @@ export interface HostClient {
   deleteVm(id: VmId, options: CallOptions): Promise<void>;
   /** Idempotent by version: a lower one than the host's changes nothing. */
   setVmAccess(id: VmId & { readonly access: VmAccess }, options: CallOptions): Promise<void>;
+  /** The same for when it ends. */
+  setVmLifecycle(id: VmId & { readonly lifecycle: VmLifecycle }, options: CallOptions): Promise<void>;
+  /** Idempotent by id and epoch. Where the host refuses, the VM runs on. */
+  pauseVm(id: VmId, options: CallOptions): Promise<PauseVmResponse>;
+  /** With a higher epoch than the VM's. Idempotent by id and epoch. Where the host refuses, the VM is as it was. */
+  resumeVm(plan: ResumePlan, options: CallOptions): Promise<ResumeVmResponse>;
+  /** What there is now. */
+  listVms(options: CallOptions): Promise<readonly Vm[]>;
   /** Every VM, `synced`, then changes; ends or throws when the host is gone. */
   watchVms(options: CallOptions): AsyncIterable<WatchVmsResponse>;
 }
@@ -28,6 +44,12 @@ export interface VmSpec extends VmId {
   readonly diskMib: number;
   readonly env: Readonly<Record<string, string>>;
   readonly access: VmAccess;
+  readonly lifecycle: VmLifecycle;
+}
+
+export interface ResumePlan extends VmId {
+  readonly access: VmAccess;
+  readonly lifecycle: VmLifecycle;
 }
 
 export interface CallOptions {

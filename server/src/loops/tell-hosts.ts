@@ -1,7 +1,9 @@
-/** Tells hosts of changes to who may reach their sandboxes, where the call that made the change could not. */
+/** Tells hosts of changes to who may reach their sandboxes and when these end, where the call that made the change could not. */
 import { untoldSandboxes } from "../db/access.ts";
+import type { SandboxRow } from "../db/sandboxes.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { tellAccess } from "../services/tell-access.ts";
+import { tellLifecycle } from "../services/tell-lifecycle.ts";
 import type { HostStatuses } from "./host-statuses.ts";
 import { repeat } from "./repeat.ts";
 
@@ -21,8 +23,13 @@ async function tellHosts(deps: ServiceDeps, statuses: HostStatuses): Promise<voi
   await Promise.all(
     rows.map((row) =>
       deps.background
-        .run(tellAccess(deps, row))
-        .catch((error: unknown) => deps.log.debug("access.delayed", { sandbox: row.id, error })),
+        .run(tellHost(deps, row))
+        .catch((error: unknown) => deps.log.debug("host.telling_delayed", { sandbox: row.id, error })),
     ),
   );
+}
+
+async function tellHost(deps: ServiceDeps, row: SandboxRow): Promise<void> {
+  if (row.access_told < row.access_version) await tellAccess(deps, row);
+  if (row.lifecycle_told < row.lifecycle_version) await tellLifecycle(deps, row);
 }

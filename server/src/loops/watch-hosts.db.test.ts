@@ -54,7 +54,8 @@ test("VMs of deleted sandboxes are deleted; one without a row is left alone", as
   const spec = { epoch: 1n, template: "base", vcpus: 1, memoryMib: 128, diskMib: 0, env: {} };
   const row = { id: "unknown", token_generation: 1, access_version: 1, public_ports: [] };
   const access = vmAccessOf("k", row);
-  await host.startVm({ ...spec, access, sandboxId: "unknown" }, {});
+  const lifecycle = { version: 1n, deleteAtEnd: false, autoResume: false };
+  await host.startVm({ ...spec, access, lifecycle, sandboxId: "unknown" }, {});
   await using server = await testServer({ host });
   const sandboxId = await newSandbox(server);
   await server.database.pool.query("update sandboxes set state = 'deleted', host_id = null where id = $1", [sandboxId]);

@@ -9,9 +9,11 @@ import { type Credential, readCredential, unknownKey } from "../auth/credential.
 import { demandScope } from "../auth/demand-scope.ts";
 import { callerAndRoute, type Route, routeById } from "../db/callers.ts";
 import { accessTokenOf, isAccessTokenOf } from "../domain/access-token.ts";
+import type { SandboxState } from "../domain/sandbox-state.ts";
 import { sandboxNotFound } from "../services/sandbox-problems.ts";
 import { type BriefAnswers, createBriefAnswers } from "./brief-answers.ts";
 import type { RouteCache } from "./route-cache.ts";
+import { isReachable, settledRoute } from "./settled-route.ts";
 
 export interface Target {
   readonly sandboxId: string;
@@ -76,7 +78,7 @@ async function findSignedTarget(
   query: URLSearchParams,
 ): Promise<Target> {
   const { sandboxId } = grant;
-  const route = await strangersRoutes.get(sandboxId);
+  const route = await settledRoute(() => strangersRoutes.get(sandboxId));
   // Of a sandbox that is not there a stranger learns nothing: its signature is as wrong as any other.
   const token = accessTokenOf(tokenKey, sandboxId, route?.tokenGeneration ?? -1);
   checkFileQuery(signingKeyOf(token), grant, query, new Date());
@@ -84,14 +86,14 @@ async function findSignedTarget(
 }
 
 async function search(options: TargetOptions, credential: Credential, sandboxId: string): Promise<Target> {
-  const route = await findRoute(options, credential, sandboxId);
+  const route = await settledRoute(() => findRoute(options, credential, sandboxId));
   return targetOf(route, sandboxId, credential.t === "access-token");
 }
 
 /** `ofToken`: the call ends with the sandbox's present access token. */
 function targetOf(route: Route | undefined, sandboxId: string, ofToken: boolean): Target {
   if (!route || route.state === "deleted") throw sandboxNotFound(sandboxId);
-  if (route.state !== "running" || route.hostId === null) throw notRunning(route);
+  if (!isReachable(route)) throw notRunning(route);
   const target = { sandboxId, epoch: route.epoch, hostId: route.hostId };
   return ofToken ? { ...target, tokenGeneration: route.tokenGeneration } : target;
 }
@@ -118,9 +120,14 @@ export function notRunning({ sandboxId, state, failureReason }: Route): Problem 
   if (state === "lost") {
     return problem("HOST_LOST", `The host of sandbox ${sandboxId} does not answer.`, { metadata, retryDelayMs: 5_000 });
   }
-  const gone = state === "failed" || state === "deleting";
+  if (state === "paused") return problem("SANDBOX_PAUSED", `The sandbox ${sandboxId} is paused.`, { metadata });
   return problem("SANDBOX_NOT_RUNNING", `The sandbox ${sandboxId} is ${state}.`, {
     metadata,
-    ...(gone ? { nextStep: "Make a new sandbox; get shows why this one is not running." } : {}),
+    ...(nextSteps[state] ? { nextStep: nextSteps[state] } : {}),
   });
 }
+
+const nextSteps: Partial<Record<SandboxState, string>> = {
+  failed: "Resume it: it starts again from its disk. Get shows why it failed.",
+  deleting: "Make a new sandbox.",
+};

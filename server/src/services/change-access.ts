@@ -7,7 +7,7 @@ import type { SandboxRow } from "../db/sandboxes.ts";
 import type { DbOrTx } from "../db/schema.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { digestOf, idempotencyKeyReused } from "./idempotent.ts";
-import { sandboxNotFound, stateConflict } from "./sandbox-problems.ts";
+import { sandboxNotFound, sandboxNotRunning, stateConflict } from "./sandbox-problems.ts";
 import { tellAccess } from "./tell-access.ts";
 
 export interface AccessChange {
@@ -58,16 +58,13 @@ async function decide(tx: DbOrTx, change: AccessChange): Promise<ChangedAccess> 
     if (taken.t === "replay") return { row, result: taken.resultId };
   }
   if (row.state === "deleting") throw stateConflict(row, sandboxId);
-  if (row.state === "creating") {
-    throw problem("SANDBOX_NOT_RUNNING", `The sandbox ${sandboxId} is being created.`, {
-      metadata: { sandbox_id: sandboxId, state: row.state },
-    });
-  }
+  // The start that is under way carries what was true before.
+  if (row.state === "creating" || row.state === "resuming") throw sandboxNotRunning(row);
   return { row: await change.apply(tx, row), result: resultId };
 }
 
 /** The change is written down, and the loop tell-hosts goes on. */
-function untold({ id }: SandboxRow, cause: Problem): Problem {
+export function untold({ id }: SandboxRow, cause: Problem): Problem {
   return problem("HOST_UNAVAILABLE", `${cause.message} It has not heard yet of this change to the sandbox ${id}.`, {
     ...cause.options,
     metadata: { ...cause.options.metadata, sandbox_id: id },

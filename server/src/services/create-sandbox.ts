@@ -3,12 +3,14 @@ import { abortable } from "@daytonah/lib/deadline.ts";
 import { takeKey } from "../db/idempotency.ts";
 import { insertSandbox, type SandboxRow } from "../db/sandboxes.ts";
 import { newSandboxId } from "../domain/ids.ts";
+import type { Lifecycle } from "../domain/lifecycle.ts";
 import { awaitCreated } from "./await-created.ts";
 import { abandonCreate } from "./delete-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { digestOf, idempotencyKeyReused } from "./idempotent.ts";
 import { place } from "./place.ts";
-import { type Stage, startSandbox } from "./start-sandbox.ts";
+import type { Stage } from "./stages.ts";
+import { startSandbox } from "./start-sandbox.ts";
 
 export interface CreateSandboxInput {
   readonly orgId: string;
@@ -18,6 +20,7 @@ export interface CreateSandboxInput {
   readonly diskMib: number;
   readonly env: Readonly<Record<string, string>>;
   readonly metadata: Readonly<Record<string, string>>;
+  readonly lifecycle: Lifecycle;
   /** Empty: none. */
   readonly idempotencyKey: string;
 }
@@ -86,6 +89,7 @@ async function beginCreate({ db }: ServiceDeps, input: CreateSandboxInput): Prom
       hostId,
       hardwareIsolated,
       keyed,
+      lifecycle: input.lifecycle,
     });
     return { t: "new", row };
   });

@@ -3,7 +3,8 @@ import { abortable } from "@daytonah/lib/deadline.ts";
 import { releaseClaim, takeClaim } from "../db/claims.ts";
 import { commitLazily } from "../db/commit-lazily.ts";
 import { takeKey } from "../db/idempotency.ts";
-import { moveSandbox, type SandboxRow, sandboxById, sandboxOf } from "../db/sandboxes.ts";
+import { moveSandbox } from "../db/move-sandbox.ts";
+import { type SandboxRow, sandboxById, sandboxOf } from "../db/sandboxes.ts";
 import type { DbOrTx } from "../db/schema.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { hostOf } from "./host-of.ts";
@@ -82,6 +83,15 @@ export async function finishDelete(deps: ServiceDeps, row: SandboxRow): Promise<
     throw error;
   }
   deps.log.debug("sandbox.deleted", { sandbox: row.id });
+}
+
+/** Its host has stopped it at the end of its time. Where the delete can't be finished now, the loop finish-deletes does. */
+export async function deleteExpired(deps: ServiceDeps, row: SandboxRow): Promise<void> {
+  const moved = await move(deps, { id: row.id, epoch: row.epoch, to: "deleting", from: ["running", "paused", "lost"] });
+  if (!moved) return;
+  void deps.background
+    .run(finishDelete(deps, moved))
+    .catch((error: unknown) => deps.log.debug("sandbox.delete_delayed", { sandbox: row.id, error }));
 }
 
 /** A create that nobody waits for any more and nobody could find again. */

@@ -1,5 +1,6 @@
 /** Moves a sandbox and tells this server's own memory of it. */
-import { type Move, moveSandbox, type SandboxRow } from "../db/sandboxes.ts";
+import { type Move, moveSandbox } from "../db/move-sandbox.ts";
+import type { SandboxRow } from "../db/sandboxes.ts";
 import type { ServiceDeps } from "./deps.ts";
 
 export async function move(deps: ServiceDeps, to: Move): Promise<SandboxRow | undefined> {

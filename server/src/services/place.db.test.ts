@@ -1,9 +1,11 @@
 import { problemOf } from "@daytonah/lib/problem.ts";
 import { sql } from "kysely";
 import { expect, test } from "vitest";
+import { moveSandbox } from "../db/move-sandbox.ts";
 import { insertOrganization } from "../db/organizations.ts";
-import { insertSandbox, moveSandbox, type SandboxRow } from "../db/sandboxes.ts";
+import { insertSandbox, type SandboxRow } from "../db/sandboxes.ts";
 import type { Db } from "../db/schema.ts";
+import { endless } from "../domain/lifecycle.ts";
 import type { PlacementRequest } from "../domain/placement.ts";
 import { type SandboxState, sandboxStates, statesHoldingRoom } from "../domain/sandbox-state.ts";
 import { type HostOffer, insertHost } from "../testing/insert-host.ts";
@@ -175,7 +177,7 @@ async function organization(db: Db): Promise<string> {
 async function create(db: Db, orgId: string, id: string): Promise<SandboxRow> {
   return db.transaction().execute(async (tx) => {
     const { size, ...host } = await place(tx, request);
-    const rest = { id, orgId, template: "base", metadata: {}, env: {}, keyed: false };
+    const rest = { id, orgId, template: "base", metadata: {}, env: {}, keyed: false, lifecycle: endless };
     return insertSandbox(tx, { ...rest, ...size, ...host });
   });
 }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { insertOrganization } from "../db/organizations.ts";
 import { pickQuery } from "../db/placement.ts";
 import { insertSandbox } from "../db/sandboxes.ts";
+import { endless } from "../domain/lifecycle.ts";
 import type { PlacementRequest } from "../domain/placement.ts";
 import { insertHost } from "../testing/insert-host.ts";
 import { type TestDatabase, testDatabase } from "../testing/test-database.ts";
@@ -109,7 +110,7 @@ async function placeOne(times: number[]): Promise<void> {
     const startedAt = performance.now();
     const { size, ...host } = await place(tx, asked);
     times.push(performance.now() - startedAt);
-    const rest = { id, orgId: "org_test", template: "base", metadata: {}, env: {}, keyed: false };
+    const rest = { id, orgId: "org_test", template: "base", metadata: {}, env: {}, keyed: false, lifecycle: endless };
     await insertSandbox(tx, { ...rest, ...size, ...host });
   });
 }

@@ -1,17 +1,19 @@
 /** Holds what a host has against what it should have. */
 import { type Vm, VmState } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
-import { raiseAccessVersion } from "../db/access.ts";
+import type { Failure } from "../db/move-sandbox.ts";
 import { type SandboxRow, sandboxById, sandboxesById, sandboxesOnHost } from "../db/sandboxes.ts";
-import { judgeVm, type ReportedVm } from "../domain/judge-vm.ts";
+import { isKeptByHost, judgeVm, type ReportedVm, type Verdict } from "../domain/judge-vm.ts";
 import type { HostClient } from "../hosts/host-client.ts";
+import { catchUp } from "./catch-up.ts";
+import { deleteExpired } from "./delete-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
+import { failureOfVm, moveToVm } from "./follow-vm.ts";
 import { move } from "./move.ts";
-import { tellAccess } from "./tell-access.ts";
 
-/** Read before the host is asked for its list: what runs now must be on it. */
+/** Read before the host is asked for its list: what it must have then is on it. */
 export async function sandboxesToFind({ db }: ServiceDeps, hostId: string): Promise<readonly SandboxRow[]> {
   const rows = await sandboxesOnHost(db, hostId);
-  return rows.filter(({ state }) => state === "running" || state === "lost");
+  return rows.filter(({ state }) => isKeptByHost(state));
 }
 
 export async function reconcileHost(
@@ -22,8 +24,7 @@ export async function reconcileHost(
 ): Promise<void> {
   // Read after the list: a VM is started after its row was written.
   const rows = await sandboxesById(deps.db, [...vms.keys()]);
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  for (const vm of vms.values()) await applyVerdict(deps, host, byId.get(vm.sandboxId), vm);
+  await applyVms(deps, host, rows, [...vms.values()]);
   for (const row of toFind.filter(({ id }) => !vms.has(id))) {
     const message = "The host came back without its VM.";
     await fail(deps, row, { reason: "VM_DIED", message });
@@ -32,53 +33,69 @@ export async function reconcileHost(
 
 /** A change that the host tells of. */
 export async function applyVm(deps: ServiceDeps, host: HostClient, vm: Vm): Promise<void> {
-  await applyVerdict(deps, host, await sandboxById(deps.db, vm.sandboxId), vm);
+  const row = await sandboxById(deps.db, vm.sandboxId);
+  await applyVms(deps, host, row ? [row] : [], [vm]);
 }
 
-async function applyVerdict(deps: ServiceDeps, host: HostClient, row: SandboxRow | undefined, vm: Vm): Promise<void> {
-  const reported = reportedVm(host.hostId, vm);
-  if (!reported) return;
-  const wanted = row && { state: row.state, epoch: BigInt(row.epoch), hostId: row.host_id };
-  const verdict = judgeVm(wanted, reported);
-  switch (verdict) {
-    case "none":
-      return catchUpAccess(deps, host, row, vm);
-    case "unknown":
-      deps.log.warn("vm.unknown", { sandbox: vm.sandboxId, host: host.hostId, epoch: String(vm.epoch) });
-      return;
-    case "delete":
-      return deleteUnwanted(deps, host, vm);
-    case "fail":
-      if (row) {
-        const failure = { reason: vm.failureReason || "VM_DIED", message: vm.failureMessage || "Its VM is gone." };
-        const failed = await fail(deps, row, failure);
-        // It never ran and gave its host back: see docs/sandbox-life.md, "A create that failed".
-        if (failed?.host_id === null && vm.state === VmState.FAILED) deleteUnwanted(deps, host, vm);
-      }
-      return;
-    case "recover":
-      if (!row) return;
-      return catchUpAccess(deps, host, await move(deps, { ...recovered, id: row.id, epoch: row.epoch }), vm);
-    default:
-      return verdict satisfies never;
+async function applyVms(
+  deps: ServiceDeps,
+  host: HostClient,
+  rows: readonly SandboxRow[],
+  vms: readonly Vm[],
+): Promise<void> {
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  const toFollow: SandboxRow[] = [];
+  for (const vm of vms) {
+    const row = byId.get(vm.sandboxId);
+    const verdict = verdictOn(host, row, vm);
+    if (row && (verdict === "follow" || verdict === "expire")) toFollow.push(row);
+    else await apply(deps, host, verdict, row, vm);
+  }
+  if (toFollow.length > 0) await follow(deps, host, toFollow);
+}
+
+/**
+ * What was told may be old news by now: a pause that we commanded since, say. Only what the host says after the row was read
+ * counts; should that change again, the host tells us.
+ */
+async function follow(deps: ServiceDeps, host: HostClient, rows: readonly SandboxRow[]): Promise<void> {
+  const vms = new Map((await host.listVms({})).map((vm) => [vm.sandboxId, vm]));
+  for (const row of rows) {
+    const vm = vms.get(row.id);
+    if (!vm) continue;
+    const verdict = verdictOn(host, row, vm);
+    if (verdict === "expire") {
+      deps.log.info("sandbox.expired", { sandbox: row.id, host: host.hostId });
+      await deleteExpired(deps, row);
+    } else if (verdict === "follow") {
+      const next = moveToVm(row, vm);
+      const moved = next && (await move(deps, next));
+      if (moved) deps.log.info("sandbox.followed", { sandbox: row.id, host: host.hostId, state: moved.state });
+      await catchUp(deps, host, moved, vm);
+    } else await apply(deps, host, verdict, row, vm);
   }
 }
 
-const recovered = { to: "running", from: ["lost"] } as const;
-
-/** The host heard of no change while it was away, or has forgotten what it heard. */
-async function catchUpAccess(deps: ServiceDeps, host: HostClient, row: SandboxRow | undefined, vm: Vm): Promise<void> {
-  const ours = row?.host_id === host.hostId && BigInt(row.epoch) === vm.epoch && vm.state === VmState.RUNNING;
-  const version = Number(vm.accessVersion);
-  if (!ours || version === row.access_version) return;
-  const ahead = version > row.access_version;
-  if (ahead) deps.log.warn("access.ahead", { sandbox: row.id, host: host.hostId, version });
-  const current = ahead ? await raiseAccessVersion(deps.db, row.id, version) : row;
-  if (!current) return;
-  void deps.background
-    .run(tellAccess(deps, current))
-    .catch((error: unknown) => deps.log.warn("access.delayed", { sandbox: row.id, error }));
+async function apply(
+  deps: ServiceDeps,
+  host: HostClient,
+  verdict: Verdict,
+  row: SandboxRow | undefined,
+  vm: Vm,
+): Promise<void> {
+  if (verdict === "delete") return deleteUnwanted(deps, host, vm);
+  if (verdict === "unknown") {
+    deps.log.warn("vm.unknown", { sandbox: vm.sandboxId, host: host.hostId, epoch: String(vm.epoch) });
+  } else if (row && verdict === "fail") {
+    const failed = await fail(deps, row, failureOfVm(vm));
+    // It never ran and gave its host back: see docs/sandbox-life.md, "A create that failed".
+    if (failed?.host_id === null && vm.state === VmState.FAILED) deleteUnwanted(deps, host, vm);
+  } else if (row && verdict === "recover") {
+    await catchUp(deps, host, await move(deps, { ...recovered, id: row.id, epoch: row.epoch }), vm);
+  } else if (verdict === "none") await catchUp(deps, host, row, vm);
 }
+
+const recovered = { to: "running", from: ["lost"] } as const;
 
 function deleteUnwanted(deps: ServiceDeps, host: HostClient, vm: Vm): void {
   deps.log.info("vm.unwanted", { sandbox: vm.sandboxId, host: host.hostId, epoch: String(vm.epoch) });
@@ -87,13 +104,8 @@ function deleteUnwanted(deps: ServiceDeps, host: HostClient, vm: Vm): void {
     .catch((error: unknown) => deps.log.warn("vm.cleanup_delayed", { sandbox: vm.sandboxId, error }));
 }
 
-async function fail(
-  deps: ServiceDeps,
-  row: SandboxRow,
-  failure: { readonly reason: string; readonly message: string },
-): Promise<SandboxRow | undefined> {
-  const from = ["creating", "running", "lost"] as const;
-  const moved = await move(deps, { id: row.id, epoch: row.epoch, to: "failed", from, failure });
+async function fail(deps: ServiceDeps, row: SandboxRow, failure: Failure): Promise<SandboxRow | undefined> {
+  const moved = await move(deps, { id: row.id, epoch: row.epoch, to: "failed", failure });
   if (moved) deps.log.warn("sandbox.failed", { sandbox: row.id, host: row.host_id, ...failure });
   return moved;
 }
@@ -101,12 +113,22 @@ async function fail(
 const states: Partial<Record<VmState, ReportedVm["state"]>> = {
   [VmState.STARTING]: "starting",
   [VmState.RUNNING]: "running",
+  [VmState.PAUSING]: "pausing",
+  [VmState.PAUSED]: "paused",
+  [VmState.RESUMING]: "resuming",
   [VmState.FAILED]: "failed",
   [VmState.DELETED]: "deleted",
 };
 
-/** Undefined for a state of a later release. */
-function reportedVm(hostId: string, vm: Vm): ReportedVm | undefined {
+function verdictOn({ hostId }: HostClient, row: SandboxRow | undefined, vm: Vm): Verdict {
   const state = states[vm.state];
-  return state && { hostId, epoch: vm.epoch, state };
+  if (!state) return "none"; // of a later release
+  const { epoch, expired } = vm;
+  const wanted = row && {
+    state: row.state,
+    epoch: BigInt(row.epoch),
+    hostId: row.host_id,
+    lifecycleVersion: row.lifecycle_version,
+  };
+  return judgeVm(wanted, { hostId, epoch, state, expired, lifecycleVersion: Number(vm.lifecycleVersion) });
 }

@@ -18,6 +18,31 @@ export function stateConflict(row: Pick<SandboxRow, "id" | "state"> | undefined,
   });
 }
 
+/** For what only a running sandbox can do. */
+export function sandboxNotRunning({ id, state }: Pick<SandboxRow, "id" | "state">): Problem {
+  const moving = state === "creating" || state === "pausing" || state === "resuming";
+  return problem("SANDBOX_NOT_RUNNING", `The sandbox ${id} is ${state}.`, {
+    metadata: { sandbox_id: id, state },
+    ...(moving ? { nextStep: "Call again when it is running.", retryDelayMs: 500 } : {}),
+  });
+}
+
+/** For a move that this settled state does not allow. */
+export function notMovable(row: SandboxRow, verb: "pause" | "resume"): Problem {
+  const { id, state } = row;
+  const metadata = { sandbox_id: id, state };
+  if (state === "deleted") return sandboxNotFound(id);
+  if (state === "deleting") return stateConflict(row, id);
+  if (state === "lost") {
+    return problem("HOST_LOST", `The host of sandbox ${id} does not answer.`, { metadata, retryDelayMs: 5_000 });
+  }
+  const nextStep =
+    state === "failed" && verb === "pause"
+      ? "Resume it: it starts again from its disk."
+      : "Make a new sandbox; get shows why this one is not running.";
+  return problem("SANDBOX_NOT_RUNNING", `The sandbox ${id} is ${state}; it can't ${verb}.`, { metadata, nextStep });
+}
+
 /** Why a sandbox is failed, as an error for whoever asked for it. */
 export function failureOf(row: SandboxRow): Problem {
   return problem(reasonOf(row.failure_reason ?? ""), row.failure_message ?? "The sandbox failed.", {

@@ -1,10 +1,10 @@
 /** The second half of a create: StartVm, then creating → running or failed. May be repeated after a crash. */
-import { durationMs } from "@bufbuild/protobuf/wkt";
 import { VmState } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
 import type { ReasonName } from "@daytonah/lib/problem-reasons.ts";
 import { releaseClaim } from "../db/claims.ts";
 import { refuseSandbox, type SandboxRow, sandboxById } from "../db/sandboxes.ts";
+import { vmLifecycleOf } from "../domain/lifecycle.ts";
 import { vmAccessOf } from "../domain/vm-access.ts";
 import type { VmSpec } from "../hosts/host-client.ts";
 import { abandonCreate } from "./delete-sandbox.ts";
@@ -12,11 +12,7 @@ import type { ServiceDeps } from "./deps.ts";
 import { hostOf } from "./host-of.ts";
 import { move } from "./move.ts";
 import { failureOf, reasonOf, stateConflict } from "./sandbox-problems.ts";
-
-export interface Stage {
-  readonly stage: string;
-  readonly ms: number;
-}
+import { type Stage, stagesOf } from "./stages.ts";
 
 export interface StartedSandbox {
   readonly row: SandboxRow;
@@ -40,10 +36,11 @@ export async function startSandbox(deps: ServiceDeps, row: SandboxRow, requestId
 
 async function startVm(deps: ServiceDeps, row: SandboxRow, requestId: string): Promise<readonly Stage[]> {
   try {
-    const { vm, stages } = await hostOf(deps, row).startVm(specOf(deps, row), { requestId });
+    const answer = await hostOf(deps, row).startVm(specOf(deps, row), { requestId });
+    const { vm } = answer;
     // A repeat joins what the first made, also where that has ended since.
     if (vm?.state === VmState.FAILED) throw problem(reasonOf(vm.failureReason), vm.failureMessage);
-    return stages.map(({ stage, duration }) => ({ stage, ms: duration ? durationMs(duration) : 0 }));
+    return stagesOf(answer);
   } catch (error) {
     const why = problemOf(error) ?? problem("INTERNAL", "The sandbox could not be started.", { cause: error });
     throw why.reason === "HOST_UNAVAILABLE" ? await leaveToRepair(deps, row, why) : await failCreate(deps, row, why);
@@ -60,6 +57,7 @@ function specOf({ tokenKey }: ServiceDeps, row: SandboxRow): VmSpec {
     diskMib: row.disk_mib,
     env: row.env ?? {},
     access: vmAccessOf(tokenKey, row),
+    lifecycle: vmLifecycleOf(row),
   };
 }
 

@@ -13,12 +13,18 @@ const nothingToTell: ReadonlySet<ReasonName | undefined> = new Set(["SANDBOX_NOT
 
 /** Resolves when nobody gets in by what was true before. */
 export async function tellAccess(deps: ServiceDeps, row: SandboxRow): Promise<void> {
-  if (!(reachableStates as readonly SandboxState[]).includes(row.state)) return;
   const access = vmAccessOf(deps.tokenKey, row);
+  const id = { sandboxId: row.id, epoch: BigInt(row.epoch) };
+  if (await tell(row, () => hostOf(deps, row).setVmAccess({ ...id, access }, {}))) await noteAccessTold(deps.db, row);
+}
+
+/** False where its host is not to be told now; the next start tells it then. */
+export async function tell(row: SandboxRow, call: () => Promise<void>): Promise<boolean> {
+  if (!(reachableStates as readonly SandboxState[]).includes(row.state)) return false;
   try {
-    await hostOf(deps, row).setVmAccess({ sandboxId: row.id, epoch: BigInt(row.epoch), access }, {});
+    await call();
   } catch (error) {
     if (!nothingToTell.has(problemOf(error)?.reason)) throw error;
   }
-  await noteAccessTold(deps.db, row);
+  return true;
 }

@@ -9,6 +9,7 @@ import { typedErrors } from "@daytonah/lib/interceptors.ts";
 import { silentLogger } from "@daytonah/lib/log.ts";
 import type { NodeHandler } from "@daytonah/lib/node-http.ts";
 import { createRpcListener } from "@daytonah/lib/rpc-listener.ts";
+import type { VmLifecycle } from "../domain/lifecycle.ts";
 import type { VmAccess } from "../domain/vm-access.ts";
 import type { FakeHost } from "../hosts/fake-host.ts";
 import type { HostAddress } from "../hosts/host-tls.ts";
@@ -32,6 +33,11 @@ export interface HostDaemonOptions {
   readonly onConnect?: (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) => void;
 }
 
+/** Our own server always sends both. */
+function toldOf(request: { access?: unknown; lifecycle?: unknown }) {
+  return { access: request.access as VmAccess, lifecycle: request.lifecycle as VmLifecycle };
+}
+
 export async function startHostDaemon({
   pki,
   host,
@@ -50,7 +56,7 @@ export async function startHostDaemon({
     routes(router) {
       router.service(HostDaemonService, {
         getHost: () => host.getHost({}),
-        startVm: (request) => host.startVm({ ...request, access: request.access as VmAccess }, {}),
+        startVm: (request) => host.startVm({ ...request, ...toldOf(request) }, {}),
         deleteVm: async (request) => {
           await host.deleteVm(request, {});
           return {};
@@ -59,6 +65,13 @@ export async function startHostDaemon({
           if (access) await host.setVmAccess({ ...id, access }, {});
           return {};
         },
+        setVmLifecycle: async ({ lifecycle, ...id }) => {
+          await host.setVmLifecycle({ ...id, lifecycle: lifecycle as VmLifecycle }, {});
+          return {};
+        },
+        pauseVm: (request) => host.pauseVm(request, {}),
+        resumeVm: (request) => host.resumeVm({ ...request, ...toldOf(request) }, {}),
+        listVms: async () => ({ vms: [...(await host.listVms({}))] }),
         watchVms: (_, context) => host.watchVms({ signal: context.signal }),
       });
       routes?.(router);

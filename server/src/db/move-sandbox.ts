@@ -1,0 +1,87 @@
+/** The one way to move a sandbox from state to state. */
+import { sql } from "kysely";
+import { isClaimed, type SandboxState, sourcesOf } from "../domain/sandbox-state.ts";
+import { claimEnd } from "./claims.ts";
+import type { SandboxRow } from "./sandboxes.ts";
+import type { DbOrTx } from "./schema.ts";
+
+export interface Failure {
+  readonly reason: string;
+  readonly message: string;
+}
+
+export type Move = {
+  readonly id: string;
+  /** Of the row before. */
+  readonly epoch: string;
+  /** Only from these of the table's sources. */
+  readonly from?: readonly SandboxState[];
+  /** The host's, which the row takes over. */
+  readonly hostEpoch?: bigint;
+} & (
+  | { readonly to: "failed"; readonly failure: Failure }
+  | { readonly to: "paused"; readonly memoryKept: boolean }
+  /** Begins a new epoch and its time anew; `timeoutMs`: another one from now on. */
+  | { readonly to: "resuming"; readonly timeoutMs?: number | undefined }
+  | { readonly to: Exclude<SandboxState, "failed" | "paused" | "resuming"> }
+);
+
+/**
+ * Compare-and-set: the row after the move, or undefined where it was in no state (of `from`, within the table) that
+ * allows it, or of another epoch. Then someone else was faster: read again, then decide.
+ */
+export async function moveSandbox(db: DbOrTx, move: Move): Promise<SandboxRow | undefined> {
+  const sources = sourcesOf(move.to).filter((from) => move.from?.includes(from) ?? true);
+  const failure = move.to === "failed" ? move.failure : undefined;
+  const timeout = (move.to === "resuming" ? move.timeoutMs : undefined) ?? sql`timeout_ms`;
+  const anew = timeBeginsAnew(move.to);
+  // One statement, so that the row and its event need no transaction of their own.
+  const { rows } = await sql<SandboxRow>`
+    with moved as (
+      update sandboxes set
+        state = ${move.to},
+        state_time = clock_timestamp(),
+        epoch = ${epochAfter(move)},
+        failure_reason = ${failure?.reason ?? null},
+        failure_message = ${failure?.message ?? null},
+        host_id = ${hostAfter(move.to)},
+        env = null,
+        memory_kept = ${move.to === "paused" ? move.memoryKept : sql`memory_kept`},
+        timeout_ms = ${timeout},
+        end_time = case when ${anew} then clock_timestamp() + ${timeout} * interval '1 ms' else end_time end,
+        lifecycle_version = lifecycle_version + case when ${anew} then 1 else 0 end,
+        access_told = case when ${toldByStart(move)} then access_version else access_told end,
+        lifecycle_told = case when ${toldByStart(move)} then lifecycle_version else lifecycle_told end,
+        claim_until = ${isClaimed(move.to) ? claimEnd : sql`null`}
+      where id = ${move.id} and epoch = ${move.epoch} and state = any(${sources as SandboxState[]})
+      returning *
+    ), told as (
+      insert into events (org_id, sandbox_id, kind, epoch, data)
+      select org_id, id, 'sandbox.' || state, epoch, ${JSON.stringify(failure ? { reason: failure.reason } : {})}::jsonb
+      from moved
+    )
+    select * from moved`.execute(db);
+  return rows[0];
+}
+
+function epochAfter(move: Move) {
+  if (move.hostEpoch !== undefined) return sql`${move.hostEpoch}::bigint`;
+  return move.to === "resuming" ? sql`epoch + 1` : sql`epoch`;
+}
+
+/** A sandbox that never ran has nothing on its host that is worth keeping: docs/sandbox-life.md. */
+function hostAfter(to: SandboxState) {
+  if (to === "deleted") return sql`null`;
+  return to === "failed" ? sql`case when state = 'creating' then null else host_id end` : sql`host_id`;
+}
+
+/** At a resume, also where the host woke it by itself. */
+function timeBeginsAnew(to: SandboxState) {
+  if (to === "resuming") return sql`true`;
+  return to === "running" ? sql`state in ('paused', 'failed')` : sql`false`;
+}
+
+/** ResumeVm carries both, and neither can be changed meanwhile. */
+function toldByStart(move: Move) {
+  return move.to === "running" && move.hostEpoch === undefined ? sql`state = 'resuming'` : sql`false`;
+}

@@ -1,0 +1,30 @@
+/** While a sandbox is being paused or resumed, its calls wait for what comes of it. */
+import { sleep } from "@daytonah/lib/sleep.ts";
+import type { Route } from "../db/callers.ts";
+
+const patienceMs = 30_000;
+
+/** The route that `find` gives, as soon as its sandbox is settled, or after half a minute. */
+export async function settledRoute(find: () => Promise<Route | undefined>): Promise<Route | undefined> {
+  const route = await find();
+  return isMoving(route) ? await awaitSettled(route, find) : route;
+}
+
+async function awaitSettled(first: Route | undefined, find: () => Promise<Route | undefined>) {
+  const patience = AbortSignal.timeout(patienceMs);
+  let route = first;
+  for (let waitMs = 20; isMoving(route) && !patience.aborted; waitMs = Math.min(200, waitMs * 1.5)) {
+    await sleep(waitMs, { signal: patience }).catch(() => undefined);
+    route = await find();
+  }
+  return route;
+}
+
+function isMoving(route: Route | undefined): boolean {
+  return route?.state === "pausing" || route?.state === "resuming";
+}
+
+/** Its host takes calls for it: it runs, or is woken by the first of them. */
+export function isReachable(route: Route): route is Route & { readonly hostId: string } {
+  return (route.state === "running" || (route.state === "paused" && route.autoResume)) && route.hostId !== null;
+}

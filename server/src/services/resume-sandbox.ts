@@ -1,0 +1,72 @@
+/** Resumes a sandbox: from its memory, or from its disk where there is no memory of it. */
+
+import type { ResumeVmResponse } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import { abortable } from "@daytonah/lib/deadline.ts";
+import { moveSandbox } from "../db/move-sandbox.ts";
+import { type SandboxRow, sandboxById } from "../db/sandboxes.ts";
+import type { DbOrTx } from "../db/schema.ts";
+import { vmLifecycleOf } from "../domain/lifecycle.ts";
+import { vmAccessOf } from "../domain/vm-access.ts";
+import { beginMove, type MoveCall, undoKey } from "./begin-move.ts";
+import type { CallerOptions } from "./create-sandbox.ts";
+import type { ServiceDeps } from "./deps.ts";
+import { hostOf } from "./host-of.ts";
+import { leaveMove } from "./leave-move.ts";
+import { move } from "./move.ts";
+import type { MovedSandbox } from "./pause-sandbox.ts";
+import { place } from "./place.ts";
+import { failureOf, notMovable, stateConflict } from "./sandbox-problems.ts";
+import { stagesOf } from "./stages.ts";
+
+export interface ResumeSandboxInput extends MoveCall {
+  /** Undefined: as it was. */
+  readonly timeoutMs: number | undefined;
+}
+
+const rpc = "ResumeSandbox";
+
+/** Also where the client goes away, the resume goes on. */
+export async function resumeSandbox(
+  deps: ServiceDeps,
+  input: ResumeSandboxInput,
+  { signal, requestId }: CallerOptions,
+): Promise<MovedSandbox> {
+  const { timeoutMs, ...call } = input;
+  const decide = (tx: DbOrTx, row: SandboxRow) => beginResume(tx, row, timeoutMs);
+  const { ours, row } = await beginMove(deps, call, { rpc, request: { timeoutMs }, decide }, signal);
+  if (!ours) return { row, stages: [] };
+  const resuming = finishResume(deps, row, requestId).catch(async (error: unknown) => {
+    await undoKey(deps, call, rpc);
+    throw error;
+  });
+  return abortable(deps.background.run(resuming), signal);
+}
+
+async function beginResume(tx: DbOrTx, row: SandboxRow, timeoutMs: number | undefined) {
+  if (row.state === "running") return "as it should be";
+  if (row.state === "creating" || row.state === "pausing" || row.state === "resuming") return "wait";
+  if ((row.state !== "paused" && row.state !== "failed") || row.host_id === null) throw notMovable(row, "resume");
+  // Its disk is there already.
+  const { template, vcpus, memory_mib: memoryMib, host_id } = row;
+  await place(tx, { template, vcpus, memoryMib, diskMib: 0, hostIds: [host_id] });
+  return (await moveSandbox(tx, { id: row.id, epoch: row.epoch, to: "resuming", timeoutMs })) ?? "wait";
+}
+
+/** The row is in resuming and claimed by us. May be repeated after a crash. */
+export async function finishResume(deps: ServiceDeps, row: SandboxRow, requestId: string): Promise<MovedSandbox> {
+  using _ = deps.claims.hold(row.id);
+  let answer: ResumeVmResponse;
+  try {
+    const access = vmAccessOf(deps.tokenKey, row);
+    const id = { sandboxId: row.id, epoch: BigInt(row.epoch) };
+    answer = await hostOf(deps, row).resumeVm({ ...id, access, lifecycle: vmLifecycleOf(row) }, { requestId });
+  } catch (error) {
+    throw await leaveMove(deps, row, error);
+  }
+  const running = await move(deps, { id: row.id, epoch: row.epoch, to: "running", from: ["resuming"] });
+  if (running) return { row: running, stages: stagesOf(answer) };
+  const now = await sandboxById(deps.db, row.id);
+  // A repair in another server was as fast as we were, with the same result.
+  if (now?.state === "running" && now.epoch === row.epoch) return { row: now, stages: stagesOf(answer) };
+  throw now?.state === "failed" ? failureOf(now) : stateConflict(now, row.id);
+}
