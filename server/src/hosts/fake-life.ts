@@ -101,7 +101,7 @@ export function createFakeLife(fake: FakeVms): FakeLife {
       const vm = findAt({ sandboxId, epoch });
       if (lifecycle.version <= vm.lifecycleVersion) return;
       fake.lifecycles.set(sandboxId, lifecycle);
-      put({ ...vm, lifecycleVersion: lifecycle.version });
+      put({ ...vm, lifecycleVersion: lifecycle.version, expired: false });
     },
 
     async pauseVm(id) {

@@ -112,7 +112,8 @@ export type Vm = Message<"daytonah.host.v1.Vm"> & {
   standby: boolean;
 
   /**
-   * For PAUSED: its time was over and its lifecycle says it is to be deleted; that is the control plane's to do.
+   * For PAUSED: its time was over and its lifecycle says it is to be deleted; that is the control plane's to do. A newer
+   * lifecycle takes it back.
    *
    * @generated from field: bool expired = 13;
    */
