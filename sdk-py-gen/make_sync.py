@@ -8,28 +8,37 @@ import unasync
 source = Path(__file__).parent / "src/daytonah/_async"
 target = source.parent / "_sync"
 
-PLAIN = ["Client", "Connection", "DataPlane", "Files", "Process", "ProcessInput", "Pty", "Route", "Sandbox"]
+PLAIN = [
+    *["Client", "Connection", "DataPlane", "DirectWays", "Files", "FileWatch", "Ports", "Process", "ProcessCalls"],
+    *["ProcessInput", "Pty", "Sandbox", "Way"],
+]
 replacements = {
     **{f"Async{name}": name for name in PLAIN},
-    "AsyncBackground": "SyncBackground",
-    "AsyncHttp": "SyncHttp",
+    "AsyncByteSource": "ByteSource",
+    "AsyncIterable": "Iterable",
     "AsyncStreamCall": "StreamCall",
     "AsyncUnaryCall": "UnaryCall",
     "FileServiceClient": "FileServiceClientSync",
+    "MonitoringServiceClient": "MonitoringServiceClientSync",
+    "PortServiceClient": "PortServiceClientSync",
     "ProcessServiceClient": "ProcessServiceClientSync",
     "SandboxServiceClient": "SandboxServiceClientSync",
     "aclose": "close",
     "aclosing": "closing",
     "anext": "next",
-    "async_get_status": "sync_get_status",
+    "async_get": "sync_get",
+    "async_http": "sync_http",
+    "async_next": "sync_next",
+    "async_read": "sync_read",
     "async_sleep": "sync_sleep",
+    "asynccontextmanager": "contextmanager",
 }
 
 shutil.rmtree(target, ignore_errors=True)
 rule = unasync.Rule(str(source), str(target), additional_replacements=replacements)
 unasync.unasync_files([str(path) for path in sorted(source.glob("*.py"))], [rule])
 notice = "# Made from ../_async by make_sync.py. Not edited.\n"
-in_docstrings = {"async with await ": "with ", "async with ": "with ", "async for ": "for ", "await ": "", "AsyncSandbox": "Sandbox"}
+in_docstrings = {"async with await ": "with ", "async with ": "with ", "async for ": "for ", "await ": "", "AsyncSandbox": "Sandbox", "AsyncFileWatch": "FileWatch"}
 for path in target.glob("*.py"):
     text = path.read_text()
     for asynchronous, blocking in in_docstrings.items():

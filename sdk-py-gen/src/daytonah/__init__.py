@@ -4,13 +4,19 @@
 """
 
 from ._async.client import AsyncClient
+from ._async.file_watch import AsyncFileWatch
 from ._async.files import AsyncFiles
+from ._async.ports import AsyncPorts
 from ._async.process import AsyncProcess
+from ._async.process_input import AsyncProcessInput
 from ._async.pty import AsyncPty
 from ._async.sandbox import AsyncSandbox
 from ._sync.client import Client
+from ._sync.file_watch import FileWatch
 from ._sync.files import Files
+from ._sync.ports import Ports
 from ._sync.process import Process
+from ._sync.process_input import ProcessInput
 from ._sync.pty import Pty
 from ._sync.sandbox import Sandbox
 from .errors import (
@@ -30,12 +36,35 @@ from .errors import (
     UnavailableError,
     UnsupportedError,
 )
-from .models import ExecResult, FileChange, FileInfo, OutputEvent, PortUrl, ProcessInfo, Replacement, SandboxInfo, TextMatch
+from .models import (
+    ArchiveWritten,
+    ExecResult,
+    FileChange,
+    FileInfo,
+    FileUrl,
+    ListeningPort,
+    LogEntry,
+    Metrics,
+    MetricsSample,
+    OutputEvent,
+    PortUrl,
+    ProcessExit,
+    ProcessInfo,
+    PtySize,
+    Replacement,
+    SandboxInfo,
+    StageTime,
+    TextMatch,
+)
 
 __all__ = [
+    "ArchiveWritten",
     "AsyncClient",
+    "AsyncFileWatch",
     "AsyncFiles",
+    "AsyncPorts",
     "AsyncProcess",
+    "AsyncProcessInput",
     "AsyncPty",
     "AsyncSandbox",
     "AuthenticationError",
@@ -49,21 +78,32 @@ __all__ = [
     "FieldViolation",
     "FileChange",
     "FileInfo",
+    "FileUrl",
+    "FileWatch",
     "Files",
     "InvalidArgumentError",
     "LimitError",
+    "ListeningPort",
+    "LogEntry",
+    "Metrics",
+    "MetricsSample",
     "NotFoundError",
     "OutputEvent",
     "PermissionDeniedError",
     "PlatformError",
     "PortUrl",
+    "Ports",
     "Process",
+    "ProcessExit",
     "ProcessInfo",
+    "ProcessInput",
     "Pty",
+    "PtySize",
     "Replacement",
     "Sandbox",
     "SandboxDiedError",
     "SandboxInfo",
+    "StageTime",
     "TextMatch",
     "UnavailableError",
     "UnsupportedError",

@@ -7,6 +7,7 @@ from asyncio import CancelledError
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 
+from ._error_reasons import CLASS_OF_REASON
 from ._gen.daytonah.v1.error_pb import ErrorInfo, ErrorReason
 from .errors import (
     AuthenticationError,
@@ -16,11 +17,9 @@ from .errors import (
     DeadlineError,
     FieldViolation,
     InvalidArgumentError,
-    LimitError,
     NotFoundError,
     PermissionDeniedError,
     PlatformError,
-    SandboxDiedError,
     UnavailableError,
     UnsupportedError,
 )
@@ -33,7 +32,7 @@ _CLASS_OF_CODE: dict[Code, type[DaytonahError]] = {
     Code.NOT_FOUND: NotFoundError,
     Code.ALREADY_EXISTS: ConflictError,
     Code.PERMISSION_DENIED: PermissionDeniedError,
-    Code.RESOURCE_EXHAUSTED: LimitError,
+    Code.RESOURCE_EXHAUSTED: CapacityError,
     Code.FAILED_PRECONDITION: ConflictError,
     Code.ABORTED: ConflictError,
     Code.OUT_OF_RANGE: InvalidArgumentError,
@@ -43,14 +42,7 @@ _CLASS_OF_CODE: dict[Code, type[DaytonahError]] = {
     Code.DATA_LOSS: PlatformError,
     Code.UNAUTHENTICATED: AuthenticationError,
 }
-
-_CLASS_OF_REASON: dict[str, type[DaytonahError]] = {
-    "NO_CAPACITY": CapacityError,
-    "HOST_NO_SPACE": CapacityError,
-    "VM_DIED": SandboxDiedError,
-}
-"""Reasons that say more than their code does."""
-
+"""For errors that carry no reason, or one that is newer than this package."""
 
 def convert_error(error: ConnectError) -> DaytonahError:
     """The error to raise for one of the RPC layer. A cancelled task's error, which it hides, is raised as it was."""
@@ -60,7 +52,7 @@ def convert_error(error: ConnectError) -> DaytonahError:
     if info is None or info.reason == ErrorReason.UNSPECIFIED:
         return _without_reason(error)
     reason = _name_of(info.reason)
-    kind = _CLASS_OF_REASON.get(reason, _CLASS_OF_CODE[error.code])
+    kind = CLASS_OF_REASON.get(reason, _CLASS_OF_CODE[error.code])
     return kind(
         error.message,
         code=error.code.value,
@@ -72,14 +64,19 @@ def convert_error(error: ConnectError) -> DaytonahError:
     )
 
 
+def unreachable(why: str) -> UnavailableError:
+    return UnavailableError(
+        f"The platform can't be reached: {why}",
+        code="unavailable",
+        next_step="Check that the platform runs and that its URL is right (DNAH_URL).",
+    )
+
+
 def _without_reason(error: ConnectError) -> DaytonahError:
     """The platform's own errors have a reason; what has none and is no deadline is the way to the platform."""
-    if error.code in (Code.UNAVAILABLE, Code.CANCELED, Code.ABORTED, Code.INTERNAL, Code.UNKNOWN):
-        return UnavailableError(
-            f"The platform can't be reached: {error.message}",
-            code="unavailable",
-            next_step="Check that the platform runs and that its URL is right (DNAH_URL).",
-        )
+    never_connected = isinstance(error.__cause__, ConnectionError)  # in time or not
+    if never_connected or error.code in (Code.UNAVAILABLE, Code.CANCELED, Code.ABORTED, Code.INTERNAL, Code.UNKNOWN):
+        return unreachable(error.message)
     return _CLASS_OF_CODE[error.code](error.message, code=error.code.value)
 
 

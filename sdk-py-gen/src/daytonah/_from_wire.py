@@ -5,17 +5,37 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import cast
 
-from protobuf.wkt import Timestamp
+from protobuf.wkt import Duration, Timestamp
 
-from ._gen.daytonah.v1 import file_pb, process_pb, sandbox_pb
-from .models import ChangeKind, FileChange, FileInfo, FileType, ProcessInfo, SandboxInfo, StreamName, TextMatch
-
+from ._gen.daytonah.v1 import file_pb, monitoring_pb, port_pb, process_pb, sandbox_pb
+from ._signals import signal_name_of
+from .models import (
+    ChangeKind,
+    FileChange,
+    FileInfo,
+    FileType,
+    ListeningPort,
+    LogEntry,
+    LogSource,
+    Metrics,
+    MetricsSample,
+    ProcessExit,
+    ProcessInfo,
+    PtySize,
+    SandboxInfo,
+    StreamName,
+    TextMatch,
+)
 
 _STREAM_NAMES: dict[int, StreamName] = {1: "stdout", 2: "stderr", 3: "pty"}
 
 
 def datetime_of(time: Timestamp | None) -> datetime:
     return time.to_datetime() if time is not None else datetime.fromtimestamp(0, UTC)
+
+
+def seconds_of(duration: Duration | None) -> float:
+    return duration.to_seconds() if duration is not None else 0.0
 
 
 def stream_name_of(stream: int) -> StreamName:
@@ -54,9 +74,21 @@ def process_info_of(process: process_pb.Process) -> ProcessInfo:
         cwd=process.cwd,
         user=process.user,
         tag=process.tag,
+        env=dict(process.env),
+        pty=PtySize(process.pty.columns, process.pty.rows) if process.pty is not None else None,
         start_time=datetime_of(process.start_time),
-        exit_code=process.exited.exit_code if process.exited is not None else None,
+        exited=process_exit_of(process.exited) if process.exited is not None else None,
         end_offset=process.end_offset,
+    )
+
+
+def process_exit_of(exited: process_pb.ProcessExited) -> ProcessExit:
+    return ProcessExit(
+        exit_code=exited.exit_code,
+        signal=signal_name_of(exited.signal),
+        timed_out=exited.kind == process_pb.ExitKind.TIMED_OUT,
+        out_of_memory=exited.kind == process_pb.ExitKind.OUT_OF_MEMORY,
+        run_time=seconds_of(exited.run_time),
     )
 
 
@@ -75,6 +107,7 @@ def file_info_of(info: file_pb.FileInfo | None) -> FileInfo:
         gid=info.gid,
         modify_time=datetime_of(info.modify_time),
         symlink_target=info.symlink_target or None,
+        target_type=cast(FileType, _lower_name(info.target_type)) if info.target_type != file_pb.FileType.UNSPECIFIED else None,
         xattrs=dict(info.xattrs),
     )
 
@@ -88,6 +121,44 @@ def text_match_of(match: file_pb.TextMatch) -> TextMatch:
     return TextMatch(match.path, match.line, match.column, match.text)
 
 
+def port_of(port: port_pb.Port) -> ListeningPort:
+    return ListeningPort(port.port, port.address, port.pid or None, port.command)
+
+
+def log_entry_of(entry: monitoring_pb.LogEntry) -> LogEntry:
+    return LogEntry(
+        time=datetime_of(entry.time),
+        source=cast(LogSource, _lower_name(entry.source)),
+        label=entry.label,
+        text=entry.text,
+        process_id=entry.process_id or None,
+    )
+
+
+def metrics_of(answer: monitoring_pb.GetMetricsResponse) -> Metrics:
+    if answer.now is None:
+        raise TypeError("The platform's answer lacks the metrics.")
+    history = tuple(_sample_of(sample) for sample in answer.history)
+    return Metrics(_sample_of(answer.now), history, seconds_of(answer.interval))
+
+
+def _sample_of(sample: monitoring_pb.MetricsSample) -> MetricsSample:
+    return MetricsSample(
+        time=datetime_of(sample.time),
+        cpu_count=sample.cpu_count,
+        cpu_used_percent=sample.cpu_used_percent,
+        cpu_time=seconds_of(sample.cpu_time),
+        memory_total_bytes=sample.memory_total_bytes,
+        memory_used_bytes=sample.memory_used_bytes,
+        memory_cache_bytes=sample.memory_cache_bytes,
+        disk_total_bytes=sample.disk_total_bytes,
+        disk_used_bytes=sample.disk_used_bytes,
+        network_received_bytes=sample.network_received_bytes,
+        network_sent_bytes=sample.network_sent_bytes,
+    )
+
+
 def _lower_name(value: object) -> str:
-    """ "running" of SandboxState.RUNNING; the number of a value that is newer than this package."""
-    return str(getattr(value, "name", None) or value).lower()
+    """ "running" of SandboxState.RUNNING; "unknown" for a value that is newer than this package."""
+    name = getattr(value, "name", None)
+    return "unknown" if name in (None, "UNSPECIFIED") else str(name).lower()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 from dataclasses import dataclass
+from typing import Literal
 
 from .errors import DaytonahError, UnavailableError
 
+Direct = Literal["auto", "never", "always"]
 _LONGEST_DELAY = 3.0
 _LONGEST_ASKED_DELAY = 30.0
 """The platform may ask for more patience than this; then the caller decides."""
@@ -22,11 +24,11 @@ class Options:
     timeout: float
     max_retries: int
     retry_delay: float
-    direct: bool
+    direct: Direct
 
 
 def resolve_options(
-    url: str | None, api_key: str | None, timeout: float, max_retries: int, retry_delay: float, direct: bool
+    url: str | None, api_key: str | None, timeout: float, max_retries: int, retry_delay: float, direct: Direct
 ) -> Options:
     chosen = url or os.environ.get("DNAH_URL") or "http://127.0.0.1:3000"
     if not chosen.startswith(("http://", "https://")):

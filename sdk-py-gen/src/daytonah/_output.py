@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 
-from ._from_wire import stream_name_of
+from ._from_wire import process_exit_of, stream_name_of
 from ._gen.daytonah.v1 import process_pb
 from .models import ExecResult, OutputEvent, StreamName
 
@@ -12,14 +12,14 @@ from .models import ExecResult, OutputEvent, StreamName
 class OutputReader:
     """Knows which bytes came. What a repeated stream brings again is dropped, what is missing is counted."""
 
-    def __init__(self, max_output_bytes: int) -> None:
+    def __init__(self, max_output_bytes: int, offset: int | None = None) -> None:
         self._max = max_output_bytes
         self._kept: dict[StreamName, bytearray] = {}
         self._decoders: dict[StreamName, codecs.IncrementalDecoder] = {}
         self._truncated = False
-        self._lost_bytes = 0
-        self.offset: int | None = None
-        """Where to go on; None before the start."""
+        self.offset = offset
+        """Where to go on; None where that is not known yet."""
+        self.lost_bytes = 0
 
     def on_started(self, started: process_pb.ProcessStarted) -> None:
         self._skip_to(started.first_offset)
@@ -46,24 +46,20 @@ class OutputReader:
         stdout = bytes(self._kept.get("stdout", b"") or self._kept.get("pty", b""))
         stderr = bytes(self._kept.get("stderr", b""))
         return ExecResult(
-            exit_code=exited.exit_code,
-            signal=exited.signal or None,
-            timed_out=exited.kind == process_pb.ExitKind.TIMED_OUT,
-            out_of_memory=exited.kind == process_pb.ExitKind.OUT_OF_MEMORY,
+            **vars(process_exit_of(exited)),
             stdout=stdout.decode(errors="replace"),
             stderr=stderr.decode(errors="replace"),
             stdout_bytes=stdout,
             stderr_bytes=stderr,
-            truncated=self._truncated or self._lost_bytes > 0,
-            lost_bytes=self._lost_bytes,
-            run_time=exited.run_time.to_seconds() if exited.run_time is not None else 0.0,
+            truncated=self._truncated or self.lost_bytes > 0,
+            lost_bytes=self.lost_bytes,
         )
 
     def _skip_to(self, offset: int) -> None:
         if self.offset is None:
             self.offset = offset
         elif offset > self.offset:
-            self._lost_bytes += offset - self.offset
+            self.lost_bytes += offset - self.offset
             self.offset = offset
 
     def _keep(self, stream: StreamName, data: bytes) -> None:

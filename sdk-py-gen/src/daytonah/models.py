@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import IO, Literal, NamedTuple, TypeAlias
 
 StreamName = Literal["stdout", "stderr", "pty"]
-FileType = Literal["unspecified", "file", "directory", "symlink", "other"]
+FileType = Literal["file", "directory", "symlink", "other", "unknown"]
+"""A kind of file; "unknown" is newer than this package."""
 ChangeKind = Literal[
-    "unspecified", "ready", "created", "written", "removed", "renamed", "attributes", "overflow"
+    "ready", "created", "written", "removed", "renamed", "attributes", "overflow", "unknown"
 ]
+LogSource = Literal["console", "agent", "process", "unknown"]
 Command = str | Sequence[str]
 """A line for the shell, or a program and its arguments."""
+ByteSource: TypeAlias = str | bytes | IO[bytes] | IO[str] | Iterable[str | bytes] | Iterable[bytes]
+"""Bytes or text, whole, as a file that is open for reading, or as they come. Text becomes UTF-8."""
+AsyncByteSource: TypeAlias = ByteSource | AsyncIterable[str | bytes] | AsyncIterable[bytes]
+
+
+class PtySize(NamedTuple):
+    """Size of a terminal's window, in characters, each 1 to 1,000."""
+
+    columns: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -60,26 +72,37 @@ class OutputEvent:
 
 
 @dataclass(frozen=True)
-class ExecResult:
-    """How a program ended, and what it wrote."""
+class ProcessExit:
+    """How a program ended."""
 
     exit_code: int
     """128 + the signal's number where a signal ended it."""
-    signal: int | None
-    """Number of the signal that ended it."""
+    signal: str | None
+    """The signal that ended it, such as "SIGKILL"."""
     timed_out: bool
+    """Its `timeout` passed."""
     out_of_memory: bool
     """The sandbox was out of memory."""
+    run_time: float
+    """How long it ran, seconds."""
+
+
+@dataclass(frozen=True)
+class ExecResult(ProcessExit):
+    """How a program ended, and what it wrote."""
+
     stdout: str
+    """As text; what is no UTF-8 becomes U+FFFD. What a program on a terminal wrote is here too."""
     stderr: str
+    """As text, empty where the program ran on a terminal."""
     stdout_bytes: bytes
+    """As it was written."""
     stderr_bytes: bytes
+    """As it was written."""
     truncated: bool
     """Part of the output is missing above: it was more than `max_output_bytes`, or bytes were lost."""
     lost_bytes: int
     """Bytes that the platform no longer had when the connection was back."""
-    run_time: float
-    """Seconds."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +112,22 @@ class ProcessInfo:
     id: str
     """Its name, for `sandbox.attach(id)`."""
     pid: int
+    """pid in the sandbox."""
     args: Sequence[str]
+    """Program and arguments."""
     cwd: str
+    """Working directory it was started in."""
     user: str
+    """The sandbox's user it runs as."""
     tag: str
+    """The label it was started with; may be empty."""
+    env: Mapping[str, str]
+    """What was added to the sandbox's environment for it."""
+    pty: PtySize | None
+    """Size of its terminal; None where it has none."""
     start_time: datetime
-    exit_code: int | None
+    """When it was started."""
+    exited: ProcessExit | None
     """Set once it ended."""
     end_offset: int
     """Offset after its last byte of output so far."""
@@ -118,8 +151,10 @@ class FileInfo:
     modify_time: datetime
     symlink_target: str | None
     """Where a link points, absolute; None where it is broken or no link."""
+    target_type: FileType | None
+    """Kind of what a link points to; None where it is broken or no link."""
     xattrs: Mapping[str, bytes]
-    """Extended attributes of the `user.` namespace; only where asked for."""
+    """Extended attributes of the `user.` namespace, without the prefix; empty where not asked for."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +162,10 @@ class FileChange:
     """A change below a watched directory."""
 
     kind: ChangeKind
+    """"ready": the watch is set, and what happens from here on is told. "renamed": the path is gone, and its new name comes as
+    "created". "attributes": mode, owner or time changed. "overflow": changes were lost, so list the directory again."""
     path: str
-    """Relative to the watched directory."""
+    """Relative to the watched directory; empty for "ready" and "overflow"."""
     info: FileInfo | None
     """The file now, where asked for and still there."""
 
@@ -157,12 +194,116 @@ class Replacement:
 
 
 @dataclass(frozen=True)
+class ListeningPort:
+    """A TCP port that a program in the sandbox listens on."""
+
+    port: int
+    """1 to 65535."""
+    address: str
+    """Address it is bound to, such as "127.0.0.1", "0.0.0.0" or "::". Each can be reached."""
+    pid: int | None
+    """pid that listens; None where not known."""
+    command: str
+    """Name of the program."""
+
+
+@dataclass(frozen=True)
 class PortUrl:
-    """Addresses of a port, with a token that lets in for a time."""
+    """Addresses of a port. Whoever has one can hand it on."""
 
     url: str
+    """By the platform's domain, with the token in it: survives a move to another host."""
+    direct_url: str | None
+    """Straight to the host, with the token in it; None where it has no edge."""
+    token: str
+    """The token alone, for the header `dnah-port-token`."""
+    expire_time: datetime
+    """When the token ends."""
+
+
+@dataclass(frozen=True)
+class FileUrl:
+    """A signed address of a file. Whoever has it can use it and hand it on."""
+
+    url: str
+    """Through the control plane."""
     direct_url: str | None
     """Straight to the host; None where it has no edge."""
-    token: str
-    """For the header `dnah-port-token`, in place of the one in the addresses."""
     expire_time: datetime
+    """When both end."""
+
+
+@dataclass(frozen=True)
+class ArchiveWritten:
+    """What was unpacked."""
+
+    entries: int
+    """Number of files, directories and links."""
+    bytes: int
+    """Bytes of content."""
+
+
+@dataclass(frozen=True)
+class MetricsSample:
+    """One reading of what a sandbox uses."""
+
+    time: datetime
+    """When it was made."""
+    cpu_count: int
+    """Virtual CPUs."""
+    cpu_used_percent: float
+    """Share of all CPUs that was busy since the sample before (since boot, for the first), 0 to 100."""
+    cpu_time: float
+    """CPU time used since boot, seconds."""
+    memory_total_bytes: int
+    """Memory of the sandbox."""
+    memory_used_bytes: int
+    """Neither free nor reclaimable."""
+    memory_cache_bytes: int
+    """Page cache."""
+    disk_total_bytes: int
+    """Size of the root disk."""
+    disk_used_bytes: int
+    """Used of the root disk."""
+    network_received_bytes: int
+    """Since boot."""
+    network_sent_bytes: int
+    """Since boot."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What a sandbox uses, and used."""
+
+    now: MetricsSample
+    """Read for this call."""
+    history: Sequence[MetricsSample]
+    """Oldest first."""
+    interval: float
+    """Between two samples of the history, seconds."""
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """A line of a log."""
+
+    time: datetime
+    """When it was written, or read where that is not known."""
+    source: LogSource
+    """"console": the kernel, and what writes to /dev/console. "agent": starts and ends of processes, and the agent's own
+    troubles. "process": output of processes, line by line."""
+    label: str
+    """"error", "warn", "info" or "debug" for the agent; "stdout", "stderr" or "pty" for a process; empty for the console."""
+    text: str
+    """The line without its end, 4 KiB at most; what is no UTF-8 became U+FFFD."""
+    process_id: str | None
+    """The process it is of or about; None where there is none."""
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """How long a stage of a create took."""
+
+    stage: str
+    """"queue", "disk", "vmm", "agent" or "personalize"."""
+    seconds: float

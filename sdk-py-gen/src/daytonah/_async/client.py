@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._options import resolve_options
+from .._options import Direct, resolve_options
 from .connection import AsyncConnection
 
 
@@ -15,7 +15,8 @@ class AsyncClient:
         timeout: Longest wait for the answer of one call, seconds. Streams of output and files have no limit.
         max_retries: How often a call that is safe to repeat is repeated where the platform does not answer.
         retry_delay: Wait before the first repeat, seconds; it doubles each time up to 3 s.
-        direct: Whether calls to a sandbox go straight to its host where that is within reach.
+        direct: Whether calls to a sandbox's processes and files go straight to its host: "auto" where the host can be reached
+            from here, with a fall back to the control plane; "never"; or "always", which fails where it can't be reached.
     """
 
     def __init__(
@@ -26,12 +27,13 @@ class AsyncClient:
         timeout: float = 60.0,
         max_retries: int = 4,
         retry_delay: float = 0.1,
-        direct: bool = True,
+        direct: Direct = "auto",
     ) -> None:
         self.connection = AsyncConnection(resolve_options(url, api_key, timeout, max_retries, retry_delay, direct))
 
     @property
     def url(self) -> str:
+        """Base URL of the platform."""
         return self.connection.options.url
 
 

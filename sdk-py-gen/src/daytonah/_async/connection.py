@@ -12,10 +12,13 @@ from connectrpc.errors import ConnectError
 from .._convert_error import convert_error
 from .._gen.daytonah.v1.sandbox_connect import SandboxServiceClient
 from .._options import Options, delay_before_retry
-from .._waits import AsyncHttp, async_get_status, async_sleep
-from ..errors import DaytonahError
+from .._waits import AsyncWork, async_http, async_next, async_sleep
+from ..errors import DaytonahError, UnavailableError
+from .direct_ways import AsyncDirectWays
+from .way import AsyncWay
 
-_PROBE_SECONDS = 0.5
+_LONGEST_SILENCE = 60.0
+"""The sandbox sends a heartbeat every 15 s where it has nothing to say."""
 REQ = TypeVar("REQ", contravariant=True)
 RES = TypeVar("RES", covariant=True)
 
@@ -33,11 +36,14 @@ class AsyncStreamCall(Protocol[REQ, RES]):
 class AsyncConnection:
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.http = AsyncHttp()
+        self.http = async_http()
         self.sandboxes = SandboxServiceClient(
             options.url, send_compression=None, accept_compression=[], http_client=self.http
         )
-        self._reachable: dict[str, bool] = {}
+        self.control_plane = AsyncWay(options.url, self.http)
+        """The way to the data plane that is always there."""
+        self.direct_ways = AsyncDirectWays(self.http)
+        """The ways that may be shorter."""
 
     def headers(self, credential: str | None) -> dict[str, str]:
         token = credential or self.options.api_key
@@ -53,42 +59,55 @@ class AsyncConnection:
         timeout: float | None = None,
     ) -> RES:
         """Makes a call that has one answer; repeats it where that is safe and the platform does not answer."""
-        timeout_ms = max(1, round((self.options.timeout if timeout is None else timeout) * 1000))
+        return await self.retrying(
+            lambda: self.call(call, request, headers or self.headers(None), timeout), repeatable=repeatable
+        )
+
+    async def retrying(self, attempt: AsyncWork[RES], *, repeatable: bool) -> RES:
         for failures in count(1):
             try:
-                return await call(request, headers=headers or self.headers(None), timeout_ms=timeout_ms)
-            except ConnectError as cause:
-                error = convert_error(cause)
-                await self.wait_to_retry(failures if repeatable else self.options.max_retries + 1, error, cause)
+                return await attempt()
+            except DaytonahError as error:
+                if not repeatable:
+                    raise
+                await self.wait_to_retry(failures, error)
         raise AssertionError("unreachable")
 
-    async def stream(
-        self, call: AsyncStreamCall[REQ, RES], request: REQ, headers: Mapping[str, str]
-    ) -> AsyncGenerator[RES, None]:
-        """Makes a call that answers bit by bit. It has no deadline: it ends when it is closed."""
-        answers: AsyncGenerator[RES, None] = call(request, headers=headers)  # type: ignore[assignment]
+    async def call(
+        self, call: AsyncUnaryCall[REQ, RES], request: REQ, headers: Mapping[str, str], timeout: float | None = None
+    ) -> RES:
+        """Makes a call once."""
+        timeout_ms = max(1, round((self.options.timeout if timeout is None else timeout) * 1000))
         try:
-            async with aclosing(answers):
-                async for answer in answers:
-                    yield answer
+            return await call(request, headers=headers, timeout_ms=timeout_ms)
         except ConnectError as cause:
             raise convert_error(cause) from cause
 
-    async def wait_to_retry(self, failures: int, error: DaytonahError, cause: BaseException | None = None) -> None:
+    async def stream(
+        self,
+        call: AsyncStreamCall[REQ, RES],
+        request: REQ,
+        headers: Mapping[str, str],
+        longest_silence: float = _LONGEST_SILENCE,
+    ) -> AsyncGenerator[RES, None]:
+        """Makes a call that answers bit by bit. It has no deadline: it ends when it is closed, or silent for too long."""
+        answers: AsyncGenerator[RES, None] = call(request, headers=headers)  # type: ignore[assignment]
+        try:
+            async with aclosing(answers):
+                while True:
+                    try:
+                        answer = await async_next(answers, longest_silence)
+                    except StopAsyncIteration:
+                        return
+                    yield answer
+        except TimeoutError as cause:
+            raise UnavailableError("The stream fell silent.", code="unavailable") from cause
+        except ConnectError as cause:
+            raise convert_error(cause) from cause
+
+    async def wait_to_retry(self, failures: int, error: DaytonahError) -> None:
         """Waits before the repeat that follows the `failures`-th failure; raises the error where there is to be none."""
         delay = delay_before_retry(self.options, failures, error)
         if delay is None:
-            raise error from cause
+            raise error
         await async_sleep(delay)
-
-    async def is_reachable(self, origin: str) -> bool:
-        """Whether a host's edge answers; asked once."""
-        if origin not in self._reachable:
-            self._reachable[origin] = await self._probe(origin)
-        return self._reachable[origin]
-
-    def give_up(self, origin: str) -> None:
-        self._reachable[origin] = False
-
-    async def _probe(self, origin: str) -> bool:
-        return await async_get_status(self.http, f"{origin}/healthz", _PROBE_SECONDS) == 200

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from .._waits import AsyncLock
+from ..models import AsyncByteSource
+from .pieces import chunks_of
+from .process_calls import AsyncProcessCalls
 
-from .._gen.daytonah.v1 import process_pb
-from .._pieces import PIECE_BYTES, pieces_of
-from .._selector import selector_of
-from .data_plane import AsyncDataPlane
+_PIECE_BYTES = 1024 * 1024
 
 
 class AsyncProcessInput:
-    def __init__(self, plane: AsyncDataPlane, process_id: str) -> None:
-        self._plane = plane
-        self._selector = selector_of(process_id)
-        self._offset: int | None = None
+    """Standard input of a process that was started with `stdin=True`. What several tasks write comes one after the other."""
 
-    def on_started(self, existed: bool) -> None:
-        """Nobody can have written before to a process that was just started."""
-        if not existed and self._offset is None:
-            self._offset = 0
+    def __init__(self, calls: AsyncProcessCalls) -> None:
+        self._calls = calls
+        self._offset: int | None = None
+        self._lock = AsyncLock()
 
     async def write(self, data: str | bytes) -> None:
         """Writes text (as UTF-8) or bytes; returns when the sandbox has taken them.
@@ -27,33 +24,31 @@ class AsyncProcessInput:
         Raises a ConflictError (INPUT_CLOSED) after `close` or where the process has no open standard input.
         """
         view = memoryview(data.encode() if isinstance(data, str) else data)
-        while len(view) > 0:
-            start = await self._position()
-            # The sandbox may take less than it was given; it says where to go on.
-            await self._send(bytes(view[:PIECE_BYTES]), close=False)
-            view = view[await self._position() - start :]
+        async with self._lock:
+            while len(view) > 0:
+                start = await self._position()
+                # The sandbox may take less than it was given; it says where to go on.
+                self._offset = await self._calls.send_input(start, bytes(view[:_PIECE_BYTES]), False)
+                view = view[self._offset - start :]
 
     async def close(self) -> None:
         """Closes standard input; on a terminal: sends end-of-file."""
-        await self._position()
-        await self._send(b"", close=True)
+        async with self._lock:
+            self._offset = await self._calls.send_input(await self._position(), b"", True)
 
-    async def feed(self, source: str | bytes | Iterable[str | bytes]) -> None:
-        """Writes a whole source, a piece of up to 1 MiB at a time, then closes."""
-        for data, _, _ in pieces_of(source):
-            await self.write(data)
+    async def feed(self, source: AsyncByteSource) -> None:
+        """Writes a whole source as it comes, then closes."""
+        async for chunk in chunks_of(source):
+            await self.write(chunk)
         await self.close()
+
+    def _on_started(self, existed: bool) -> None:
+        """Nobody can have written before to a process that was just started."""
+        if not existed and self._offset is None:
+            self._offset = 0
 
     async def _position(self) -> int:
         """An empty piece at 0 is a repeat that changes nothing; its answer tells how far others have written."""
         if self._offset is None:
-            self._offset = 0
-            await self._send(b"", close=False)
+            self._offset = await self._calls.send_input(0, b"", False)
         return self._offset
-
-    async def _send(self, data: bytes, *, close: bool) -> None:
-        request = process_pb.SendInputRequest(
-            process=self._selector, offset=self._offset or 0, data=data, close=close
-        )
-        answer = await self._plane.unary(lambda route: route.processes.send_input, request, repeatable=True)
-        self._offset = answer.next_offset

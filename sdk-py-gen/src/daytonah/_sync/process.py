@@ -5,24 +5,28 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from typing import Self
+from typing import Self, TypeAlias
 
 from .._gen.daytonah.v1 import process_pb
 from .._output import OutputReader
-from .._selector import selector_of
+from .._signals import signal_number_of
 from ..errors import CommandFailedError, DaytonahError, LimitError, UnavailableError
 from ..models import ExecResult, OutputEvent
 from .data_plane import DataPlane
+from .process_calls import ProcessCalls
 from .process_input import ProcessInput
+from .resuming import Progress, resuming
+from .way import Way
 
-_SIGKILL = 9
+First: TypeAlias = process_pb.ExecRequest | process_pb.AttachProcessRequest
 
 
 class Process:
     """A program that was started, or attached to. Iterate it for its output as it comes, `wait` for how it ended.
 
     Where the connection breaks the output goes on from the byte where it was. The program itself runs on without you: keep
-    `id` and call `sandbox.attach(id)` later, from anywhere.
+    `id` and call `sandbox.attach(id)` later, from anywhere. While it is neither read nor let go of (by `detach`, or at the end
+    of a `with` block) it waits, once some buffers are full, as it would at a pipe.
 
     ```python
     build = sandbox.start("make test")
@@ -32,22 +36,23 @@ class Process:
     ```
     """
 
-    def __init__(
-        self,
-        plane: DataPlane,
-        process_id: str,
-        first: process_pb.ExecRequest | process_pb.AttachProcessRequest,
-        max_output_bytes: int,
-    ) -> None:
-        self.id = process_id
-        """Its name in the sandbox."""
+    def __init__(self, plane: DataPlane, calls: ProcessCalls, first: First, max_output_bytes: int) -> None:
+        """Use `sandbox.start` or `sandbox.attach`."""
+        self.id = first.process_id if isinstance(first, process_pb.ExecRequest) else ""
+        """Its name in the sandbox. Not the pid."""
         self.pid = 0
-        """pid in the sandbox."""
-        self.stdin = ProcessInput(plane, process_id)
+        """Its pid in the sandbox."""
+        self.existed = True
+        """It had been started before, by the same `process_id`; nothing was started now."""
+        self.stdin = ProcessInput(calls)
         """Its standard input, where it was started with `stdin=True`; the keyboard of a terminal."""
         self._plane = plane
+        self._calls = calls
         self._first = first
-        self._reader = OutputReader(max_output_bytes)
+        offset = None
+        if isinstance(first, process_pb.AttachProcessRequest) and not first.from_end:
+            offset = first.from_offset
+        self._reader = OutputReader(max_output_bytes, offset)
         self._events = self._follow()
         self._exited: process_pb.ProcessExited | None = None
 
@@ -65,6 +70,16 @@ class Process:
         for event in self._reader.rest():
             yield event
 
+    @property
+    def offset(self) -> int:
+        """Offset after the last byte that was read here, for `sandbox.attach(id, from_offset=offset)`."""
+        return self._reader.offset or 0
+
+    @property
+    def lost_bytes(self) -> int:
+        """Bytes that the sandbox no longer had when they were asked for."""
+        return self._reader.lost_bytes
+
     def wait(self, *, check: bool = False) -> ExecResult:
         """Reads to the end. With `check`, an exit code other than 0 raises a CommandFailedError."""
         while self._exited is None:
@@ -74,25 +89,22 @@ class Process:
             raise CommandFailedError(result)
         return result
 
-    def send_signal(self, signal: int, *, only_process: bool = False) -> None:
-        """Sends a Linux signal to its process group (a terminal's foreground group), or to the process alone."""
-        request = process_pb.SignalProcessRequest(
-            process=selector_of(self.id), signal=signal, only_process=only_process
-        )
-        self._plane.unary(lambda route: route.processes.signal_process, request, repeatable=False)
+    def kill(self, signal: str | int = "SIGTERM") -> None:
+        """Sends a signal to it and its children. Raises a NotFoundError where it has ended."""
+        self._calls.signal(signal_number_of(signal))
 
-    def kill(self) -> None:
-        """Ends it with SIGKILL."""
-        self.send_signal(_SIGKILL)
+    def resize(self, columns: int, rows: int) -> None:
+        """Tells a program on a terminal its window's new size. Raises a ConflictError where it has no terminal."""
+        self._calls.resize(columns, rows)
 
     def detach(self) -> None:
         """Stops reading; the program runs on. Reading may go on later."""
         self._events.close()
         self._events = self._follow()
 
-    def started(self) -> Self:
+    def _started(self) -> Self:
         """Waits until it runs."""
-        if self._reader.offset is None:
+        while self.pid == 0 and self._exited is None:
             self._next()
         return self
 
@@ -105,47 +117,49 @@ class Process:
 
     def _follow(self) -> Generator[OutputEvent | None, None]:
         """The events, over as many streams as it takes."""
-        failures = 0
-        while True:
-            try:
-                with closing(self._open()) as events:
-                    for event in events:
-                        match event:
-                            case process_pb.ProcessStarted():
-                                self.pid = event.pid
-                                self.stdin.on_started(event.existed)
-                                self._reader.on_started(event)
-                                yield None
-                            case process_pb.ProcessOutput():
-                                failures = 0
-                                if (piece := self._reader.on_output(event)) is not None:
-                                    yield piece
-                            case process_pb.ProcessExited():
-                                self._exited = event
-                                return
-                            case _:
-                                failures = 0
-                raise UnavailableError("The stream of output ended too early.", code="unavailable")
-            except DaytonahError as error:
-                failures += 1
-                self._plane.connection.wait_to_retry(failures, _unless_output_lost(error))
+        return resuming(self._plane, self._attempt, error_of=_unless_output_lost)
 
-    def _open(self) -> Generator[ProcessEvent, None]:
-        offset = self._reader.offset
-        if offset is None and isinstance(self._first, process_pb.ExecRequest):
-            with closing(self._plane.stream(lambda route: route.processes.exec, self._first)) as answers:
+    def _attempt(self, way: Way, progress: Progress) -> Generator[OutputEvent | None, None]:
+        with closing(self._open(way)) as events:
+            for event in events:
+                # Not "started": a way that only ever gets this far is no better than a closed one.
+                if isinstance(event, process_pb.ProcessStarted):
+                    self._on_started(event)
+                    yield None
+                    continue
+                progress()
+                if isinstance(event, process_pb.ProcessOutput):
+                    piece = self._reader.on_output(event)
+                    if piece is not None:
+                        yield piece
+                elif isinstance(event, process_pb.ProcessExited):
+                    self._exited = event
+                    return
+        raise UnavailableError("The stream of output ended too early.", code="unavailable")
+
+    def _on_started(self, started: process_pb.ProcessStarted) -> None:
+        self._calls.found(started.process_id)
+        self._reader.on_started(started)
+        if self.pid == 0:
+            self.id, self.pid, self.existed = started.process_id, started.pid, started.existed
+            self.stdin._on_started(started.existed or not isinstance(self._first, process_pb.ExecRequest))
+
+    def _open(self, way: Way) -> Generator[ProcessEvent, None]:
+        offset, first = self._reader.offset, self._first
+        if offset is None and isinstance(first, process_pb.ExecRequest):
+            with closing(self._plane.stream(way.processes.exec, first)) as answers:
                 for answer in answers:
                     yield answer.event.value if answer.event is not None else None
             return
-        attach = self._first
-        if offset is not None or isinstance(attach, process_pb.ExecRequest):
-            attach = process_pb.AttachProcessRequest(process=selector_of(self.id), from_offset=offset or 0)
-        with closing(self._plane.stream(lambda route: route.processes.attach_process, attach)) as attached:
+        attach = process_pb.AttachProcessRequest(
+            process=self._calls.selector, from_offset=offset or 0, from_end=offset is None
+        )
+        with closing(self._plane.stream(way.processes.attach_process, attach)) as attached:
             for event in attached:
                 yield event.event.value if event.event is not None else None
 
 
-ProcessEvent = (
+ProcessEvent: TypeAlias = (
     process_pb.ProcessStarted | process_pb.ProcessOutput | process_pb.ProcessExited | process_pb.Heartbeat | None
 )
 
@@ -153,5 +167,5 @@ ProcessEvent = (
 def _unless_output_lost(error: DaytonahError) -> DaytonahError:
     """OUTPUT_LOST means that we read too slowly; what is still there can be had by attaching, as after a broken connection."""
     if isinstance(error, LimitError) and error.reason == "OUTPUT_LOST":
-        return UnavailableError(str(error), code="unavailable", metadata=error.metadata)
+        return UnavailableError(str(error), code="unavailable", reason="OUTPUT_LOST", metadata=error.metadata)
     return error

@@ -1,0 +1,79 @@
+"""Changes below a directory: as they happen, or on asking."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Self
+
+from .._from_wire import file_change_of
+from .._gen.daytonah.v1 import file_pb
+from ..errors import UnavailableError
+from ..models import FileChange
+from .data_plane import AsyncDataPlane
+from .resuming import Progress, resuming
+from .way import AsyncWay
+
+
+def watch_files(
+    plane: AsyncDataPlane, path: str, recursive: bool, info: bool, user: str
+) -> AsyncGenerator[FileChange, None]:
+    """What happened while a connection was gone can't be known: that is told as an overflow."""
+    request = file_pb.WatchFilesRequest(path=path, recursive=recursive, include_info=info, user=user)
+    was_ready = False
+
+    async def attempt(way: AsyncWay, progress: Progress) -> AsyncGenerator[FileChange, None]:
+        nonlocal was_ready
+        async with aclosing(plane.stream(way.files.watch_files, request)) as answers:
+            async for answer in answers:
+                progress()
+                event = answer.event and answer.event.value
+                if not isinstance(event, file_pb.FileChange):
+                    continue
+                change = file_change_of(event)
+                yield replace(change, kind="overflow") if was_ready and change.kind == "ready" else change
+                was_ready = was_ready or change.kind == "ready"
+        raise UnavailableError("The stream of changes ended too early.", code="unavailable")
+
+    return resuming(plane, attempt)
+
+
+class AsyncFileWatch:
+    """A watch that is asked for its changes from time to time, for who can't keep a stream open. It ends when nobody asked for
+    10 minutes; a sandbox has at most 64.
+
+    ```python
+    async with await sandbox.files.create_watch("src", recursive=True) as watch:
+        for change in await watch.read():
+            print(change.kind, change.path)
+    ```
+    """
+
+    def __init__(self, plane: AsyncDataPlane, watch_id: str) -> None:
+        """Use `sandbox.files.create_watch`."""
+        self.id = watch_id
+        """Its name on the platform."""
+        self._plane = plane
+        self._cursor = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def read(self) -> Sequence[FileChange]:
+        """What happened since the last time, oldest first, at most 1,000 changes at once; empty where nothing did.
+
+        Raises a NotFoundError (RESOURCE_NOT_FOUND) where the watch is over: make another, and list the directory.
+        """
+        request = file_pb.ReadFileWatchRequest(watch_id=self.id, cursor=self._cursor)
+        answer = await self._plane.unary(lambda way: way.files.read_file_watch, request, repeatable=True)
+        self._cursor = answer.next_cursor
+        return [file_change_of(change) for change in answer.changes]
+
+    async def close(self) -> None:
+        """Ends the watch. No error where it is over."""
+        request = file_pb.DeleteFileWatchRequest(watch_id=self.id)
+        await self._plane.unary(lambda way: way.files.delete_file_watch, request, repeatable=True)

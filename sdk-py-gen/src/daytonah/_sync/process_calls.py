@@ -1,0 +1,50 @@
+# Made from ../_async by make_sync.py. Not edited.
+"""The calls about one process, by whatever it is named; once it was found, by its id."""
+
+from __future__ import annotations
+
+from .._exec_request import selector_of
+from .._gen.daytonah.v1 import process_pb
+from .._waits import sync_sleep
+from ..errors import DaytonahError
+from .data_plane import DataPlane
+
+_SIGKILL = 9
+
+
+class ProcessCalls:
+    def __init__(self, plane: DataPlane, selector: process_pb.ProcessSelector) -> None:
+        self.plane = plane
+        self.selector = selector
+
+    def found(self, process_id: str) -> None:
+        """A pid and a tag can be another process's later."""
+        self.selector = selector_of(process_id)
+
+    def send_input(self, offset: int, data: bytes, close: bool) -> int:
+        """Sends one numbered piece of input; answers with the offset of the next one."""
+        request = process_pb.SendInputRequest(process=self.selector, offset=offset, data=data, close=close)
+        answer = self.plane.unary(lambda way: way.processes.send_input, request, repeatable=True)
+        return answer.next_offset
+
+    def signal(self, signal: int, only_process: bool = False, timeout: float | None = None) -> None:
+        request = process_pb.SignalProcessRequest(process=self.selector, signal=signal, only_process=only_process)
+        self.plane.unary(
+            lambda way: way.processes.signal_process, request, repeatable=False, timeout=timeout
+        )
+
+    def resize(self, columns: int, rows: int) -> None:
+        size = process_pb.PtySize(columns=columns, rows=rows)
+        request = process_pb.ResizePtyRequest(process=self.selector, size=size)
+        self.plane.unary(lambda way: way.processes.resize_pty, request, repeatable=True)
+
+    def end(self) -> None:
+        """Kills it where nobody will read it any more. Best effort: the caller is on the way out."""
+        # The start may still be on its way.
+        for _ in range(3):
+            try:
+                return self.signal(_SIGKILL, timeout=2.0)
+            except DaytonahError as error:
+                if error.reason != "PROCESS_NOT_FOUND":
+                    return
+            sync_sleep(0.1)

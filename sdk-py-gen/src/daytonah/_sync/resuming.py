@@ -1,0 +1,62 @@
+# Made from ../_async by make_sync.py. Not edited.
+"""One stream of values over as many calls as it takes: where a call breaks, the next goes on behind the caller's back."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Callable
+from contextlib import closing
+from typing import TypeVar
+
+from ..errors import DaytonahError
+from .data_plane import DataPlane
+from .way import Way
+
+T = TypeVar("T")
+Progress = Callable[[], None]
+"""Says that the way of a call is a good one."""
+
+
+def resuming(
+    plane: DataPlane,
+    attempt: Callable[[Way, Progress], Generator[T, None]],
+    *,
+    may_resume: Callable[[], bool] = lambda: True,
+    error_of: Callable[[DaytonahError], DaytonahError] = lambda error: error,
+) -> Generator[T, None]:
+    """`attempt` makes one call, from where the last one stopped; it returns when all is told and raises when the call broke.
+
+    Args:
+        may_resume: False from when on a broken call can't be continued; then its error is raised.
+        error_of: The error to judge a retry by.
+    """
+    failures = 0
+
+    def progress() -> None:
+        nonlocal failures
+        failures = 0
+
+    while True:
+        way = None
+        token = plane.access_token
+        try:
+            way = plane.way()
+            with closing(attempt(way, progress)) as values:
+                for value in values:
+                    yield value
+            return
+        except DaytonahError as error:
+            failure = error_of(error)
+            if not may_resume():
+                raise failure from None if failure is error else error
+            if way is not None and plane.makes_anew(way, failure, token, True):
+                continue
+            failures += 1
+            plane.connection.wait_to_retry(failures, failure)
+
+
+def first_of(values: Generator[T, None]) -> T:
+    """For a call that has one answer after all."""
+    with closing(values):
+        for value in values:
+            return value
+    raise TypeError("The platform gave no answer.")
