@@ -50,7 +50,7 @@ def test_a_program_is_written_to_signalled_and_listed(sandbox: Sandbox) -> None:
         assert [info.tag for info in sandbox.processes() if info.id == cat.id] == ["cats"]
         cat.kill()
         result = cat.wait()
-    assert (result.exit_code, result.signal) == (137, 9)
+    assert (result.exit_code, result.signal) == (143, "SIGTERM")
 
 
 def test_a_terminal_is_typed_into_resized_left_and_found_again(sandbox: Sandbox) -> None:
@@ -64,7 +64,7 @@ def test_a_terminal_is_typed_into_resized_left_and_found_again(sandbox: Sandbox)
         found.write("exit 3\n")
         shown = b"".join(found)
         assert b"30 100" in shown and b"40 120" in shown
-        assert found.wait() == 3
+        assert found.wait().exit_code == 3
 
 
 def test_files_of_every_size_go_in_and_out(sandbox: Sandbox) -> None:
@@ -84,12 +84,12 @@ def test_files_of_every_size_go_in_and_out(sandbox: Sandbox) -> None:
 
 def test_directories_are_made_listed_moved_searched_and_removed(sandbox: Sandbox) -> None:
     files = sandbox.files
-    files.make_dir("tree/a/b")
+    files.mkdir("tree/a/b")
     files.write("tree/a/b/one.py", "import os\nprint('needle')\n")
     files.write("tree/two.txt", "hay\nNeedle\n")
     assert [info.name for info in files.list("tree", depth=4)] == ["a", "b", "one.py", "two.txt"]
-    assert [info.name for info in files.search("tree", name="*.py")] == ["one.py"]
-    found = files.grep("tree", "needle", ignore_case=True)
+    assert [info.name for info in files.find("tree", name="*.py")] == ["one.py"]
+    found = files.search("tree", "needle", ignore_case=True)
     assert [(match.line, match.text) for match in found] == [(2, "print('needle')"), (2, "Needle")]
     done = files.replace(["tree/two.txt", "tree/none"], "Needle", "pin")
     assert [(one.replacements, one.failure_reason) for one in done] == [(1, None), (0, "FILE_NOT_FOUND")]
@@ -104,7 +104,7 @@ def test_directories_are_made_listed_moved_searched_and_removed(sandbox: Sandbox
 
 def test_changes_below_a_directory_are_told(sandbox: Sandbox) -> None:
     files = sandbox.files
-    files.make_dir("watched")
+    files.mkdir("watched")
     seen = []
     for change in files.watch("watched", recursive=True):
         if change.kind == "ready":

@@ -26,8 +26,9 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(installed, { recursive: true, force: true }));
 
-test("its own tests pass", async () => {
-  const { stdout } = await run(join(bin, "pytest"), ["-q", "-p", "no:cacheprovider", join(sources, "tests")], {
+test("its own tests pass, without a warning", async () => {
+  const flags = ["-q", "-p", "no:cacheprovider", "-W", "error", "-o", "faulthandler_timeout=60"];
+  const { stdout } = await run(join(bin, "pytest"), [...flags, join(sources, "tests")], {
     cwd: sources,
     env,
   }).catch((error: { stdout: string }) => {
@@ -43,6 +44,8 @@ test("every program of its README runs as it stands there", async () => {
   // In the order of the page: a later one may use what an earlier one imported.
   const program = join(installed, "readme.py");
   writeFileSync(program, blocks.join("\n"));
-  const { stdout } = await run(join(bin, "python"), [program], { env });
-  for (const shown of ["0 42\n", "stdout 1\n", "in.csv", "one\ntwo\n"]) expect(stdout).toContain(shown);
+  const { stdout } = await run(join(bin, "python"), ["-W", "error", program], { cwd: installed, env });
+  for (const shown of ["0 42\n", "stdout 1\n", "hello from xterm-256color", "created new.txt\n", "45\none\ntwo\n"]) {
+    expect(stdout).toContain(shown);
+  }
 });

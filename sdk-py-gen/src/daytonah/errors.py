@@ -122,6 +122,7 @@ class CommandFailedError(Exception):
 
     @property
     def exit_code(self) -> int:
+        """The program's exit code; 128 + the signal's number where a signal ended it."""
         return self.result.exit_code
 
 
@@ -131,7 +132,7 @@ def _ending_of(result: ExecResult) -> str:
     if result.out_of_memory:
         return "was ended: the sandbox was out of memory"
     if result.signal is not None:
-        return f"was ended by signal {result.signal}"
+        return f"was ended by {result.signal}"
     return f"ended with exit code {result.exit_code}"
 
 

@@ -37,12 +37,17 @@ class SandboxInfo:
     state: str
     """"creating", "running", "failed" …"""
     template: str
+    """Name of its template."""
     vcpus: int
+    """Virtual CPUs."""
     memory_mib: int
+    """Memory, MiB."""
     disk_mib: int
+    """Root disk, MiB."""
     metadata: Mapping[str, str]
     """Your labels."""
     create_time: datetime
+    """When it was asked for."""
     state_time: datetime
     """When its state last changed."""
     epoch: int
@@ -50,7 +55,9 @@ class SandboxInfo:
     failure_reason: str | None
     """Why it failed, such as "VM_DIED"; None in every other state."""
     failure_message: str | None
+    """The same in words."""
     host_id: str | None
+    """Host it is on; None where it is on none."""
     hardware_isolated: bool
     """False where the host emulates: such a sandbox is no security boundary."""
     direct_url: str | None
@@ -64,9 +71,11 @@ class OutputEvent:
     """A piece of output, in the order in which the program wrote it."""
 
     stream: StreamName
+    """"pty" for everything that a program on a terminal writes."""
     data: bytes
+    """Its bytes."""
     text: str
-    """A character that was cut in two comes with the event that completes it, so this may be empty."""
+    """Its text. A character that was cut in two comes with the event that completes it, so this may be empty."""
     offset: int
     """Offset of its first byte; all streams share one numbering."""
 
@@ -140,15 +149,23 @@ class FileInfo:
     path: str
     """Absolute."""
     name: str
+    """Its last part."""
     type: FileType
+    """What it is; a link is "symlink", whatever it points to."""
     size: int
+    """Bytes."""
     mode: int
     """Permission bits, 0 to 0o7777."""
     owner: str
+    """Owner's name, or the number as text."""
     group: str
+    """Group's name, or the number as text."""
     uid: int
+    """Numeric owner."""
     gid: int
+    """Numeric group."""
     modify_time: datetime
+    """When its content last changed."""
     symlink_target: str | None
     """Where a link points, absolute; None where it is broken or no link."""
     target_type: FileType | None
@@ -175,11 +192,13 @@ class TextMatch:
     """A line that matches."""
 
     path: str
+    """Absolute path of the file."""
     line: int
-    """From 1."""
+    """Number of the line, from 1."""
     column: int
-    """In bytes, from 1."""
+    """Position of the match in the line, in bytes from 1."""
     text: str
+    """The line, 4 KiB at most."""
 
 
 @dataclass(frozen=True)
@@ -187,10 +206,13 @@ class Replacement:
     """What became of one file."""
 
     path: str
+    """The path, as it was given."""
     replacements: int
+    """Number of places that were replaced; where it is 0 the file was not written."""
     failure_reason: str | None
     """Why this file failed, such as "FILE_NOT_FOUND"; None where it did not."""
     failure_message: str | None
+    """The same in words."""
 
 
 @dataclass(frozen=True)
@@ -307,3 +329,4 @@ class StageTime:
     stage: str
     """"queue", "disk", "vmm", "agent" or "personalize"."""
     seconds: float
+    """How long it took."""

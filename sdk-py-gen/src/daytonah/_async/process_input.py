@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._waits import AsyncLock
 from ..models import AsyncByteSource
-from .pieces import chunks_of
+from .pieces import pieces_of
 from .process_calls import AsyncProcessCalls
 
 _PIECE_BYTES = 1024 * 1024
@@ -37,9 +37,9 @@ class AsyncProcessInput:
             self._offset = await self._calls.send_input(await self._position(), b"", True)
 
     async def feed(self, source: AsyncByteSource) -> None:
-        """Writes a whole source as it comes, then closes."""
-        async for chunk in chunks_of(source):
-            await self.write(chunk)
+        """Writes a whole source, a piece of up to 1 MiB at a time, then closes."""
+        async for piece in pieces_of(source, _PIECE_BYTES):
+            await self.write(piece.data)
         await self.close()
 
     def _on_started(self, existed: bool) -> None:

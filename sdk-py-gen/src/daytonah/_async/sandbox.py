@@ -233,8 +233,8 @@ class AsyncSandbox:
             max_output_bytes: Most bytes that are kept of each stream; the rest is dropped, and `truncated` is True.
 
         Raises an InvalidArgumentError for a program, user or directory that is not there, a SandboxDiedError where the VM ended.
-        Where the wait is interrupted (the task is cancelled, or Ctrl-C), the program is killed. A broken connection is mended
-        behind your back.
+        Where the wait is interrupted (its task is cancelled, or Ctrl-C in a blocking program, which takes up to 15 s to be
+        noticed), the program is killed. A broken connection is mended behind your back.
         """
         request = exec_request_of(
             command,
@@ -418,6 +418,9 @@ class AsyncSandbox:
         self, *, sources: Iterable[str] = (), follow: bool = False, tail: int | None = None
     ) -> AsyncGenerator[LogEntry, None]:
         """Lines of the console, the agent and the processes; with `follow` also those to come.
+
+        A broken connection is mended behind your back. Then lines of processes may come again: they are numbered by nobody. What
+        must not be missed or doubled is read by `attach`.
 
         Args:
             sources: Only from these: "console", "agent", "process".

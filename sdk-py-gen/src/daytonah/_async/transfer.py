@@ -66,6 +66,7 @@ async def write_file(
         else:
             query = {"path": path, "user": user or None, "mode": f"{mode:o}" if mode else None, "upload_id": upload_id}
             info = await first_of(_upload(plane, query, piece))
+        del piece  # before the next one is put together
     return info
 
 

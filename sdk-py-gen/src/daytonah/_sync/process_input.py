@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from .._waits import SyncLock
 from ..models import ByteSource
-from .pieces import chunks_of
+from .pieces import pieces_of
 from .process_calls import ProcessCalls
 
 _PIECE_BYTES = 1024 * 1024
@@ -38,9 +38,9 @@ class ProcessInput:
             self._offset = self._calls.send_input(self._position(), b"", True)
 
     def feed(self, source: ByteSource) -> None:
-        """Writes a whole source as it comes, then closes."""
-        for chunk in chunks_of(source):
-            self.write(chunk)
+        """Writes a whole source, a piece of up to 1 MiB at a time, then closes."""
+        for piece in pieces_of(source, _PIECE_BYTES):
+            self.write(piece.data)
         self.close()
 
     def _on_started(self, existed: bool) -> None:
