@@ -19,9 +19,10 @@ import { createHostSessions } from "./hosts/host-sessions.ts";
 import { createHandler } from "./http/handler.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { readReadiness } from "./http/readiness.ts";
+import { createForgetOld } from "./jobs/forget-old.ts";
+import { createRunJobs } from "./jobs/run-jobs.ts";
 import { createFinishDeletes } from "./loops/finish-deletes.ts";
 import { createFinishMoves } from "./loops/finish-moves.ts";
-import { createForgetKeys } from "./loops/forget-keys.ts";
 import { createHostStatuses, type HostStatuses } from "./loops/host-statuses.ts";
 import { createMarkLost } from "./loops/mark-lost.ts";
 import { createPlaceEvents } from "./loops/place-events.ts";
@@ -170,7 +171,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
       createRepairCreates(deps),
       createFinishDeletes(deps),
       createFinishMoves(deps),
-      createForgetKeys(deps),
+      createRunJobs({ ...deps, pool: database.pool, jobs: [createForgetOld(deps.db)] }),
       createPlaceEvents(deps),
       createMarkLost(deps, statuses),
       createTellHosts(deps, statuses),

@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
+import { PgBoss } from "pg-boss";
 import type { TestProject } from "vitest/node";
 import { migrate } from "../db/migrate.ts";
 import { openDatabase } from "../db/open-database.ts";
@@ -32,6 +33,9 @@ export async function setup(project: TestProject): Promise<void> {
       onIdleError: () => undefined,
     });
     await migrate(database.db);
+    const boss = new PgBoss({ db: { executeSql: (text, values) => database.pool.query(text, values) } });
+    await boss.start(); // its schema; a second, that each test's server then spares
+    await boss.stop();
   }
   await admin.end();
   project.provide("postgresUrl", postgres.url);

@@ -1,0 +1,21 @@
+/** Drops idempotency keys after a day, events after seven. */
+import { forgetEvents } from "../db/events.ts";
+import { forgetOldKeys } from "../db/idempotency.ts";
+import type { Db } from "../db/schema.ts";
+import type { Job } from "./job.ts";
+
+const keptDays = 7;
+/** So that no statement runs into its time-out, whatever has piled up. */
+const atOnce = 10_000;
+
+export function createForgetOld(db: Db): Job {
+  return {
+    name: "forget-old",
+    schedule: "*/10 * * * *",
+    longestSeconds: 600,
+    async run({ signal }) {
+      await forgetOldKeys(db);
+      while (!signal.aborted && (await forgetEvents(db, keptDays, atOnce)) === atOnce);
+    },
+  };
+}
