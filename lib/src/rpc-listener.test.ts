@@ -1,7 +1,10 @@
+import { once } from "node:events";
+import http2 from "node:http2";
 import { Code, ConnectError, type ConnectRouter, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { ErrorInfoSchema, ErrorReason } from "@daytonah/gen/daytonah/v1/error_pb.ts";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { TemplateService } from "@daytonah/gen/daytonah/v1/template_pb.ts";
 import { describe, expect, test } from "vitest";
 import { listenDual } from "./dual-http-server.ts";
 import { typedErrors, validateRequests } from "./interceptors.ts";
@@ -124,5 +127,43 @@ describe.each(Object.entries(transports))("%s", (_, transport) => {
     };
     const stream = await failureOf(read());
     expect([stream.code, stream.info?.reason]).toEqual([Code.Unauthenticated, ErrorReason.CREDENTIAL_MISSING]);
+  });
+});
+
+describe("a call that is not admitted", () => {
+  const serveNobody = async (path: "admit" | "fail") => {
+    const failure = problem("CREDENTIAL_MISSING", "no");
+    const rpc = createRpcListener({
+      routes: (router) => {
+        router.service(TemplateService, { listTemplates: () => ({ nextPageToken: "secret" }) });
+        router.service(FileService, { writeFile: () => ({ info: { path: "secret" } }) });
+      },
+      ...{ maxBodyBytes: 4096, log: silentLogger },
+      ...(path === "admit" ? { admit: () => Promise.reject(failure) } : {}),
+    });
+    const handle = path === "admit" ? rpc.handle : rpc.fail;
+    const server = await listenDual({
+      ...{ host: "127.0.0.1", port: 0 },
+      handler: (request, response) => void handle(request, response, failure),
+    });
+    return Object.assign(server, { url: `http://127.0.0.1:${server.address.port}` });
+  };
+
+  test.each(["admit", "fail"] as const)("is answered while its body is still to come (%s)", async (path) => {
+    await using server = await serveNobody(path);
+    const session = http2.connect(server.url);
+    const headers = { ":method": "POST", "content-type": "application/proto" };
+    const stream = session.request({ ...headers, ":path": "/daytonah.v1.FileService/WriteFile" });
+    stream.write(Buffer.alloc(1000));
+    const [head] = (await once(stream, "response")) as [http2.IncomingHttpHeaders];
+    expect(head[":status"]).toBe(401);
+    session.destroy();
+  });
+
+  test.each(["admit", "fail"] as const)("is refused by GET, too, which has no body (%s)", async (path) => {
+    await using server = await serveNobody(path);
+    const query = "connect=v1&encoding=json&message=%7B%7D";
+    const answer = await fetch(`${server.url}/daytonah.v1.TemplateService/ListTemplates?${query}`);
+    expect([answer.status, await answer.text()]).toEqual([401, expect.not.stringContaining("secret")]);
   });
 });

@@ -7,8 +7,11 @@ import {
   ConnectError,
   type ConnectRouter,
   type ConnectRouterOptions,
+  type ContextValues,
   createConnectRouter,
+  createContextKey,
   createContextValues,
+  type Interceptor,
 } from "@connectrpc/connect";
 import {
   compressionGzip,
@@ -18,13 +21,15 @@ import {
 import { typedError } from "./interceptors.ts";
 import type { Logger } from "./log.ts";
 import type { NodeRequest, NodeResponse } from "./node-http.ts";
-import { problem } from "./problem.ts";
+import { problem, problemOf } from "./problem.ts";
 import { requestIdHeader, requestIdKey, requestIdOf } from "./request-id.ts";
 
 export interface RpcListenerOptions extends Omit<ConnectRouterOptions, "readMaxBytes"> {
   readonly routes: (router: ConnectRouter) => void;
   /** A longer body is BODY_TOO_LARGE. */
   readonly maxBodyBytes: number;
+  /** Decides on a call before anything of its body is read; throws the problem that the client gets. */
+  readonly admit?: (request: NodeRequest, path: string, values: ContextValues) => Promise<void>;
   readonly log: Logger;
 }
 
@@ -35,30 +40,46 @@ export interface RpcListener {
   fail(request: NodeRequest, response: NodeResponse, error: unknown): boolean;
 }
 
+const admissionKey = createContextKey<Promise<void> | undefined>(undefined, { description: "admission" });
+
+/** A call by GET has no body, and none of its handlers would hear that it was refused. */
+const awaitAdmission: Interceptor = (next) => async (request) => {
+  await request.contextValues.get(admissionKey);
+  return next(request);
+};
+
 export function createRpcListener(options: RpcListenerOptions): RpcListener {
-  const { routes, maxBodyBytes, log, ...routerOptions } = options;
+  const { routes, maxBodyBytes, log, admit, ...routerOptions } = options;
   const router = createConnectRouter({
     acceptCompression: [compressionGzip],
     ...routerOptions,
+    interceptors: [awaitAdmission, ...(routerOptions.interceptors ?? [])],
     // Twice ours: it only guards what a compressed body unpacks to.
     readMaxBytes: 2 * maxBodyBytes,
   });
   routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 
-  function answer(request: NodeRequest, response: NodeResponse, failure?: unknown): boolean {
-    const handler = handlers.get(request.url?.split("?", 1)[0] ?? "");
+  function answer(request: NodeRequest, response: NodeResponse, decide: RpcListenerOptions["admit"]): boolean {
+    const path = request.url?.split("?", 1)[0] ?? "";
+    const handler = handlers.get(path);
     if (!handler) return false;
     const requestId = requestIdOf(request.headers[requestIdHeader]);
     response.setHeader(requestIdHeader, requestId);
     const contextValues = createContextValues().set(requestIdKey, requestId);
+    const admission = decide?.(request, path, contextValues).catch((error: unknown) => {
+      request.resume(); // what a stranger still sends is thrown away
+      const typed = typedError(error, requestId);
+      if (problemOf(typed)?.code === Code.Internal) log.error("rpc.failed", { rpc: path, requestId, error });
+      throw typed;
+    });
+    admission?.catch(() => undefined); // whoever asks hears of it
+    contextValues.set(admissionKey, admission);
     // connect-node's own type for a response has optional members that Node's classes declare otherwise.
     const nodeResponse = response as Parameters<typeof universalResponseToNodeResponse>[1];
     const universal = universalRequestFromNodeRequest(request, nodeResponse, undefined, contextValues);
     const body = universal.body as AsyncIterable<Uint8Array>;
-    const counted =
-      failure === undefined ? limitBody(body, maxBodyBytes, requestId) : failingBody(typedError(failure, requestId));
-    handler({ ...universal, body: counted })
+    handler({ ...universal, body: limitBody(body, maxBodyBytes, requestId, admission) })
       .then((result) => universalResponseToNodeResponse(result, nodeResponse))
       .catch((error: unknown) => {
         if (ConnectError.from(error).code === Code.Aborted) return; // the client went away
@@ -68,12 +89,18 @@ export function createRpcListener(options: RpcListenerOptions): RpcListener {
   }
 
   return {
-    handle: (request, response) => answer(request, response),
-    fail: (request, response, error) => answer(request, response, error),
+    handle: (request, response) => answer(request, response, admit),
+    fail: (request, response, error) => answer(request, response, () => Promise.reject(error)),
   };
 }
 
-async function* limitBody(body: AsyncIterable<Uint8Array>, maxBytes: number, requestId: string) {
+async function* limitBody(
+  body: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+  requestId: string,
+  admission: Promise<void> | undefined,
+) {
+  await admission;
   // Not by `for await`: left early it destroys the request, and an HTTP/1.1 connection then hangs with its next call.
   const chunks = body[Symbol.asyncIterator]();
   let total = 0;
@@ -106,9 +133,4 @@ async function discard(chunks: AsyncIterator<Uint8Array>): Promise<void> {
   } catch {
     // The connection broke: nothing is left to read.
   }
-}
-
-// biome-ignore lint/correctness/useYield: it exists to throw at the first read.
-async function* failingBody(error: ConnectError): AsyncGenerator<Uint8Array> {
-  throw error;
 }

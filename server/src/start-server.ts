@@ -7,7 +7,8 @@ import { listenDual } from "@daytonah/lib/dual-http-server.ts";
 import { typedErrors, validateRequests } from "@daytonah/lib/interceptors.ts";
 import type { Logger } from "@daytonah/lib/log.ts";
 import { createRpcListener } from "@daytonah/lib/rpc-listener.ts";
-import { authenticate, databaseErrors } from "./api/interceptors.ts";
+import { createAdmit } from "./api/admit.ts";
+import { databaseErrors } from "./api/interceptors.ts";
 import { apiRoutes } from "./api/routes.ts";
 import type { Config } from "./config.ts";
 import { openDatabase } from "./db/open-database.ts";
@@ -112,13 +113,8 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     routes: apiRoutes(deps, () => ({ publicUrl: config.publicUrl ?? url, domain: config.domain }), routes.forgetAll),
     maxBodyBytes,
     log,
-    interceptors: [
-      metrics.countCalls,
-      typedErrors(log),
-      databaseErrors(() => isPrepared),
-      authenticate(database.pool),
-      validateRequests,
-    ],
+    admit: createAdmit({ pool: database.pool, isPrepared: () => isPrepared, onRefused: metrics.onRefused }),
+    interceptors: [metrics.countCalls, typedErrors(log), databaseErrors, validateRequests],
   });
   const relay = createRelay({
     pool: database.pool,

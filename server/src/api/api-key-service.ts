@@ -8,7 +8,7 @@ import { type ApiKeyRow, listApiKeys, revokeApiKey } from "../db/api-keys.ts";
 import type { Db } from "../db/schema.ts";
 import { defaultScopes, isScope } from "../domain/scope.ts";
 import { createApiKey } from "../services/create-api-key.ts";
-import { callerOf } from "./interceptors.ts";
+import { callerOf } from "./admit.ts";
 import { pageOf, sizeOfPage, timePositionOf } from "./paging.ts";
 
 export function createApiKeyService(db: Db, onRevoked: () => void): ServiceImpl<typeof ApiKeyService> {

@@ -7,7 +7,7 @@ import { unknownKey } from "../auth/credential.ts";
 import { isKeyInForce } from "../db/api-keys.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { type WatchedEvent, watchEvents } from "../services/watch-events.ts";
-import { callerOf } from "./interceptors.ts";
+import { callerOf } from "./admit.ts";
 
 export function createEventService(deps: ServiceDeps): ServiceImpl<typeof EventService> {
   return {

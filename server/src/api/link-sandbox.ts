@@ -5,7 +5,7 @@ import { type SandboxRow, sandboxById, sandboxOf } from "../db/sandboxes.ts";
 import { isAccessTokenOf } from "../domain/access-token.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { sandboxNotFound } from "../services/sandbox-problems.ts";
-import { accessTokenIn, callerOf } from "./interceptors.ts";
+import { accessTokenIn, callerOf } from "./admit.ts";
 
 export async function linkSandbox(
   { db, tokenKey }: ServiceDeps,

@@ -5,7 +5,7 @@ import type { OrganizationService } from "@daytonah/gen/daytonah/v1/organization
 import { listOrganizations, type OrganizationRow } from "../db/organizations.ts";
 import type { Db } from "../db/schema.ts";
 import { createOrganization } from "../services/create-organization.ts";
-import { callerOf } from "./interceptors.ts";
+import { callerOf } from "./admit.ts";
 import { pageOf, positionOf, sizeOfPage } from "./paging.ts";
 
 export function createOrganizationService(db: Db): ServiceImpl<typeof OrganizationService> {

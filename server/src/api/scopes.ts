@@ -43,10 +43,11 @@ const forAccessTokens: ReadonlySet<string> = new Set([
   "daytonah.v1.SandboxService/CreateFileUrl",
 ]);
 
-export function takesAccessTokens(service: string, method: string): boolean {
-  return forAccessTokens.has(`${service}/${method}`);
+/** `rpc` is `<service>/<method>`. */
+export function takesAccessTokens(rpc: string): boolean {
+  return forAccessTokens.has(rpc);
 }
 
-export function scopeOfRpc(service: string, method: string): Scope | undefined {
-  return table[`${service}/${method}`];
+export function scopeOfRpc(rpc: string): Scope | undefined {
+  return table[rpc];
 }

@@ -1,5 +1,6 @@
 /** What Prometheus gets. */
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { problemOf } from "@daytonah/lib/problem.ts";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Database } from "../db/open-database.ts";
 import { countSandboxesByState } from "../db/sandboxes.ts";
@@ -9,6 +10,8 @@ import type { RelayOptions } from "../relay/relay.ts";
 
 export interface Metrics {
   readonly countCalls: Interceptor;
+  /** Of calls that were turned away before they were looked at. */
+  readonly onRefused: (rpc: string, error: unknown) => void;
   readonly onRelayed: RelayOptions["onRelayed"];
   /** In Prometheus's text form. */
   print(): Promise<string>;
@@ -84,12 +87,18 @@ export function createMetrics({ db, pool }: Database, statuses: HostStatuses): M
         stop({ code: "ok" });
         return response;
       } catch (error) {
-        stop({ code: (Code[ConnectError.from(error).code] ?? "unknown").toLowerCase() });
+        stop({ code: codeOf(error) });
         throw error;
       }
     },
+    onRefused: (rpc, error) => calls.observe({ rpc, code: codeOf(error) }, 0),
     onRelayed: ({ rpc, outcome, seconds: took }) => relayed.observe({ rpc, outcome }, took),
     print: () => registry.metrics(),
     contentType: registry.contentType,
   };
+}
+
+function codeOf(error: unknown): string {
+  const code = problemOf(error)?.code ?? ConnectError.from(error).code;
+  return (Code[code] ?? "unknown").toLowerCase();
 }
