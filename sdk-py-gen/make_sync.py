@@ -10,7 +10,7 @@ target = source.parent / "_sync"
 
 PLAIN = [
     *["Client", "Connection", "DataPlane", "DirectWays", "Files", "FileWatch", "Ports", "Process", "ProcessCalls"],
-    *["ProcessInput", "Pty", "Sandbox", "Way"],
+    *["ProcessInput", "Programs", "Pty", "Sandbox", "Way"],
 ]
 replacements = {
     **{f"Async{name}": name for name in PLAIN},

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 
 import pytest
 from cutting_proxy import CuttingProxy
-from daytonah import AsyncClient, AsyncSandbox, NotFoundError, Sandbox
+from daytonah import AsyncClient, AsyncSandbox, NotFoundError, Sandbox, UnavailableError
+from daytonah._gen.daytonah.v1.port_pb import WatchPortsRequest
 
 Work = Callable[[AsyncSandbox], Awaitable[None]]
 Run = Callable[..., None]
@@ -99,6 +101,22 @@ def test_a_stream_goes_on_over_a_cut(run: Run, settings: dict[str, str]) -> None
             assert text == "1\n2\n3\n"
 
         run(work, url=proxy.url, direct="never")
+
+
+def test_a_stream_that_falls_silent_is_broken_off(run: Run) -> None:
+    async def work(sandbox: AsyncSandbox) -> None:
+        plane = sandbox._plane
+        way = await plane.way()
+        answers = plane.connection.stream(
+            way.ports.watch_ports, WatchPortsRequest(), plane.headers, longest_silence=0.5
+        )
+        async with aclosing(answers):
+            assert await anext(answers) is not None
+            await asyncio.sleep(0.7)  # a reader may take his time
+            with pytest.raises(UnavailableError, match="fell silent"):
+                await anext(answers)
+
+    run(work)
 
 
 def test_files_go_in_and_out(run: Run) -> None:

@@ -47,7 +47,8 @@ def test_public_names_have_docstrings() -> None:
     for name in daytonah.__all__:
         kind = getattr(daytonah, name)
         assert kind.__doc__, name
-        for member, value in vars(kind).items():
+        ours = [base for base in kind.__mro__ if base.__module__.startswith("daytonah")]
+        for member, value in (item for base in ours for item in vars(base).items()):
             if not member.startswith("_") and (callable(value) or isinstance(value, property)):
                 assert value.__doc__, f"{name}.{member}"
 

@@ -36,26 +36,9 @@ from .errors import (
     UnavailableError,
     UnsupportedError,
 )
-from .models import (
-    ArchiveWritten,
-    ExecResult,
-    FileChange,
-    FileInfo,
-    FileUrl,
-    ListeningPort,
-    LogEntry,
-    Metrics,
-    MetricsSample,
-    OutputEvent,
-    PortUrl,
-    ProcessExit,
-    ProcessInfo,
-    PtySize,
-    Replacement,
-    SandboxInfo,
-    StageTime,
-    TextMatch,
-)
+from .file_models import ArchiveWritten, FileChange, FileInfo, FileUrl, Replacement, TextMatch
+from .models import ListeningPort, LogEntry, Metrics, MetricsSample, PortUrl, SandboxInfo, StageTime
+from .process_models import ExecResult, OutputEvent, ProcessExit, ProcessInfo, PtySize
 
 __all__ = [
     "ArchiveWritten",

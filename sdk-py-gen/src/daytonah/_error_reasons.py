@@ -49,6 +49,7 @@ CLASS_OF_REASON: dict[str, type[DaytonahError]] = {
     "SNAPSHOT_NOT_FOUND": NotFoundError,
     "RESOURCE_IN_USE": ConflictError,
     "SANDBOX_PAUSED": ConflictError,
+    "CURSOR_INVALID": InvalidArgumentError,
     "NO_CAPACITY": CapacityError,
     "HOST_UNAVAILABLE": UnavailableError,
     "DATABASE_UNAVAILABLE": UnavailableError,

@@ -10,7 +10,7 @@ from protobuf import Oneof
 from protobuf.wkt import Duration
 
 from ._gen.daytonah.v1 import process_pb
-from .models import Command
+from .process_models import Command
 
 
 def exec_request_of(

@@ -1,32 +1,20 @@
-"""The wire's messages as this package's models."""
+"""The wire's messages as this package's models, and names as the wire's values."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import cast
+from typing import TypeVar, cast
 
+from protobuf import Enum
 from protobuf.wkt import Duration, Timestamp
 
 from ._gen.daytonah.v1 import file_pb, monitoring_pb, port_pb, process_pb, sandbox_pb
 from ._signals import signal_name_of
-from .models import (
-    ChangeKind,
-    FileChange,
-    FileInfo,
-    FileType,
-    ListeningPort,
-    LogEntry,
-    LogSource,
-    Metrics,
-    MetricsSample,
-    ProcessExit,
-    ProcessInfo,
-    PtySize,
-    SandboxInfo,
-    StreamName,
-    TextMatch,
-)
+from .file_models import ChangeKind, FileChange, FileInfo, FileType, TextMatch
+from .models import ListeningPort, LogEntry, LogSource, Metrics, MetricsSample, SandboxInfo
+from .process_models import ProcessExit, ProcessInfo, PtySize, StreamName
 
+E = TypeVar("E", bound=Enum)
 _STREAM_NAMES: dict[int, StreamName] = {1: "stdout", 2: "stderr", 3: "pty"}
 
 
@@ -156,6 +144,14 @@ def _sample_of(sample: monitoring_pb.MetricsSample) -> MetricsSample:
         network_received_bytes=sample.network_received_bytes,
         network_sent_bytes=sample.network_sent_bytes,
     )
+
+
+def wire_value_of(kind: type[E], name: str) -> E:
+    """SandboxState.RUNNING of "running"."""
+    known = {value.name.lower(): value for value in kind if value.name != "UNSPECIFIED"}
+    if name not in known:
+        raise ValueError(f"There is no {name!r}; it is one of {', '.join(known)}.")
+    return known[name]
 
 
 def _lower_name(value: object) -> str:

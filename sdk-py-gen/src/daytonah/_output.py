@@ -6,7 +6,7 @@ import codecs
 
 from ._from_wire import process_exit_of, stream_name_of
 from ._gen.daytonah.v1 import process_pb
-from .models import ExecResult, OutputEvent, StreamName
+from .process_models import ExecResult, OutputEvent, StreamName
 
 
 class OutputReader:

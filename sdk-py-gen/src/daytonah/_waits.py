@@ -111,8 +111,9 @@ class AsyncBackground:
     async def join(self) -> None:
         await self._task
 
-    def cancel(self) -> None:
+    async def cancel(self) -> None:
         self._task.cancel()
+        await asyncio.wait([self._task])
 
 
 class SyncBackground:

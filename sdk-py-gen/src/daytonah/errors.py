@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .models import ExecResult
+    from .process_models import ExecResult
 
 
 @dataclass(frozen=True)

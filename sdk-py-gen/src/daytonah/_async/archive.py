@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
-from ..models import ArchiveWritten, AsyncByteSource
+from ..file_models import ArchiveWritten, AsyncByteSource
 from .data_plane import AsyncDataPlane
 from .http_request import http_request, whole_of
 from .pieces import chunks_of

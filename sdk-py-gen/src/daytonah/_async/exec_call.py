@@ -1,12 +1,22 @@
-"""Runs a program to its end, with all of its input."""
+"""Starts a program, and runs one to its end with all of its input."""
 
 from __future__ import annotations
 
 from .._waits import INTERRUPTIONS, AsyncBackground
 from ..errors import DaytonahError
-from ..models import AsyncByteSource, ExecResult
+from ..file_models import AsyncByteSource
+from ..process_models import ExecResult
 from .process import AsyncProcess
 from .process_calls import AsyncProcessCalls
+
+
+async def start(process: AsyncProcess, calls: AsyncProcessCalls) -> AsyncProcess:
+    """Waits until it runs. Whoever is interrupted here ends the program: its handle is lost."""
+    try:
+        return await process._started()
+    except INTERRUPTIONS:
+        await calls.end()
+        raise
 
 
 async def run_to_end(process: AsyncProcess, calls: AsyncProcessCalls, stdin: AsyncByteSource | None, check: bool) -> ExecResult:
@@ -21,7 +31,7 @@ async def run_to_end(process: AsyncProcess, calls: AsyncProcessCalls, stdin: Asy
                 await process.wait()
                 await feeding.join()
             finally:
-                feeding.cancel()
+                await feeding.cancel()
             return await process.wait(check=check)
     except INTERRUPTIONS:
         await calls.end()

@@ -8,10 +8,10 @@ from typing import Literal
 
 from protobuf.wkt import Duration, Timestamp
 
-from .._from_wire import datetime_of, file_info_of, text_match_of
+from .._from_wire import datetime_of, file_info_of, text_match_of, wire_value_of
 from .._gen.daytonah.v1 import file_pb, sandbox_pb
 from ..errors import LimitError, NotFoundError
-from ..models import ArchiveWritten, AsyncByteSource, FileChange, FileInfo, FileUrl, Replacement, TextMatch
+from ..file_models import ArchiveWritten, AsyncByteSource, FileChange, FileInfo, FileUrl, Replacement, TextMatch
 from .archive import read_archive, write_archive
 from .data_plane import AsyncDataPlane
 from .file_watch import AsyncFileWatch, watch_files
@@ -259,7 +259,7 @@ class AsyncFiles:
             sandbox_id=self._plane.sandbox_id,
             path=path,
             user=user,
-            operation=sandbox_pb.FileUrlOperation[operation.upper()],
+            operation=wire_value_of(sandbox_pb.FileUrlOperation, operation),
             ttl=Duration.from_seconds(ttl),
         )
         answer = await connection.unary(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from protobuf.wkt import Timestamp
 
-from .._from_wire import log_entry_of
+from .._from_wire import log_entry_of, wire_value_of
 from .._gen.daytonah.v1 import monitoring_pb
 from ..errors import UnavailableError
 from ..models import LogEntry
@@ -28,7 +28,7 @@ class _LastGiven:
 def read_logs(
     plane: AsyncDataPlane, sources: Iterable[str], follow: bool, tail: int | None
 ) -> AsyncGenerator[LogEntry, None]:
-    wanted = [monitoring_pb.LogSource[source.upper()] for source in sources]
+    wanted = [wire_value_of(monitoring_pb.LogSource, source) for source in sources]
     given: dict[int, _LastGiven] = {}
 
     async def attempt(way: AsyncWay, progress: Progress) -> AsyncGenerator[LogEntry, None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import IO, cast
 
 from .._waits import async_read
-from ..models import AsyncByteSource
+from ..file_models import AsyncByteSource
 
 _READ_BYTES = 1024 * 1024
 

@@ -10,7 +10,7 @@ from .._gen.daytonah.v1 import process_pb
 from .._output import OutputReader
 from .._signals import signal_number_of
 from ..errors import CommandFailedError, DaytonahError, LimitError, UnavailableError
-from ..models import ExecResult, OutputEvent
+from ..process_models import ExecResult, OutputEvent
 from .data_plane import AsyncDataPlane
 from .process_calls import AsyncProcessCalls
 from .process_input import AsyncProcessInput

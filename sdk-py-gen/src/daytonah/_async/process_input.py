@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._waits import AsyncLock
-from ..models import AsyncByteSource
+from ..file_models import AsyncByteSource
 from .pieces import pieces_of
 from .process_calls import AsyncProcessCalls
 

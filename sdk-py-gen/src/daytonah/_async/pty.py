@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Self
 
-from ..models import ProcessExit
+from ..process_models import ProcessExit
 from .process import AsyncProcess
 
 

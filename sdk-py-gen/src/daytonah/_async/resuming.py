@@ -46,7 +46,7 @@ async def resuming(
         except DaytonahError as error:
             failure = error_of(error)
             if not may_resume():
-                raise failure from None if failure is error else error
+                raise failure
             if way is not None and await plane.makes_anew(way, failure, token, True):
                 continue
             failures += 1

@@ -9,7 +9,7 @@ from typing import TypeVar
 from .._from_wire import file_info_of
 from .._gen.daytonah.v1 import file_pb
 from ..errors import ConflictError
-from ..models import FileInfo
+from ..file_models import FileInfo
 from .data_plane import AsyncDataPlane
 from .resuming import Progress, resuming
 from .way import AsyncWay

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from .._exec_request import random_id
 from .._gen.daytonah.v1 import file_pb
 from ..errors import ConflictError, InvalidArgumentError
-from ..models import AsyncByteSource
+from ..file_models import AsyncByteSource
 from .data_plane import AsyncDataPlane
 from .http_request import http_request, whole_of
 from .pieces import Piece, pieces_of

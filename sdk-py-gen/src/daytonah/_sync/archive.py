@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterator, Iterable
 
-from ..models import ArchiveWritten, ByteSource
+from ..file_models import ArchiveWritten, ByteSource
 from .data_plane import DataPlane
 from .http_request import http_request, whole_of
 from .pieces import chunks_of

@@ -1,13 +1,23 @@
 # Made from ../_async by make_sync.py. Not edited.
-"""Runs a program to its end, with all of its input."""
+"""Starts a program, and runs one to its end with all of its input."""
 
 from __future__ import annotations
 
 from .._waits import INTERRUPTIONS, SyncBackground
 from ..errors import DaytonahError
-from ..models import ByteSource, ExecResult
+from ..file_models import ByteSource
+from ..process_models import ExecResult
 from .process import Process
 from .process_calls import ProcessCalls
+
+
+def start(process: Process, calls: ProcessCalls) -> Process:
+    """Waits until it runs. Whoever is interrupted here ends the program: its handle is lost."""
+    try:
+        return process._started()
+    except INTERRUPTIONS:
+        calls.end()
+        raise
 
 
 def run_to_end(process: Process, calls: ProcessCalls, stdin: ByteSource | None, check: bool) -> ExecResult:

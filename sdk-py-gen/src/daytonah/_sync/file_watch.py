@@ -11,7 +11,7 @@ from typing import Self
 from .._from_wire import file_change_of
 from .._gen.daytonah.v1 import file_pb
 from ..errors import UnavailableError
-from ..models import FileChange
+from ..file_models import FileChange
 from .data_plane import DataPlane
 from .resuming import Progress, resuming
 from .way import Way

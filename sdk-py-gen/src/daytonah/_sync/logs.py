@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from protobuf.wkt import Timestamp
 
-from .._from_wire import log_entry_of
+from .._from_wire import log_entry_of, wire_value_of
 from .._gen.daytonah.v1 import monitoring_pb
 from ..errors import UnavailableError
 from ..models import LogEntry
@@ -29,7 +29,7 @@ class _LastGiven:
 def read_logs(
     plane: DataPlane, sources: Iterable[str], follow: bool, tail: int | None
 ) -> Generator[LogEntry, None]:
-    wanted = [monitoring_pb.LogSource[source.upper()] for source in sources]
+    wanted = [wire_value_of(monitoring_pb.LogSource, source) for source in sources]
     given: dict[int, _LastGiven] = {}
 
     def attempt(way: Way, progress: Progress) -> Generator[LogEntry, None]:

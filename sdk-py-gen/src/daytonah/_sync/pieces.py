@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import IO, cast
 
 from .._waits import sync_read
-from ..models import ByteSource
+from ..file_models import ByteSource
 
 _READ_BYTES = 1024 * 1024
 

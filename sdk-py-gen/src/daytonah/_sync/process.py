@@ -11,7 +11,7 @@ from .._gen.daytonah.v1 import process_pb
 from .._output import OutputReader
 from .._signals import signal_number_of
 from ..errors import CommandFailedError, DaytonahError, LimitError, UnavailableError
-from ..models import ExecResult, OutputEvent
+from ..process_models import ExecResult, OutputEvent
 from .data_plane import DataPlane
 from .process_calls import ProcessCalls
 from .process_input import ProcessInput

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from .._waits import SyncLock
-from ..models import ByteSource
+from ..file_models import ByteSource
 from .pieces import pieces_of
 from .process_calls import ProcessCalls
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Self
 
-from ..models import ProcessExit
+from ..process_models import ProcessExit
 from .process import Process
 
 

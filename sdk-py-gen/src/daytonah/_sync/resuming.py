@@ -47,7 +47,7 @@ def resuming(
         except DaytonahError as error:
             failure = error_of(error)
             if not may_resume():
-                raise failure from None if failure is error else error
+                raise failure
             if way is not None and plane.makes_anew(way, failure, token, True):
                 continue
             failures += 1

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from .._exec_request import random_id
 from .._gen.daytonah.v1 import file_pb
 from ..errors import ConflictError, InvalidArgumentError
-from ..models import ByteSource
+from ..file_models import ByteSource
 from .data_plane import DataPlane
 from .http_request import http_request, whole_of
 from .pieces import Piece, pieces_of
