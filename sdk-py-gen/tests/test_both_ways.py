@@ -126,7 +126,7 @@ def test_metrics_and_logs_say_what_went_on(by_way: Sandbox) -> None:
     by_way.exec("echo to the console > /dev/console; echo to the log", user="root", check=True)
     console = [entry.text for entry in by_way.logs(sources=["console"], tail=3)]
     assert "to the console" in console
-    with closing(by_way.logs(sources=["process"], follow=True)) as entries:
+    with closing(by_way.logs(sources=["process"], follow=True, tail=100)) as entries:
         entry = next(entry for entry in entries if entry.text == "to the log")
     assert (entry.source, entry.label) == ("process", "stdout") and entry.process_id
 

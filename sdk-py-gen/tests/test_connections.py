@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
 from conftest import Connect
 from cutting_proxy import CuttingProxy
-from daytonah import ConflictError, DaytonahError, Sandbox, UnavailableError
+from daytonah import ConflictError, DaytonahError, DeadlineError, Sandbox, UnavailableError
 from daytonah._gen.daytonah.v1.error_pb import ErrorReason
+from daytonah._gen.daytonah.v1.port_pb import WatchPortsRequest
 from other_edge import OtherEdge
 
 _COUNT = "for i in $(seq 60); do echo $i; [ $((i % 20)) = 0 ] && sleep 0.2; done"
@@ -182,11 +186,47 @@ def test_leaving_a_loop_closes_its_connection(connect: Connect, settings: dict[s
         process.kill("SIGKILL")
 
 
-def test_input_that_breaks_ends_its_program(sandbox: Sandbox) -> None:
-    def source() -> object:
+def test_a_source_that_breaks_ends_what_it_was_for(sandbox: Sandbox) -> None:
+    def source() -> Iterator[bytes]:
         yield b"one\n"
         raise RuntimeError("no more")
 
     with pytest.raises(RuntimeError, match="no more"):
-        sandbox.exec(["cat"], stdin=source(), tag="fed")  # type: ignore[arg-type]
+        sandbox.exec(["cat"], stdin=source(), tag="fed")
     assert [info for info in sandbox.processes() if info.tag == "fed"] == []
+    with pytest.raises(RuntimeError, match="no more"):
+        sandbox.files.write("fed.txt", source())
+    assert not sandbox.files.exists("fed.txt")
+    with pytest.raises(RuntimeError, match="no more"):
+        sandbox.files.write_archive("fed", source())
+
+
+def test_ctrl_c_ends_a_wait_at_once_and_kills_the_program(sandbox: Sandbox, connect: Connect) -> None:
+    observer = connect()
+
+    def interrupt() -> None:
+        while not [info for info in observer.processes() if info.tag == "interrupted"]:
+            pass
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt):
+        sandbox.exec("exec sleep 50", tag="interrupted", process_id="interrupted")
+    interrupting.join()
+    assert sandbox.attach("interrupted").wait().signal == "SIGKILL"
+
+
+def test_a_stream_that_falls_silent_is_broken_off(sandbox: Sandbox) -> None:
+    plane = sandbox._plane
+    call, request = plane.way().ports.watch_ports, WatchPortsRequest()
+    with closing(plane.connection.stream(call, request, plane.headers, longest_silence=0.5)) as answers:
+        assert next(answers) is not None
+        time.sleep(0.7)  # a reader may take his time
+        with pytest.raises(UnavailableError, match="fell silent"):
+            next(answers)
+
+
+def test_a_call_takes_no_longer_than_it_may(connect: Connect) -> None:
+    with pytest.raises(DeadlineError):
+        connect(timeout=0.001, direct="never").files.exists("x")

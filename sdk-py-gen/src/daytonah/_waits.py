@@ -11,6 +11,9 @@ from typing import IO, TypeAlias, TypeVar
 
 from connectrpc.errors import ConnectError
 from pyqwest import Client, FullResponse, HTTPTransport, Response, SyncClient, SyncHTTPTransport, SyncResponse
+from pyqwest._pyqwest import set_sync_timeout
+
+from ._blocking_transport import BlockingTransport
 
 T = TypeVar("T")
 
@@ -46,15 +49,14 @@ def async_http() -> AsyncHttp:
 
 @cache
 def sync_http() -> SyncHttp:
-    return SyncClient(
-        SyncHTTPTransport(
-            tls_include_system_certs=True,
-            follow_redirects=False,
-            enable_gzip=False,
-            enable_brotli=False,
-            enable_zstd=False,
-        )
+    transport = SyncHTTPTransport(
+        tls_include_system_certs=True,
+        follow_redirects=False,
+        enable_gzip=False,
+        enable_brotli=False,
+        enable_zstd=False,
     )
+    return SyncClient(BlockingTransport(transport))
 
 
 async def async_get(http: AsyncHttp, url: str, seconds: float) -> FullResponse | None:
@@ -83,9 +85,14 @@ async def async_next(iterator: AsyncIterator[T], seconds: float) -> T:
             raise
 
 
-def sync_next(iterator: Iterator[T], seconds: float) -> T:  # noqa: ARG001
-    """A thread can't be called back from its wait. TCP's own probes, every 30 s, find a peer that is gone."""
-    return next(iterator)
+def sync_next(iterator: Iterator[T], seconds: float) -> T:
+    with set_sync_timeout(seconds):
+        try:
+            return next(iterator)
+        except ConnectError as error:
+            if isinstance(error.__cause__, TimeoutError):
+                raise error.__cause__ from None
+            raise
 
 
 async def async_read(file: IO[bytes] | IO[str], size: int) -> bytes | str:

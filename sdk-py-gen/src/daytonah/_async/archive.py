@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
+from ..errors import DaytonahError
 from ..file_models import ArchiveWritten, AsyncByteSource
 from .data_plane import AsyncDataPlane
 from .http_request import http_request, whole_of
@@ -33,14 +34,30 @@ async def write_archive(
     query = {"path": path, "user": user or None, "keep_owner": "true" if keep_owner else None}
     whole = archive if isinstance(archive, bytes) else None
     sent = False
+    broken: Exception | None = None
+
+    async def piecemeal() -> AsyncGenerator[bytes, None]:
+        nonlocal broken
+        try:
+            async for chunk in chunks_of(archive):
+                yield chunk
+        except Exception as error:
+            broken = error
+            raise
 
     async def attempt(way: AsyncWay, progress: Progress) -> AsyncGenerator[ArchiveWritten, None]:
         nonlocal sent
-        content: bytes | AsyncIterator[bytes] = whole if whole is not None else chunks_of(archive)
         sent = True
+        content: bytes | AsyncIterator[bytes] = piecemeal() if whole is None else whole
         async with http_request(plane, way, "PUT", "archive", query, content=content) as answer:
             said = json.loads(await whole_of(answer))
         yield ArchiveWritten(int(said["entries"]), int(said["bytes"]))
 
     # What comes bit by bit is gone once it was sent.
-    return await first_of(resuming(plane, attempt, may_resume=lambda: whole is not None or not sent))
+    answers = resuming(plane, attempt, may_resume=lambda: whole is not None or not sent)
+    try:
+        return await first_of(answers)
+    except DaytonahError:
+        if broken is not None:
+            raise broken from None  # the connection is the least of its troubles
+        raise

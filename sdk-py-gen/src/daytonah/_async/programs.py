@@ -62,8 +62,8 @@ class AsyncPrograms:
             max_output_bytes: Most bytes that are kept of each stream; the rest is dropped, and `truncated` is True.
 
         Raises an InvalidArgumentError for a program, user or directory that is not there, a SandboxDiedError where the VM ended.
-        Where the wait is interrupted (its task is cancelled, or Ctrl-C in a blocking program, which takes up to 15 s to be
-        noticed), the program is killed. A broken connection is mended behind your back.
+        Where the wait is interrupted (its task is cancelled, or Ctrl-C in a blocking program), the program is killed. A broken
+        connection is mended behind your back.
         """
         request = exec_request_of(
             command,
