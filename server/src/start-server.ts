@@ -24,6 +24,7 @@ import { createForgetOld } from "./jobs/forget-old.ts";
 import { createRunJobs } from "./jobs/run-jobs.ts";
 import { createFinishDeletes } from "./loops/finish-deletes.ts";
 import { createFinishMoves } from "./loops/finish-moves.ts";
+import { createFinishSnapshots } from "./loops/finish-snapshots.ts";
 import { createHostStatuses, type HostStatuses } from "./loops/host-statuses.ts";
 import { createMarkLost } from "./loops/mark-lost.ts";
 import { createPlaceEvents } from "./loops/place-events.ts";
@@ -168,6 +169,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
       createFinishDeletes(deps),
       createFinishMoves(deps),
       createRunJobs({ ...deps, pool: database.pool, jobs: [createForgetOld(deps.db)] }),
+      createFinishSnapshots(deps),
       createPlaceEvents(deps),
       createMarkLost(deps, statuses),
       createTellHosts(deps, statuses),

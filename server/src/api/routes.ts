@@ -4,6 +4,7 @@ import { EventService } from "@daytonah/gen/daytonah/v1/event_pb.ts";
 import { HostService } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import { ApiKeyService, OrganizationService } from "@daytonah/gen/daytonah/v1/organization_pb.ts";
 import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { SnapshotService } from "@daytonah/gen/daytonah/v1/snapshot_pb.ts";
 import { TemplateService } from "@daytonah/gen/daytonah/v1/template_pb.ts";
 import type { Origins } from "../domain/links.ts";
 import type { ServiceDeps } from "../services/deps.ts";
@@ -12,11 +13,13 @@ import { createEventService } from "./event-service.ts";
 import { createHostService } from "./host-service.ts";
 import { createOrganizationService } from "./organization-service.ts";
 import { createSandboxService } from "./sandbox-service.ts";
+import { createSnapshotService } from "./snapshot-service.ts";
 import { createTemplateService } from "./template-service.ts";
 
 export const apiServices = [
   SandboxService,
   EventService,
+  SnapshotService,
   TemplateService,
   HostService,
   OrganizationService,
@@ -31,6 +34,7 @@ export function apiRoutes(
   return (router) => {
     router.service(SandboxService, createSandboxService(deps, origins));
     router.service(EventService, createEventService(deps));
+    router.service(SnapshotService, createSnapshotService(deps));
     router.service(TemplateService, createTemplateService(deps.db));
     router.service(HostService, createHostService(deps.db));
     router.service(OrganizationService, createOrganizationService(deps.db));

@@ -53,6 +53,8 @@ export function sandboxFromRow(row: SandboxRow, edgeUrl: string): Sandbox {
       autoResume: row.auto_resume,
     },
     ...(row.end_time && timeRuns.has(row.state) ? { endTime: timestampFromDate(row.end_time) } : {}),
+    parentId: row.fork_id === null ? "" : (row.parent_id ?? ""),
+    snapshotId: row.snapshot_id ?? "",
     memoryKept: row.state === "paused" && row.memory_kept,
     ...(row.state === "failed"
       ? { failure: { reason: row.failure_reason ?? "", message: row.failure_message ?? "" } }
@@ -69,10 +71,13 @@ export function statesFromProto(states: readonly number[]): readonly SandboxStat
 export function createInputOf(orgId: string, request: CreateSandboxRequest): CreateSandboxInput {
   return {
     orgId,
-    template: request.template || "base",
-    vcpus: request.resources?.vcpus || 1,
-    memoryMib: request.resources?.memoryMib || 512,
-    diskMib: request.resources?.diskMib ?? 0,
+    template: request.template,
+    snapshotId: request.snapshotId,
+    size: {
+      vcpus: request.resources?.vcpus ?? 0,
+      memoryMib: request.resources?.memoryMib ?? 0,
+      diskMib: request.resources?.diskMib ?? 0,
+    },
     env: request.env,
     metadata: request.metadata,
     lifecycle: lifecycleFromProto(request.lifecycle),
@@ -80,7 +85,7 @@ export function createInputOf(orgId: string, request: CreateSandboxRequest): Cre
   };
 }
 
-function lifecycleFromProto(lifecycle: ProtoLifecycle | undefined): Lifecycle {
+export function lifecycleFromProto(lifecycle: ProtoLifecycle | undefined): Lifecycle {
   return {
     timeoutMs: lifecycle?.timeout ? durationMs(lifecycle.timeout) : null,
     onTimeout: lifecycle?.onTimeout === EndAction.DELETE ? "delete" : "pause",

@@ -2,12 +2,14 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { hostById } from "../db/hosts.ts";
 import { listSandboxes, type SandboxRow, sandboxOf } from "../db/sandboxes.ts";
 import { accessTokenOf } from "../domain/access-token.ts";
 import type { Origins } from "../domain/links.ts";
 import { createSandbox } from "../services/create-sandbox.ts";
 import { deleteSandbox } from "../services/delete-sandbox.ts";
 import type { ServiceDeps } from "../services/deps.ts";
+import { forkSandbox } from "../services/fork-sandbox.ts";
 import { pauseSandbox } from "../services/pause-sandbox.ts";
 import { resumeSandbox } from "../services/resume-sandbox.ts";
 import { rotateAccessToken } from "../services/rotate-access-token.ts";
@@ -16,10 +18,11 @@ import { setPortVisibility } from "../services/set-port-visibility.ts";
 import { setSandboxTimeout } from "../services/set-sandbox-timeout.ts";
 import { updateSandbox } from "../services/update-sandbox.ts";
 import { callerOf } from "./admit.ts";
+import { forkResultOf } from "./fork-convert.ts";
 import { callOf } from "./interceptors.ts";
 import { createLinks } from "./links.ts";
 import { pageOf, sizeOfPage, timePositionOf } from "./paging.ts";
-import { createInputOf, sandboxFromRow, stageToProto, statesFromProto } from "./sandbox-convert.ts";
+import { createInputOf, lifecycleFromProto, sandboxFromRow, stageToProto, statesFromProto } from "./sandbox-convert.ts";
 
 export function createSandboxService(
   deps: ServiceDeps,
@@ -95,6 +98,22 @@ export function createSandboxService(
       const { row, stages } = await resumeSandbox(deps, input, callOf(context));
       const accessToken = accessTokenOf(deps.tokenKey, row.id, row.token_generation);
       return { sandbox: toProto(row), accessToken, stages: stages.map(stageToProto) };
+    },
+
+    async forkSandbox(request, context) {
+      const { sandboxId, metadata, env, idempotencyKey } = request;
+      const { orgId } = callerOf(context);
+      const [count, lifecycle] = [request.count || 1, lifecycleFromProto(request.lifecycle)];
+      const input = { orgId, sandboxId, count, metadata, env, lifecycle, idempotencyKey };
+      const { children, stages, hostId, replayed } = await forkSandbox(deps, input, callOf(context));
+      const host = await hostById(deps.db, hostId);
+      return {
+        results: children.map((child) => forkResultOf(child, toProto, deps.tokenKey)),
+        stages: stages.map(stageToProto),
+        memoryShared: host?.memory_shared ?? false,
+        diskShared: host?.disk_shared ?? false,
+        replayed,
+      };
     },
 
     async setSandboxTimeout({ sandboxId, timeout, extendOnly }, context) {

@@ -75,3 +75,7 @@ export async function listHosts(db: DbOrTx, after: string, limit: number) {
 export async function readyHosts(db: DbOrTx): Promise<readonly HostRow[]> {
   return db.selectFrom("hosts").selectAll().where("state", "=", "ready").orderBy("id").execute();
 }
+
+export async function hostById(db: DbOrTx, id: string): Promise<HostRow | undefined> {
+  return db.selectFrom("hosts").selectAll().where("id", "=", id).executeTakeFirst();
+}

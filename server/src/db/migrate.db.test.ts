@@ -32,6 +32,7 @@ test("servers that start at once migrate one after the other", async () => {
       "0004-event-log",
       "0005-host-loads",
       "0006-pause",
+      "0007-snapshots",
     ]);
   }
   await admin.query("drop database test_migrate_at_once with (force)");

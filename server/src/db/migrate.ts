@@ -6,6 +6,7 @@ import { access } from "./migrations/0003-access.ts";
 import { eventLog } from "./migrations/0004-event-log.ts";
 import { hostLoads } from "./migrations/0005-host-loads.ts";
 import { pause } from "./migrations/0006-pause.ts";
+import { snapshots } from "./migrations/0007-snapshots.ts";
 import type { Db } from "./schema.ts";
 
 const migrations = {
@@ -15,6 +16,7 @@ const migrations = {
   "0004-event-log": eventLog,
   "0005-host-loads": hostLoads,
   "0006-pause": pause,
+  "0007-snapshots": snapshots,
 };
 
 /** Throws what went wrong; then nothing was changed, since all runs in one transaction. */

@@ -21,10 +21,20 @@ export interface NewSandbox {
   readonly hardwareIsolated: boolean;
   readonly keyed: boolean;
   readonly lifecycle: Lifecycle;
+  readonly origin?: Origin;
+}
+
+/** What it starts from instead of its template. */
+export interface Origin {
+  readonly parentId: string;
+  /** A snapshot that users see, or that of a fork. */
+  readonly snapshotId: string;
+  readonly forked: boolean;
 }
 
 /** In state creating, claimed, with its event. Inside a transaction. */
 export async function insertSandbox(tx: DbOrTx, sandbox: NewSandbox): Promise<SandboxRow> {
+  const { origin } = sandbox;
   const row = await tx
     .insertInto("sandboxes")
     .values({
@@ -46,11 +56,14 @@ export async function insertSandbox(tx: DbOrTx, sandbox: NewSandbox): Promise<Sa
       on_timeout: sandbox.lifecycle.onTimeout,
       idle_timeout_ms: sandbox.lifecycle.idleTimeoutMs,
       auto_resume: sandbox.lifecycle.autoResume,
+      parent_id: origin?.parentId ?? null,
+      snapshot_id: origin?.forked === false ? origin.snapshotId : null,
+      fork_id: origin?.forked === true ? origin.snapshotId : null,
       claim_until: claimEnd,
     })
     .returningAll()
     .executeTakeFirstOrThrow();
-  await insertEvent(tx, row, {});
+  await insertEvent(tx, row, origin ? { parent_id: origin.parentId } : {});
   return row;
 }
 
@@ -74,13 +87,18 @@ export async function refuseSandbox(tx: DbOrTx, row: SandboxRow, reason: string)
   return true;
 }
 
-async function insertEvent(tx: DbOrTx, row: SandboxRow, data: Record<string, string>): Promise<void> {
+async function insertEvent(
+  tx: DbOrTx,
+  row: SandboxRow,
+  data: Readonly<Record<string, string>>,
+  kind: string = row.state,
+): Promise<void> {
   await tx
     .insertInto("events")
     .values({
       org_id: row.org_id,
       sandbox_id: row.id,
-      kind: `sandbox.${row.state}`,
+      kind: `sandbox.${kind}`,
       epoch: row.epoch,
       data: JSON.stringify(data),
     })
@@ -160,4 +178,19 @@ export async function countSandboxesByState(db: DbOrTx): Promise<readonly { stat
     .where("state", "<>", "deleted")
     .groupBy("state")
     .execute();
+}
+
+/** Of a fork, in the order they were made. */
+export async function childrenOfFork(db: DbOrTx, forkId: string): Promise<readonly SandboxRow[]> {
+  return db
+    .selectFrom("sandboxes")
+    .selectAll()
+    .where("fork_id", "=", forkId)
+    .orderBy("create_time")
+    .orderBy("id")
+    .execute();
+}
+
+export async function noteForked(tx: DbOrTx, parent: SandboxRow, children: number): Promise<void> {
+  await insertEvent(tx, parent, { children: String(children) }, "forked");
 }

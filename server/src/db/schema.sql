@@ -130,17 +130,56 @@ create table sandboxes (
   auto_resume boolean not null default false,
   lifecycle_version integer not null default 1,
   lifecycle_told integer not null default 1,
+  parent_id text,
+  snapshot_id text,
+  fork_id text,
+  constraint sandboxes_fork_id_fkey FOREIGN KEY (fork_id) REFERENCES snapshots(id),
   constraint sandboxes_host_id_fkey FOREIGN KEY (host_id) REFERENCES hosts(id),
   constraint sandboxes_on_timeout_check CHECK ((on_timeout = ANY (ARRAY['pause'::text, 'delete'::text]))),
   constraint sandboxes_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations(id),
+  constraint sandboxes_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES sandboxes(id),
   constraint sandboxes_pkey PRIMARY KEY (id),
+  constraint sandboxes_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES snapshots(id),
   constraint sandboxes_state_check CHECK ((state = ANY (ARRAY['creating'::text, 'running'::text, 'pausing'::text, 'paused'::text, 'archiving'::text, 'archived'::text, 'resuming'::text, 'lost'::text, 'failed'::text, 'deleting'::text, 'deleted'::text])))
 );
+CREATE INDEX sandboxes_by_fork ON sandboxes USING btree (fork_id) WHERE (fork_id IS NOT NULL);
 CREATE INDEX sandboxes_by_host ON sandboxes USING btree (host_id) WHERE (state <> 'deleted'::text);
 CREATE INDEX sandboxes_by_metadata ON sandboxes USING gin (metadata jsonb_path_ops) WHERE (state <> 'deleted'::text);
 CREATE INDEX sandboxes_by_org ON sandboxes USING btree (org_id, create_time DESC, id DESC);
+CREATE INDEX sandboxes_by_parent ON sandboxes USING btree (parent_id, create_time) WHERE (parent_id IS NOT NULL);
+CREATE INDEX sandboxes_by_snapshot ON sandboxes USING btree (snapshot_id) WHERE (snapshot_id IS NOT NULL);
 CREATE INDEX sandboxes_claimed ON sandboxes USING btree (claim_until) WHERE (state = ANY (ARRAY['creating'::text, 'pausing'::text, 'resuming'::text, 'deleting'::text]));
 CREATE INDEX sandboxes_untold ON sandboxes USING btree (host_id) WHERE ((access_told < access_version) OR (lifecycle_told < lifecycle_version));
+
+create table snapshots (
+  id text not null,
+  org_id text not null,
+  name text not null,
+  sandbox_id text not null,
+  sandbox_epoch bigint not null,
+  host_id text not null,
+  state text not null,
+  internal boolean not null,
+  keyed boolean not null,
+  template text not null,
+  vcpus integer not null,
+  memory_mib integer not null,
+  disk_mib integer not null,
+  metadata jsonb not null,
+  size_bytes bigint not null default 0,
+  memory_kept boolean not null default false,
+  claim_until timestamp(3) with time zone,
+  create_time timestamp(3) with time zone not null default clock_timestamp(),
+  constraint snapshots_host_id_fkey FOREIGN KEY (host_id) REFERENCES hosts(id),
+  constraint snapshots_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations(id),
+  constraint snapshots_pkey PRIMARY KEY (id),
+  constraint snapshots_sandbox_id_fkey FOREIGN KEY (sandbox_id) REFERENCES sandboxes(id),
+  constraint snapshots_state_check CHECK ((state = ANY (ARRAY['creating'::text, 'ready'::text, 'deleting'::text, 'deleted'::text])))
+);
+CREATE UNIQUE INDEX snapshots_being_taken ON snapshots USING btree (sandbox_id) WHERE (state = 'creating'::text);
+CREATE INDEX snapshots_by_host ON snapshots USING btree (host_id) WHERE (state <> 'deleted'::text);
+CREATE INDEX snapshots_by_org ON snapshots USING btree (org_id, create_time DESC, id DESC) WHERE (NOT internal);
+CREATE INDEX snapshots_open ON snapshots USING btree (claim_until) WHERE ((state = ANY (ARRAY['creating'::text, 'deleting'::text])) OR internal);
 
 CREATE OR REPLACE FUNCTION public.copy_host_offer()
  RETURNS trigger

@@ -3,6 +3,7 @@ import type { ColumnType, Generated, Kysely, Transaction } from "kysely";
 import type { Lifecycle } from "../domain/lifecycle.ts";
 import type { SandboxState } from "../domain/sandbox-state.ts";
 import type { Scope } from "../domain/scope.ts";
+import type { SnapshotState } from "../domain/snapshot-state.ts";
 
 export type Db = Kysely<Tables>;
 export type DbOrTx = Db | Transaction<Tables>;
@@ -13,6 +14,7 @@ export interface Tables {
   readonly hosts: HostsTable;
   readonly host_loads: HostLoadsTable;
   readonly sandboxes: SandboxesTable;
+  readonly snapshots: SnapshotsTable;
   readonly events: EventsTable;
   readonly idempotency: IdempotencyTable;
 }
@@ -130,6 +132,35 @@ interface SandboxesTable {
   /** Counts the changes to these, as access_version does. */
   readonly lifecycle_version: Generated<number>;
   readonly lifecycle_told: Generated<number>;
+  /** The sandbox it was forked from, or whose snapshot it was made from. */
+  readonly parent_id: string | null;
+  /** The snapshot it was made from. */
+  readonly snapshot_id: string | null;
+  /** The same for a fork: the internal snapshot of its parent, which all children of the call share. */
+  readonly fork_id: string | null;
+}
+
+interface SnapshotsTable {
+  readonly id: string;
+  readonly org_id: string;
+  readonly name: string;
+  readonly sandbox_id: string;
+  readonly sandbox_epoch: Bigint;
+  readonly host_id: string;
+  readonly state: SnapshotState;
+  /** Of a fork: nobody sees it, and it goes as soon as the children run. */
+  readonly internal: boolean;
+  /** Its creator can find it again: a crash repair finishes it instead of deleting it. */
+  readonly keyed: boolean;
+  readonly template: string;
+  readonly vcpus: number;
+  readonly memory_mib: number;
+  readonly disk_mib: number;
+  readonly metadata: Json<Readonly<Record<string, string>>>;
+  readonly size_bytes: ColumnType<string, string | undefined, string>;
+  readonly memory_kept: Generated<boolean>;
+  readonly claim_until: Date | null;
+  readonly create_time: SetTime;
 }
 
 interface EventsTable {

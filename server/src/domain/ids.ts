@@ -8,6 +8,10 @@ export function newSandboxId(): string {
   return randomText(20);
 }
 
+export function newSnapshotId(): string {
+  return `snap_${randomText(20)}`;
+}
+
 export function newOrganizationId(): string {
   return `org_${randomText(16)}`;
 }

@@ -55,6 +55,13 @@ export function createConnectHost(host: HostAddress): ConnectHost {
       }),
     pauseVm: (id, options) => call(() => client.pauseVm(id, callOptions(options, memoryMs))),
     resumeVm: (plan, options) => call(() => client.resumeVm(plan, callOptions(options, memoryMs))),
+    snapshotVm: (id, options) => call(() => client.snapshotVm(id, callOptions(options, memoryMs))),
+    deleteVmSnapshot: (snapshotId, options) =>
+      call(async () => {
+        await client.deleteVmSnapshot({ snapshotId }, callOptions(options, deleteMs));
+      }),
+    listVmSnapshots: (options) =>
+      call(async () => (await client.listVmSnapshots({}, callOptions(options, shortMs))).snapshots),
     listVms: (options) => call(async () => (await client.listVms({}, callOptions(options, shortMs))).vms),
     async *watchVms(options) {
       const silence = setTimeout(() => sessionManager.abort(new Error(`silent for ${silenceMs} ms`)), silenceMs);

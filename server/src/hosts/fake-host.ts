@@ -13,11 +13,12 @@ import {
 import { problem, problemOf } from "@daytonah/lib/problem.ts";
 import type { VmLifecycle } from "../domain/lifecycle.ts";
 import type { VmAccess } from "../domain/vm-access.ts";
-import { createFakeLife, type FakeLife } from "./fake-life.ts";
+import { createFakeHooks, createFakeLife, type FakeLife } from "./fake-life.ts";
+import { createFakeSnapshots, type FakeSnapshots } from "./fake-snapshots.ts";
 import { createWatcher, type Watcher } from "./fake-watcher.ts";
 import type { HostClient, VmId } from "./host-client.ts";
 
-export interface FakeHost extends HostClient, FakeLife {
+export interface FakeHost extends HostClient, FakeLife, FakeSnapshots {
   /** What there is, by sandbox. */
   readonly vms: ReadonlyMap<string, Vm>;
   /** Who may reach them, as it was told last. */
@@ -69,8 +70,12 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
     for (const watcher of watchers) watcher.fail(unreachable());
   };
 
+  const fake = { vms, accesses, lifecycles, calls, put, tell, demandReachable };
+  const hooks = createFakeHooks();
+  const snapshots = createFakeSnapshots(fake, hooks);
   const host: FakeHost = {
-    ...createFakeLife({ vms, accesses, lifecycles, calls, put, tell, demandReachable }),
+    ...createFakeLife(fake, hooks),
+    ...snapshots,
     hostId,
     vms,
     accesses,
@@ -111,7 +116,10 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
         throw problem("SANDBOX_STATE_CONFLICT", "This epoch was ended.");
       }
       if (vms.get(sandboxId)?.epoch !== epoch) {
-        const { template: _, env: __, access, lifecycle, ...size } = spec;
+        const { template: _, env: __, access, lifecycle, snapshotId, ...size } = spec;
+        if (snapshotId !== "" && !snapshots.snapshots.has(snapshotId)) {
+          throw problem("SNAPSHOT_NOT_FOUND", "This host has no such snapshot.");
+        }
         accesses.set(sandboxId, access);
         lifecycles.set(sandboxId, lifecycle);
         const versions = { accessVersion: access.version, lifecycleVersion: lifecycle.version };

@@ -17,6 +17,8 @@ export interface FakeHooks {
   onPause: (id: VmId) => Promise<void>;
   /** The same for ResumeVm; the VM is then as it was. */
   onResume: (id: VmId) => Promise<void>;
+  /** The same for SnapshotVm. */
+  onSnapshot: (id: VmId) => Promise<void>;
 }
 
 export interface FakeLife extends Pick<HostClient, "setVmLifecycle" | "pauseVm" | "resumeVm" | "listVms"> {
@@ -43,11 +45,15 @@ export interface FakeVms {
 
 const stages = [{ stage: "memory", duration: durationFromMs(1) }];
 
-export function createFakeLife(fake: FakeVms): FakeLife {
+export function createFakeHooks(): FakeHooks {
+  const at = async () => undefined;
+  return { onPause: at, onResume: at, onSnapshot: at };
+}
+
+export function createFakeLife(fake: FakeVms, hooks: FakeHooks): FakeLife {
   const { vms, calls, put, demandReachable } = fake;
   const pauses = new Map<string, Promise<void>>();
   const resumes = new Map<string, Promise<void>>();
-  const hooks: FakeHooks = { onPause: async () => undefined, onResume: async () => undefined };
 
   const find = (sandboxId: string): Vm => {
     const vm = vms.get(sandboxId);

@@ -6,6 +6,7 @@ import { problemOf } from "@daytonah/lib/problem.ts";
 import { describe, expect, test } from "vitest";
 import type { VmLifecycle } from "../domain/lifecycle.ts";
 import type { VmAccess } from "../domain/vm-access.ts";
+import { hold } from "../testing/hold.ts";
 import type { FakeHost } from "./fake-host.ts";
 import type { HostClient } from "./host-client.ts";
 
@@ -25,6 +26,7 @@ const spec = {
   env: { A: "b" },
   access: accessOf(1n),
   lifecycle: lifecycleOf(1n),
+  snapshotId: "",
 };
 
 function accessOf(version: bigint): VmAccess {
@@ -102,6 +104,34 @@ export function describeHostClient(name: string, open: () => Promise<HostUnderTe
         state: State.RUNNING,
         epoch: 3n,
       });
+    });
+
+    test("takes a snapshot once, starts others from it, and deletes it twice without complaint", async () => {
+      await using under = await open();
+      await under.client.startVm(spec, {});
+      const take = () => under.client.snapshotVm({ sandboxId: "s1", epoch: 1n, snapshotId: "snap_1" }, {});
+      const [first, second] = [await take(), await take()];
+      expect(first.snapshot).toMatchObject({ snapshotId: "snap_1", sandboxId: "s1", memoryKept: true });
+      expect(second.snapshot).toEqual(first.snapshot);
+      expect(await under.client.listVmSnapshots({})).toEqual([first.snapshot]);
+      const child = { ...spec, sandboxId: "s2", snapshotId: "snap_1" };
+      expect((await under.client.startVm(child, {})).vm?.state).toBe(State.RUNNING);
+      await under.client.deleteVmSnapshot("snap_1", {});
+      await under.client.deleteVmSnapshot("snap_1", {});
+      expect(await under.client.listVmSnapshots({})).toEqual([]);
+      expect(await reasonOf(under.client.startVm({ ...child, sandboxId: "s3" }, {}))).toBe("SNAPSHOT_NOT_FOUND");
+    });
+
+    test("deletes a snapshot that is still being taken, as soon as it is", async () => {
+      await using under = await open();
+      await under.client.startVm(spec, {});
+      const held = hold(under.host.hooks, "onSnapshot");
+      const taking = under.client.snapshotVm({ sandboxId: "s1", epoch: 1n, snapshotId: "snap_1" }, {});
+      await held.begun;
+      const deleting = under.client.deleteVmSnapshot("snap_1", {});
+      held.go();
+      await Promise.allSettled([taking, deleting]);
+      expect(await under.client.listVmSnapshots({})).toEqual([]);
     });
 
     test("refuses a start whose epoch was deleted", async () => {

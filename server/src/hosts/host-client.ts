@@ -4,8 +4,10 @@ import type {
   GetHostResponse,
   PauseVmResponse,
   ResumeVmResponse,
+  SnapshotVmResponse,
   StartVmResponse,
   Vm,
+  VmSnapshot,
   WatchVmsResponse,
 } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import type { VmLifecycle } from "../domain/lifecycle.ts";
@@ -26,6 +28,11 @@ export interface HostClient {
   pauseVm(id: VmId, options: CallOptions): Promise<PauseVmResponse>;
   /** With a higher epoch than the VM's. Idempotent by id and epoch. Where the host refuses, the VM is as it was. */
   resumeVm(plan: ResumePlan, options: CallOptions): Promise<ResumeVmResponse>;
+  /** Idempotent by snapshotId. The VM is as it was then, also where the host refuses. */
+  snapshotVm(id: VmId & { readonly snapshotId: string }, options: CallOptions): Promise<SnapshotVmResponse>;
+  /** Idempotent, also for a snapshot that never was. */
+  deleteVmSnapshot(snapshotId: string, options: CallOptions): Promise<void>;
+  listVmSnapshots(options: CallOptions): Promise<readonly VmSnapshot[]>;
   /** What there is now. */
   listVms(options: CallOptions): Promise<readonly Vm[]>;
   /** Every VM, `synced`, then changes; ends or throws when the host is gone. */
@@ -45,6 +52,8 @@ export interface VmSpec extends VmId {
   readonly env: Readonly<Record<string, string>>;
   readonly access: VmAccess;
   readonly lifecycle: VmLifecycle;
+  /** What it starts from; empty: its template. */
+  readonly snapshotId: string;
 }
 
 export interface ResumePlan extends VmId {

@@ -1,6 +1,7 @@
 /** Finishes or undoes the creates that a server left when it died, or that a silent host left open. */
 import { takeAbandoned } from "../db/claims.ts";
 import type { SandboxRow } from "../db/sandboxes.ts";
+import { snapshotById } from "../db/snapshots.ts";
 import { abandonCreate } from "../services/delete-sandbox.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { move } from "../services/move.ts";
@@ -31,7 +32,9 @@ export async function repairCreates(deps: ServiceDeps): Promise<void> {
 
 async function repairCreate(deps: ServiceDeps, row: SandboxRow): Promise<void> {
   deps.log.info("sandbox.create_repaired", { sandbox: row.id, keyed: row.keyed });
-  if (!row.keyed) return abandonCreate(deps, row);
+  const fork = row.fork_id === null ? undefined : await snapshotById(deps.db, row.fork_id);
+  if (fork?.state === "creating") return; // finish-snapshots takes it first, or gives it up
+  if (!row.keyed || (fork && fork.state !== "ready")) return abandonCreate(deps, row);
   if (deps.clock.now() - row.create_time.getTime() > giveUpMs) {
     const failure = { reason: "HOST_UNAVAILABLE", message: "Its host did not answer while it was being created." };
     await move(deps, { id: row.id, epoch: row.epoch, to: "failed", from: ["creating"], failure });

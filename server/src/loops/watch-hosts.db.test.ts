@@ -55,7 +55,7 @@ test("VMs of deleted sandboxes are deleted; one without a row is left alone", as
   const row = { id: "unknown", token_generation: 1, access_version: 1, public_ports: [] };
   const access = vmAccessOf("k", row);
   const lifecycle = { version: 1n, deleteAtEnd: false, autoResume: false };
-  await host.startVm({ ...spec, access, lifecycle, sandboxId: "unknown" }, {});
+  await host.startVm({ ...spec, access, lifecycle, snapshotId: "", sandboxId: "unknown" }, {});
   await using server = await testServer({ host });
   const sandboxId = await newSandbox(server);
   await server.database.pool.query("update sandboxes set state = 'deleted', host_id = null where id = $1", [sandboxId]);

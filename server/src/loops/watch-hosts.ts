@@ -5,6 +5,7 @@ import { type HostReport, saveHost } from "../db/hosts.ts";
 import type { HostClient } from "../hosts/host-client.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { applyVm, reconcileHost, sandboxesToFind } from "../services/reconcile-host.ts";
+import { reconcileSnapshots } from "../services/reconcile-snapshots.ts";
 import type { HostStatus } from "./host-statuses.ts";
 
 const retryMs = [100, 250, 500, 1_000, 2_000];
@@ -46,6 +47,9 @@ async function follow(deps: ServiceDeps, host: HostClient, status: HostStatus, s
     } else if (event.case === "synced") {
       await reconcileHost(deps, host, toFind, vms);
       status.connected = true;
+      void deps.background
+        .run(reconcileSnapshots(deps, host))
+        .catch((error: unknown) => deps.log.warn("snapshots.unchecked", { host: host.hostId, error }));
       deps.log.info("host.connected", { host: host.hostId, vms: vms.size });
     }
     if (deps.clock.now() - refreshedAt >= refreshMs) {

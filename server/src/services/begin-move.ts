@@ -4,6 +4,7 @@ import { forgetKey, takeKey } from "../db/idempotency.ts";
 import type { SandboxRow } from "../db/sandboxes.ts";
 import type { DbOrTx } from "../db/schema.ts";
 import { awaitSettled } from "./await-settled.ts";
+import { Busy, unlessBusy } from "./busy.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { digestOf, idempotencyKeyReused } from "./idempotent.ts";
 import { sandboxNotFound } from "./sandbox-problems.ts";
@@ -51,14 +52,6 @@ export async function beginMove(
 /** What came of the call is not what its key stands for: the same request may try again. */
 export async function undoKey(deps: ServiceDeps, call: MoveCall, rpc: string): Promise<void> {
   if (call.idempotencyKey !== "") await forgetKey(deps.db, { orgId: call.orgId, rpc, key: call.idempotencyKey });
-}
-
-/** Takes the key back with everything else of the transaction. */
-class Busy extends Error {}
-
-function unlessBusy(error: unknown): "busy" {
-  if (error instanceof Busy) return "busy";
-  throw error;
 }
 
 async function attempt(tx: DbOrTx, call: MoveCall, decision: MoveDecision): Promise<BegunMove | "replay"> {

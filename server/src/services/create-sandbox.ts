@@ -4,20 +4,24 @@ import { takeKey } from "../db/idempotency.ts";
 import { insertSandbox, type SandboxRow } from "../db/sandboxes.ts";
 import { newSandboxId } from "../domain/ids.ts";
 import type { Lifecycle } from "../domain/lifecycle.ts";
+import type { Size } from "../domain/placement.ts";
 import { awaitCreated } from "./await-created.ts";
 import { abandonCreate } from "./delete-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { digestOf, idempotencyKeyReused } from "./idempotent.ts";
 import { place } from "./place.ts";
+import { sourceOf } from "./source-of.ts";
 import type { Stage } from "./stages.ts";
 import { startSandbox } from "./start-sandbox.ts";
 
 export interface CreateSandboxInput {
   readonly orgId: string;
+  /** Empty: "base", or what the snapshot has. */
   readonly template: string;
-  readonly vcpus: number;
-  readonly memoryMib: number;
-  readonly diskMib: number;
+  /** Empty: from a template. */
+  readonly snapshotId: string;
+  /** 0 where the caller asked for nothing. */
+  readonly size: Size;
   readonly env: Readonly<Record<string, string>>;
   readonly metadata: Readonly<Record<string, string>>;
   readonly lifecycle: Lifecycle;
@@ -78,11 +82,12 @@ async function beginCreate({ db }: ServiceDeps, input: CreateSandboxInput): Prom
       if (taken.t === "reused") throw idempotencyKeyReused(idempotencyKey);
       if (taken.t === "replay") return { t: "replay", sandboxId: taken.resultId };
     }
-    const { hostId, hardwareIsolated, size } = await place(tx, input);
+    const { placement, origin } = await sourceOf(tx, input);
+    const { hostId, hardwareIsolated, size } = await place(tx, placement);
     const row = await insertSandbox(tx, {
       id,
       orgId: input.orgId,
-      template: input.template,
+      template: placement.template,
       ...size,
       metadata: input.metadata,
       env: input.env,
@@ -90,6 +95,7 @@ async function beginCreate({ db }: ServiceDeps, input: CreateSandboxInput): Prom
       hardwareIsolated,
       keyed,
       lifecycle: input.lifecycle,
+      ...(origin ? { origin } : {}),
     });
     return { t: "new", row };
   });

@@ -9,6 +9,12 @@ export function sandboxNotFound(id: string): Problem {
   });
 }
 
+export function snapshotNotFound(id: string): Problem {
+  return problem("SNAPSHOT_NOT_FOUND", `There is no snapshot ${id} in your organization.`, {
+    metadata: { snapshot_id: id },
+  });
+}
+
 export function stateConflict(row: Pick<SandboxRow, "id" | "state"> | undefined, id: string): Problem {
   const state = row?.state ?? "deleted";
   const gone = state === "deleting" || state === "deleted";
@@ -28,7 +34,7 @@ export function sandboxNotRunning({ id, state }: Pick<SandboxRow, "id" | "state"
 }
 
 /** For a move that this settled state does not allow. */
-export function notMovable(row: SandboxRow, verb: "pause" | "resume"): Problem {
+export function notMovable(row: SandboxRow, verb: string): Problem {
   const { id, state } = row;
   const metadata = { sandbox_id: id, state };
   if (state === "deleted") return sandboxNotFound(id);
@@ -37,7 +43,7 @@ export function notMovable(row: SandboxRow, verb: "pause" | "resume"): Problem {
     return problem("HOST_LOST", `The host of sandbox ${id} does not answer.`, { metadata, retryDelayMs: 5_000 });
   }
   const nextStep =
-    state === "failed" && verb === "pause"
+    state === "failed" && verb !== "resume"
       ? "Resume it: it starts again from its disk."
       : "Make a new sandbox; get shows why this one is not running.";
   return problem("SANDBOX_NOT_RUNNING", `The sandbox ${id} is ${state}; it can't ${verb}.`, { metadata, nextStep });

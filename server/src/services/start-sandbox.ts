@@ -58,6 +58,7 @@ function specOf({ tokenKey }: ServiceDeps, row: SandboxRow): VmSpec {
     env: row.env ?? {},
     access: vmAccessOf(tokenKey, row),
     lifecycle: vmLifecycleOf(row),
+    snapshotId: row.snapshot_id ?? row.fork_id ?? "",
   };
 }
 

@@ -71,6 +71,12 @@ export async function startHostDaemon({
         },
         pauseVm: (request) => host.pauseVm(request, {}),
         resumeVm: (request) => host.resumeVm({ ...request, ...toldOf(request) }, {}),
+        snapshotVm: (request) => host.snapshotVm(request, {}),
+        deleteVmSnapshot: async ({ snapshotId }) => {
+          await host.deleteVmSnapshot(snapshotId, {});
+          return {};
+        },
+        listVmSnapshots: async () => ({ snapshots: [...(await host.listVmSnapshots({}))] }),
         listVms: async () => ({ vms: [...(await host.listVms({}))] }),
         watchVms: (_, context) => host.watchVms({ signal: context.signal }),
       });

@@ -1821,7 +1821,7 @@ export const HostDaemonService: GenService<{
     output: typeof ClaimVmResponseSchema;
   },
   /**
-   * Removes a snapshot. Idempotent; VMs made from it stay whole.
+   * Removes a snapshot, also one that is just being taken. Idempotent; VMs made from it stay whole.
    *
    * @generated from rpc daytonah.host.v1.HostDaemonService.DeleteVmSnapshot
    */

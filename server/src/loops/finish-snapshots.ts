@@ -1,0 +1,38 @@
+/** Finishes the snapshots that a server left when it died, and deletes those of forks that are done. */
+import { doneForkSnapshots, takeAbandonedSnapshots } from "../db/snapshot-claims.ts";
+import { moveSnapshot, type SnapshotRow } from "../db/snapshots.ts";
+import { finishDeleteSnapshot } from "../services/delete-snapshot.ts";
+import type { ServiceDeps } from "../services/deps.ts";
+import { abandonSnapshot, takeSnapshot } from "../services/take-snapshot.ts";
+import { repeat } from "./repeat.ts";
+
+export function createFinishSnapshots(deps: ServiceDeps) {
+  return {
+    run: ({ signal }: { readonly signal: AbortSignal }) =>
+      repeat({ name: "finish-snapshots", everyMs: 1_000, clock: deps.clock, log: deps.log, signal }, () =>
+        finishSnapshots(deps),
+      ),
+  };
+}
+
+/** One turn; exported for tests. */
+export async function finishSnapshots(deps: ServiceDeps): Promise<void> {
+  const abandoned = await takeAbandonedSnapshots(deps.db, 50, deps.claims.ids());
+  for (const row of abandoned) finishLater(deps, row);
+  for (const { id } of await doneForkSnapshots(deps.db, 50)) {
+    const row = await moveSnapshot(deps.db, { id, to: "deleting", from: ["ready"] });
+    if (row) finishLater(deps, row);
+  }
+}
+
+function finishLater(deps: ServiceDeps, row: SnapshotRow): void {
+  void deps.background
+    .run(finish(deps, row))
+    .catch((error: unknown) => deps.log.debug("snapshot.finish_delayed", { snapshot: row.id, error }));
+}
+
+async function finish(deps: ServiceDeps, row: SnapshotRow): Promise<unknown> {
+  if (row.state === "deleting") return finishDeleteSnapshot(deps, row);
+  // Without a key nobody can know of it.
+  return row.keyed ? takeSnapshot(deps, row, "") : abandonSnapshot(deps, row);
+}

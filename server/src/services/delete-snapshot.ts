@@ -1,0 +1,57 @@
+/** Deletes a snapshot: decided in the database first, then done on its host. Sandboxes made from it stay whole. */
+import { abortable } from "@daytonah/lib/deadline.ts";
+import { problem } from "@daytonah/lib/problem.ts";
+import type { DbOrTx } from "../db/schema.ts";
+import { releaseSnapshotClaim } from "../db/snapshot-claims.ts";
+import { moveSnapshot, type SnapshotRow, sandboxMadeFrom, snapshotOf } from "../db/snapshots.ts";
+import { Busy, unlessBusy } from "./busy.ts";
+import type { ServiceDeps } from "./deps.ts";
+import { hostOf } from "./host-of.ts";
+import { snapshotNotFound } from "./sandbox-problems.ts";
+
+/** Resolves when its space is given back. Also where the client goes away, the delete goes on. */
+export async function deleteSnapshot(
+  deps: ServiceDeps,
+  { orgId, snapshotId }: { readonly orgId: string; readonly snapshotId: string },
+  signal: AbortSignal,
+): Promise<void> {
+  for (let waitMs = 20; ; waitMs = Math.min(200, waitMs * 1.5)) {
+    const row = await deps.db
+      .transaction()
+      .execute((tx) => beginDelete(tx, orgId, snapshotId))
+      .catch(unlessBusy);
+    if (row !== "busy") return abortable(deps.background.run(finishDeleteSnapshot(deps, row)), signal);
+    await deps.clock.sleep(waitMs, { signal });
+  }
+}
+
+/** Busy while it is being taken, or deleted by another call: that one's end is awaited. */
+async function beginDelete(tx: DbOrTx, orgId: string, snapshotId: string): Promise<SnapshotRow> {
+  const row = await snapshotOf(tx, orgId, snapshotId);
+  if (!row || row.state === "deleted") throw snapshotNotFound(snapshotId);
+  if (row.state !== "ready") throw new Busy();
+  const child = await sandboxMadeFrom(tx, snapshotId);
+  if (child !== undefined) {
+    throw problem("RESOURCE_IN_USE", `The sandbox ${child} is being made from the snapshot ${snapshotId}.`, {
+      metadata: { snapshot_id: snapshotId, used_by: `sandbox ${child}` },
+      nextStep: "Call again when that sandbox runs.",
+      retryDelayMs: 1_000,
+    });
+  }
+  const moved = await moveSnapshot(tx, { id: snapshotId, to: "deleting", from: ["ready"] });
+  if (!moved) throw new Busy();
+  return moved;
+}
+
+/** The row is in deleting and claimed by us. May be repeated after a crash. */
+export async function finishDeleteSnapshot(deps: ServiceDeps, row: SnapshotRow): Promise<void> {
+  using _ = deps.claims.hold(row.id);
+  try {
+    await hostOf(deps, { id: row.sandbox_id, host_id: row.host_id }).deleteVmSnapshot(row.id, {});
+    await moveSnapshot(deps.db, { id: row.id, to: "deleted" });
+  } catch (error) {
+    // For the loop finish-snapshots; where even this fails, the claim runs out.
+    await releaseSnapshotClaim(deps.db, row.id).catch(() => undefined);
+    throw error;
+  }
+}
