@@ -7,7 +7,7 @@ import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
 import tls from "node:tls";
-import { http2ServerSettings, http2SessionWindowBytes } from "./http2-settings.ts";
+import { http2ServerSettings } from "./http2-settings.ts";
 import type { NodeHandler } from "./node-http.ts";
 
 /** For a connection to say which protocol it speaks, and for its TLS handshake before that. */
@@ -76,7 +76,6 @@ export async function listenDual(options: DualHttpServerOptions): Promise<DualHt
   h2.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
-    session.setLocalWindowSize(http2SessionWindowBytes);
   });
   h2.on("sessionError", () => undefined); // the socket's end is handled below
 

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { listenDual } from "@daytonah/lib/dual-http-server.ts";
 import { typedErrors, validateRequests } from "@daytonah/lib/interceptors.ts";
 import type { Logger } from "@daytonah/lib/log.ts";
+import type { NodeRequest } from "@daytonah/lib/node-http.ts";
 import { createRpcListener } from "@daytonah/lib/rpc-listener.ts";
+import { Strangers } from "@daytonah/lib/strangers.ts";
 import { createAdmit } from "./api/admit.ts";
 import { databaseErrors } from "./api/interceptors.ts";
 import { apiRoutes } from "./api/routes.ts";
@@ -58,6 +60,8 @@ export interface ServerOptions {
 }
 
 const maxBodyBytes = 2 * 1024 * 1024;
+/** Of whose connections nothing was let in yet. */
+const maxStrangers = 1_024;
 
 export async function startServer({ config, clock, log, graceMs }: ServerOptions): Promise<Server> {
   await using stack = new AsyncDisposableStack();
@@ -109,12 +113,17 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     edgeUrlOf: (hostId: string | null) => statuses.get(hostId ?? "")?.edgeUrl ?? "",
   };
   const metrics = createMetrics(database, statuses);
+  const strangers = new Strangers({ strangers: maxStrangers });
+  const onAdmitted = (request: NodeRequest) => strangers.welcome(request);
 
   const rpc = createRpcListener({
     routes: apiRoutes(deps, () => ({ publicUrl: config.publicUrl ?? url, domain: config.domain }), routes.forgetAll),
     maxBodyBytes,
     log,
-    admit: createAdmit({ pool: database.pool, isPrepared: () => isPrepared, onRefused: metrics.onRefused }),
+    admit: createAdmit({
+      ...{ pool: database.pool, isPrepared: () => isPrepared },
+      ...{ onAdmitted, onRefused: metrics.onRefused },
+    }),
     interceptors: [metrics.countCalls, typedErrors(log), databaseErrors, validateRequests],
   });
   const relay = createRelay({
@@ -126,6 +135,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     strangersRoutes,
     maxBodyBytes,
     log,
+    onAdmitted,
     onRelayed: metrics.onRelayed,
   });
   const readiness = () => readReadiness({ pool: database.pool, isPrepared: () => isPrepared, statuses });
@@ -143,6 +153,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
         domain: config.domain,
       },
       isPrepared: () => isPrepared,
+      onAdmitted,
     }),
   );
   const handler = createHandler({ ports, relay, rpc, readiness, metrics, publicMetrics: config.publicMetrics });
@@ -155,7 +166,10 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     await Promise.all(running);
   });
   stack.defer(() => drainWithin(background.drain(), graceMs));
-  const server = await listenDual({ ...config.listen, handler, onUpgrade: ports.upgrade });
+  const server = await listenDual({
+    ...{ ...config.listen, handler, onUpgrade: ports.upgrade },
+    onConnection: (socket) => strangers.admit(socket),
+  });
   stack.defer(() => server.close(graceMs));
   stack.defer(() => deps.events.end()); // streams that would never end
   const url = originOf(server.address);

@@ -9,8 +9,12 @@ import type { TLSSocket } from "node:tls";
 import { http2ServerSettings, http2SessionWindowBytes } from "@daytonah/lib/http2-settings.ts";
 import type { NodeHandler, NodeRequest } from "@daytonah/lib/node-http.ts";
 import { type Problem, problem } from "@daytonah/lib/problem.ts";
+import { Strangers } from "@daytonah/lib/strangers.ts";
 
 const serverName = "dnah-server";
+const handshakeMs = 10_000;
+/** Connections that have not shown their certificate yet; the oldest goes for the newest. */
+const maxStrangers = 256;
 
 export interface TlsIdentity {
   readonly ca: string;
@@ -44,10 +48,14 @@ export async function listenTls({ host, port, identity, handler, onConnect }: Li
       requestCert: true,
       rejectUnauthorized: true,
       minVersion: "TLSv1.3",
+      handshakeTimeout: handshakeMs,
       noDelay: true,
     },
     (request, response) => handler(request, response),
   );
+  const strangers = new Strangers({ strangers: maxStrangers });
+  server.on("connection", (socket) => strangers.admit(socket));
+  server.on("secureConnection", (socket) => strangers.forget(socket));
   server.on("connect", onConnect);
   server.on("session", (session) => {
     const peer = (session.socket as TLSSocket).getPeerCertificate();

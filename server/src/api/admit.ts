@@ -26,11 +26,12 @@ export function accessTokenIn(context: HandlerContext): string | undefined {
 export interface AdmitOptions {
   readonly pool: pg.Pool;
   readonly isPrepared: () => boolean;
+  readonly onAdmitted: (request: NodeRequest) => void;
   /** Hears of each call that is turned away. */
   readonly onRefused: (rpc: string, error: unknown) => void;
 }
 
-export function createAdmit({ pool, isPrepared, onRefused }: AdmitOptions) {
+export function createAdmit({ pool, isPrepared, onAdmitted, onRefused }: AdmitOptions) {
   const decide = async (request: NodeRequest, rpc: string, values: ContextValues) => {
     if (!isPrepared()) throw databaseUnavailable();
     const credential = readCredential((name) => headerOf(request, name));
@@ -52,6 +53,7 @@ export function createAdmit({ pool, isPrepared, onRefused }: AdmitOptions) {
     const rpc = path.slice(1);
     try {
       await decide(request, rpc, values);
+      onAdmitted(request);
     } catch (cause) {
       const error = asDatabaseProblem(cause);
       onRefused(rpc, error);

@@ -42,6 +42,7 @@ const callsOf = (service: DescService) =>
 /** What a call must have to be looked at. */
 const needed: Readonly<Record<string, object>> = {
   CreatePortUrl: { port: 80 },
+  RollBackSandbox: { snapshotId: "snap_0" },
   SetPortVisibility: { port: 80, public: true },
   CreateFileUrl: { path: "/x", operation: FileUrlOperation.READ },
 };

@@ -28,11 +28,12 @@ export interface PortEdgeOptions extends TargetOptions {
   readonly isPrepared: () => boolean;
   readonly sessions: HostSessions;
   readonly clock: Clock;
+  readonly onAdmitted: (request: NodeRequest) => void;
   readonly log: Logger;
 }
 
 export function createPortEdge(options: PortEdgeOptions): PortEdge {
-  const { previews, domain, isPrepared, sessions, clock, log } = options;
+  const { previews, domain, isPrepared, sessions, clock, log, onAdmitted } = options;
   const proxy = createPreviewProxy({
     serves: (name) => name === domain,
     lookup: async (sandboxId) => (await previews.get(sandboxId))?.access,
@@ -43,6 +44,7 @@ export function createPortEdge(options: PortEdgeOptions): PortEdge {
     },
     now: () => new Date(clock.now()),
     log,
+    onAdmitted,
   });
 
   const targetFor = async (request: http.IncomingMessage, sandboxId: string) => {
@@ -60,8 +62,11 @@ export function createPortEdge(options: PortEdgeOptions): PortEdge {
       if (proxy.upgrade(request, socket, head)) return;
       const asked = tcpTargetOf(request);
       if (!asked) return answerUnknownCall(request, responseOn(request, socket));
-      const open = async (signal: AbortSignal) =>
-        dialHostPort(sessions, await targetFor(request, asked.sandboxId), asked.port, { signal });
+      const open = async (signal: AbortSignal) => {
+        const target = await targetFor(request, asked.sandboxId);
+        onAdmitted(request);
+        return dialHostPort(sessions, target, asked.port, { signal });
+      };
       void upgradeToTcp({ request, socket, head, open, log });
     },
     [Symbol.dispose]: () => proxy[Symbol.dispose](),

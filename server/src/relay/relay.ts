@@ -22,6 +22,7 @@ export interface RelayOptions extends TargetOptions {
   readonly sessions: HostSessions;
   readonly maxBodyBytes: number;
   readonly log: Logger;
+  readonly onAdmitted: (request: NodeRequest) => void;
   readonly onRelayed: (relayed: { rpc: string; outcome: ForwardOutcome | "refused"; seconds: number }) => void;
 }
 
@@ -60,6 +61,7 @@ export function createRelay(options: RelayOptions): Relay {
       note("refused");
       return fail(asDatabaseProblem(error));
     }
+    options.onAdmitted(request);
     if (isGone(response)) return note("client_gone");
     const session = sessions.get(target.hostId, lane);
     if (!session) {
