@@ -9,6 +9,8 @@ import { pythonEnvironment } from "../../tools/src/python-env.ts";
 import { testPlatform } from "./testing/api.ts";
 
 const run = promisify(execFile);
+/** Each of the two is many tests. */
+const timeout = 300_000;
 const sources = resolve(import.meta.dirname, "../../sdk-py-gen");
 const installed = mkdtempSync(join(tmpdir(), "dnah-sdk-py-"));
 let bin: string;
@@ -26,7 +28,8 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(installed, { recursive: true, force: true }));
 
-test("its own tests pass, without a warning", async () => {
+// At once: both wait for sandboxes most of the time.
+test.concurrent("its own tests pass, without a warning", { timeout }, async () => {
   const flags = ["-q", "-p", "no:cacheprovider", "-W", "error", "-o", "faulthandler_timeout=60"];
   const { stdout } = await run(join(bin, "pytest"), [...flags, join(sources, "tests")], {
     cwd: sources,
@@ -37,7 +40,7 @@ test("its own tests pass, without a warning", async () => {
   expect(stdout).toMatch(/\d+ passed/);
 });
 
-test("every program of its README runs as it stands there", async () => {
+test.concurrent("every program of its README runs as it stands there", { timeout }, async () => {
   const readme = readFileSync(join(sources, "README.md"), "utf8");
   const blocks = [...readme.matchAll(/^```python\n([\s\S]*?)^```$/gm)].map((match) => match[1] as string);
   expect(blocks.length).toBeGreaterThan(3);

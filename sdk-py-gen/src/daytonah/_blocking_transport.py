@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import atexit
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 
@@ -146,13 +145,13 @@ def _seconds_left() -> float | None:
     return None if timeout is None else timeout.total_seconds()
 
 
-_under_way: weakref.WeakSet[_Exchange] = weakref.WeakSet()
+_under_way: set[_Exchange] = set()
 
 
 @atexit.register
 def _abandon_all() -> None:
     """No thread may come back from a wait when the interpreter is gone."""
-    exchanges = [*_under_way]
+    exchanges = _under_way.copy()
     for exchange in exchanges:
         exchange.abandon()
     for exchange in exchanges:
