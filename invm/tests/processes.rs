@@ -1,50 +1,14 @@
-//! Processes, through the socket of a real agent.
+//! Processes, from their start to their end, through the socket of a real agent.
 
 mod support;
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use invm::proto::{
-    AttachProcessRequest, Cancel, ErrorReason, ExitKind, ListProcessesRequest, OutputStream,
-    PersonalizeRequest, ProcessInfo, ProcessSelector, Pty, ResizePtyRequest, SendInputRequest,
-    SignalProcessRequest, StartProcessRequest, input::Input, process_selector::Selector, request::Call,
-    response::Event,
+    Cancel, ErrorReason, ExitKind, OutputStream, PersonalizeRequest, ProcessSelector, SignalProcessRequest,
+    StartProcessRequest, input::Input, process_selector::Selector, request::Call, response::Event,
 };
-use support::*;
-
-fn list(agent: &TestAgent, include_exited: bool) -> Vec<ProcessInfo> {
-    let events = agent.run(Call::ListProcesses(ListProcessesRequest { include_exited })).unwrap();
-    let [Event::ProcessList(list)] = &events[..] else { panic!("{events:?}") };
-    list.processes.clone()
-}
-
-fn attach(agent: &TestAgent, id: &str, from_offset: u64) -> Host {
-    agent.call(Call::AttachProcess(AttachProcessRequest { process: named(id), from_offset, from_end: false }))
-}
-
-fn send(
-    agent: &TestAgent,
-    id: &str,
-    offset: u64,
-    data: &[u8],
-    close: bool,
-) -> Result<u64, invm::proto::Error> {
-    let request = SendInputRequest { process: named(id), offset, data: data.to_vec(), close };
-    let events = agent.run(Call::SendInput(request))?;
-    let [Event::InputAccepted(accepted)] = &events[..] else { panic!("{events:?}") };
-    Ok(accepted.next_offset)
-}
-
-fn signal(agent: &TestAgent, id: &str, signal: i32) -> Result<Vec<Event>, invm::proto::Error> {
-    agent.run(Call::SignalProcess(SignalProcessRequest {
-        process: named(id),
-        signal: signal as u32,
-        only_process: false,
-    }))
-}
+use support::{processes::*, *};
 
 #[test]
 fn hello_comes_first_and_once() {
@@ -173,114 +137,32 @@ fn a_broken_or_canceled_call_only_detaches() {
 }
 
 #[test]
-fn input_is_numbered() {
-    let agent = TestAgent::start();
-    let host = agent.call(Call::StartProcess(StartProcessRequest { stdin: true, ..argv("cat", &["cat"]) }));
-    wait_until("cat runs", || !list(&agent, false).is_empty());
-    assert_eq!(send(&agent, "cat", 0, b"abc", false).unwrap(), 3);
-    assert_eq!(send(&agent, "cat", 0, b"abc", false).unwrap(), 3, "a repeat changes nothing");
-    assert_eq!(send(&agent, "cat", 1, b"bcde", false).unwrap(), 5, "what is new of a repeat counts");
-    let gap = send(&agent, "cat", 9, b"x", false).unwrap_err();
-    assert_eq!((gap.reason(), gap.expected_offset), (ErrorReason::InputGap, 5));
-    assert_eq!(send(&agent, "cat", 5, b"", true).unwrap(), 5);
-    assert_eq!(send(&agent, "cat", 5, b"", true).unwrap(), 5, "a repeated close too");
-    assert_eq!(send(&agent, "cat", 5, b"x", false).unwrap_err().reason(), ErrorReason::InputClosed);
-    assert_eq!(host.outcome().unwrap().text(), "abcde");
-    agent.start_process(shell("none", ":")).unwrap();
-    assert_eq!(send(&agent, "none", 0, b"x", false).unwrap_err().reason(), ErrorReason::InputClosed);
-}
-
-#[test]
-fn a_full_pipe_holds_only_its_own_call() {
-    let agent = TestAgent::start();
-    let request = StartProcessRequest {
-        stdin: true,
-        ..shell("slow", "read -r go < /dev/null; while [ ! -e gate ]; do sleep 0.01; done; wc -c")
-    };
-    let host = agent.call(Call::StartProcess(StartProcessRequest {
-        cwd: agent.folder.to_string_lossy().into(),
-        ..request
-    }));
-    wait_until("it runs", || !list(&agent, false).is_empty());
-    let data = vec![b'x'; 1 << 20];
-    std::thread::scope(|scope| {
-        let sender = scope.spawn(|| send(&agent, "slow", 0, &data, true));
-        std::thread::sleep(Duration::from_millis(50));
-        agent.assert_alive();
-        assert!(send(&agent, "slow", 0, b"xx", false).is_ok());
-        std::fs::write(agent.folder.join("gate"), b"").unwrap();
-        assert_eq!(sender.join().unwrap().unwrap(), 1 << 20);
-    });
-    assert_eq!(host.outcome().unwrap().text().trim(), "1048576");
-}
-
-#[test]
-fn a_slow_reader_holds_the_process_back_and_loses_nothing() {
-    let agent = TestAgent::start();
-    let total = 8 << 20;
-    let request = StartProcessRequest {
-        replay_bytes: 64 << 10,
-        ..shell("p", &format!("head -c {total} /dev/zero; echo done >&2"))
-    };
-    let host = agent.call(Call::StartProcess(request));
-    std::thread::sleep(Duration::from_millis(300));
-    let info = &list(&agent, false)[0];
-    assert!(info.exited.is_none() && info.end_offset < total / 2, "{}", info.end_offset);
-    let outcome = host.outcome().unwrap();
-    assert_eq!(outcome.output.len() as u64, total + 5);
-    assert!(outcome.output.ends_with(b"\0done\n"));
-}
-
-#[test]
-fn without_a_reader_the_newest_output_is_kept() {
-    let agent = TestAgent::start();
-    let request = StartProcessRequest {
-        replay_bytes: 64 << 10,
-        ..shell("p", "sleep 0.1; head -c 300000 /dev/zero; echo end")
-    };
-    drop(agent.call(Call::StartProcess(request)));
-    wait_until("it is over", || {
-        list(&agent, true).iter().any(|info| info.exited.is_some_and(|exited| exited.end_offset > 0))
-    });
-    let outcome = attach(&agent, "p", 0).outcome().unwrap();
-    assert_eq!((outcome.first_offset, outcome.output.len()), (300_004 - 65_536, 65_536));
-    assert!(outcome.output.ends_with(b"\0end\n"));
-}
-
-#[test]
-fn a_background_child_with_the_pipe_open_does_not_delay_the_exit() {
-    let agent = TestAgent::start();
-    let begin = Instant::now();
-    let outcome = agent.start_process(shell("p", "(sleep 0.6; echo late) & echo now")).unwrap();
-    assert!(begin.elapsed() < Duration::from_millis(550), "{:?}", begin.elapsed());
-    assert_eq!(outcome.text(), "now\n");
-    wait_until("later output is kept", || list(&agent, true)[0].end_offset == 9);
-    let begin = Instant::now();
-    let chatty =
-        agent.start_process(shell("chatty", "(while sleep 0.02; do echo .; done) & echo now")).unwrap();
-    assert!(chatty.text().starts_with("now\n") && begin.elapsed() < Duration::from_secs(4));
-    let begin = Instant::now();
-    agent.start_process(shell("flood", "yes & sleep 0.1")).unwrap();
-    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
-    assert!(list(&agent, false).is_empty());
-}
-
-#[test]
 fn a_timeout_ends_the_group_with_term_then_kill() {
     let agent = TestAgent::start();
-    let timeout = Some(prost_types::Duration { seconds: 0, nanos: 100_000_000 });
-    let soft =
-        StartProcessRequest { timeout, ..shell("soft", "trap 'echo bye; exit 7' TERM; sleep 60 & wait") };
-    let soft = agent.start_process(soft).unwrap();
-    assert_eq!(
-        (soft.exited.kind(), soft.exited.exit_code, soft.text().as_str()),
-        (ExitKind::TimedOut, 7, "bye\n")
-    );
-    let hard = StartProcessRequest { timeout, ..shell("hard", "trap '' TERM; while :; do sleep 0.2; done") };
-    let hard = agent.start_process(hard).unwrap().exited;
+    let line = "trap 'echo bye; exit 7' TERM; echo ready; sleep 60 & wait";
+    let soft = timed_out_when_ready(&agent, "soft", line);
+    assert_eq!((soft.exited.exit_code, soft.text().as_str()), (7, "ready\nbye\n"));
+    let line = "trap '' TERM; echo ready; while :; do sleep 0.2; done";
+    let hard = timed_out_when_ready(&agent, "hard", line).exited;
     let seconds = hard.run_time.unwrap().seconds;
-    assert_eq!((hard.kind(), hard.signal), (ExitKind::TimedOut, 9));
-    assert!((5..8).contains(&seconds), "{seconds}");
+    assert_eq!(hard.signal, 9);
+    assert!((5..30).contains(&seconds), "{seconds}");
+}
+
+/// A busy machine may not get a shell to its trap in the given time: then once more, with twice as much.
+fn timed_out_when_ready(agent: &TestAgent, id: &str, line: &str) -> Outcome {
+    let mut limit = Duration::from_millis(100);
+    loop {
+        let timeout = Some(prost_types::Duration::try_from(limit).unwrap());
+        let id = format!("{id}{}", limit.as_millis());
+        let outcome = agent.start_process(StartProcessRequest { timeout, ..shell(&id, line) }).unwrap();
+        assert_eq!(outcome.exited.kind(), ExitKind::TimedOut);
+        if !outcome.output.is_empty() {
+            return outcome;
+        }
+        limit *= 2;
+        assert!(limit < Duration::from_secs(20), "a shell is ready within {limit:?}");
+    }
 }
 
 #[test]
@@ -308,52 +190,6 @@ fn signals_go_to_the_group_and_selectors_find_it() {
 }
 
 #[test]
-fn a_terminal_has_a_size_echo_and_end_of_file() {
-    let agent = TestAgent::start();
-    let pty = Some(Pty { columns: 100, rows: 30 });
-    let host = agent.call(Call::StartProcess(StartProcessRequest {
-        pty,
-        ..shell("t", "tty; stty size; read x; stty size; cat; echo over $TERM")
-    }));
-    wait_until("the first lines", || list(&agent, false).first().is_some_and(|info| info.end_offset > 15));
-    let resized = Some(Pty { columns: 50, rows: 0 });
-    agent.run(Call::ResizePty(ResizePtyRequest { process: named("t"), pty: resized })).unwrap();
-    assert_eq!(list(&agent, false)[0].pty, Some(Pty { columns: 50, rows: 24 }));
-    send(&agent, "t", 0, b"\nline\n", false).unwrap();
-    wait_until("cat echoes", || list(&agent, false).first().is_some_and(|info| info.end_offset > 40));
-    send(&agent, "t", 6, b"", true).unwrap();
-    let text = host.outcome().unwrap().text();
-    assert!(text.starts_with("/dev/pts/"), "{text}");
-    for part in ["30 100\r\n", "24 50\r\n", "over xterm-256color\r\n"] {
-        assert!(text.contains(part), "{part:?} in {text:?}");
-    }
-    assert_eq!(text.matches("line\r\n").count(), 2, "the echo, and cat's: {text:?}");
-    assert_eq!(
-        agent
-            .run(Call::ResizePty(ResizePtyRequest {
-                process: named("t"),
-                pty: Some(Pty { columns: 1001, rows: 1 })
-            }))
-            .unwrap_err()
-            .reason(),
-        ErrorReason::InvalidArgument
-    );
-}
-
-#[test]
-fn an_interrupt_reaches_the_terminals_foreground() {
-    let agent = TestAgent::start();
-    let host = agent.call(Call::StartProcess(StartProcessRequest {
-        pty: Some(Pty::default()),
-        ..shell("t", "trap 'echo interrupted; exit 5' INT; echo ready; sleep 60 & wait")
-    }));
-    wait_until("ready", || list(&agent, false).first().is_some_and(|info| info.end_offset > 5));
-    send(&agent, "t", 0, b"\x03", false).unwrap();
-    let outcome = host.outcome().unwrap();
-    assert_eq!(outcome.exited.exit_code, 5, "{}", outcome.text());
-}
-
-#[test]
 fn thousands_of_quick_processes_leave_no_zombie() {
     let agent = TestAgent::start();
     std::thread::scope(|scope| {
@@ -373,30 +209,6 @@ fn thousands_of_quick_processes_leave_no_zombie() {
     wait_until("all are reaped", || children().trim().is_empty());
     let kept = list(&agent, true).len();
     assert!((1..=256).contains(&kept), "{kept} records");
-}
-
-#[test]
-fn a_process_that_closes_its_output_lives_on() {
-    let agent = TestAgent::start();
-    let line = "exec 1>&- 2>&-; read -r line; exit 4";
-    let host = agent.call(Call::StartProcess(StartProcessRequest { stdin: true, ..shell("p", line) }));
-    wait_until("it runs", || !list(&agent, false).is_empty());
-    let pid = list(&agent, false)[0].pid;
-    let open = |fd| std::fs::symlink_metadata(format!("/proc/{pid}/fd/{fd}")).is_ok();
-    wait_until("it has closed its output", || open(0) && !open(1) && !open(2));
-    assert!(list(&agent, false)[0].exited.is_none());
-    send(&agent, "p", 0, b"go\n", false).unwrap();
-    assert_eq!(host.outcome().unwrap().exited.exit_code, 4);
-}
-
-#[test]
-fn every_byte_comes_as_it_was_written() {
-    let agent = TestAgent::start();
-    let all: Vec<u8> = (0..=255).cycle().take(256 * 100).collect();
-    let host = agent.call(Call::StartProcess(StartProcessRequest { stdin: true, ..argv("cat", &["cat"]) }));
-    wait_until("cat runs", || !list(&agent, false).is_empty());
-    send(&agent, "cat", 0, &all, true).unwrap();
-    assert!(host.outcome().unwrap().output == all);
 }
 
 #[test]
@@ -420,25 +232,4 @@ fn hundreds_of_processes_run_at_once() {
     for (index, host) in hosts.into_iter().enumerate() {
         assert_eq!(host.outcome().unwrap().text(), format!("{index}\n"));
     }
-}
-
-#[test]
-fn output_without_end_costs_no_memory() {
-    let agent = TestAgent::start();
-    // A GiB in the long run, which sets this.
-    let mib = if std::env::var_os("DNAH_TEST_FUZZ_ROUNDS").is_some() { 1024 } else { 96 };
-    let host = agent.call(Call::StartProcess(shell("p", &format!("head -c {mib}M /dev/zero"))));
-    let before = resident_kib(&agent);
-    let (mut host, mut total, mut most) = (host, 0, 0);
-    loop {
-        match host.event() {
-            Event::ProcessOutput(piece) => total += piece.data.len(),
-            Event::ProcessExited(_) => break,
-            _ => {}
-        }
-        most = most.max(resident_kib(&agent));
-    }
-    println!("{mib} MiB of output: resident {before} KiB before, {most} KiB at most");
-    assert_eq!(total, mib << 20);
-    assert!(most < before + (3 << 10), "{most} KiB");
 }

@@ -5,17 +5,13 @@ mod support;
 use std::collections::BTreeMap;
 
 use invm::proto::{
-    AttachProcessRequest, Pty, ResizePtyRequest, SendInputRequest, SignalProcessRequest, StartProcessRequest,
+    ErrorReason, Pty, ResizePtyRequest, SendInputRequest, SignalProcessRequest, StartProcessRequest,
     request::Call, response::Event,
 };
-use support::*;
+use support::{processes::*, *};
 
 fn terminal(id: &str, line: &str) -> StartProcessRequest {
     StartProcessRequest { pty: Some(Pty::default()), ..shell(id, line) }
-}
-
-fn attach(agent: &TestAgent, id: &str, from_offset: u64) -> Host {
-    agent.call(Call::AttachProcess(AttachProcessRequest { process: named(id), from_offset, from_end: false }))
 }
 
 fn type_in(agent: &TestAgent, id: &str, offset: u64, text: &str) {
@@ -141,4 +137,50 @@ fn several_watchers_see_the_same_and_one_that_comes_back_misses_nothing() {
     for host in [second, back] {
         assert!(matches!(host.rest().unwrap().last(), Some(Event::ProcessExited(_))));
     }
+}
+
+#[test]
+fn a_terminal_has_a_size_echo_and_end_of_file() {
+    let agent = TestAgent::start();
+    let pty = Some(Pty { columns: 100, rows: 30 });
+    let host = agent.call(Call::StartProcess(StartProcessRequest {
+        pty,
+        ..shell("t", "tty; stty size; read x; stty size; cat; echo over $TERM")
+    }));
+    wait_until("the first lines", || list(&agent, false).first().is_some_and(|info| info.end_offset > 15));
+    let resized = Some(Pty { columns: 50, rows: 0 });
+    agent.run(Call::ResizePty(ResizePtyRequest { process: named("t"), pty: resized })).unwrap();
+    assert_eq!(list(&agent, false)[0].pty, Some(Pty { columns: 50, rows: 24 }));
+    send(&agent, "t", 0, b"\nline\n", false).unwrap();
+    wait_until("cat echoes", || list(&agent, false).first().is_some_and(|info| info.end_offset > 40));
+    send(&agent, "t", 6, b"", true).unwrap();
+    let text = host.outcome().unwrap().text();
+    assert!(text.starts_with("/dev/pts/"), "{text}");
+    for part in ["30 100\r\n", "24 50\r\n", "over xterm-256color\r\n"] {
+        assert!(text.contains(part), "{part:?} in {text:?}");
+    }
+    assert_eq!(text.matches("line\r\n").count(), 2, "the echo, and cat's: {text:?}");
+    assert_eq!(
+        agent
+            .run(Call::ResizePty(ResizePtyRequest {
+                process: named("t"),
+                pty: Some(Pty { columns: 1001, rows: 1 })
+            }))
+            .unwrap_err()
+            .reason(),
+        ErrorReason::InvalidArgument
+    );
+}
+
+#[test]
+fn an_interrupt_reaches_the_terminals_foreground() {
+    let agent = TestAgent::start();
+    let host = agent.call(Call::StartProcess(StartProcessRequest {
+        pty: Some(Pty::default()),
+        ..shell("t", "trap 'echo interrupted; exit 5' INT; echo ready; sleep 60 & wait")
+    }));
+    wait_until("ready", || list(&agent, false).first().is_some_and(|info| info.end_offset > 5));
+    send(&agent, "t", 0, b"\x03", false).unwrap();
+    let outcome = host.outcome().unwrap();
+    assert_eq!(outcome.exited.exit_code, 5, "{}", outcome.text());
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 pub mod files;
+pub mod processes;
 
 use std::{
     io::{Read, Write},
