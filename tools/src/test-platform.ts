@@ -1,10 +1,10 @@
 /** A platform of its own for the tests that are ordinary clients: own ports, own folders, gone at the end. */
-import { spawn } from "node:child_process";
-import { createWriteStream, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createWriteStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
-import { vmProcesses } from "../../tests/src/testing/machine.ts";
 import { root, type Setup } from "./setup/setup.ts";
+import { spawnDependent } from "./spawn-dependent.ts";
+import { endVms, sweepTestPlatforms, testDataPrefix, testFirstUid, testRunDirOf } from "./sweep-test-platforms.ts";
 
 export interface TestPlatform extends AsyncDisposable {
   /** DNAH_TEST_URL, DNAH_TEST_API_KEY_FILE and where its folders and processes are. */
@@ -12,9 +12,10 @@ export interface TestPlatform extends AsyncDisposable {
 }
 
 export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
-  // Not below a home folder: the VMs' own users must get through to their files.
-  const dataDir = mkdtempSync("/var/tmp/dnah-test-");
-  const runDir = mkdtempSync("/run/dnah-test-");
+  sweepTestPlatforms();
+  const dataDir = mkdtempSync(testDataPrefix);
+  const runDir = testRunDirOf(dataDir);
+  mkdirSync(runDir);
   const [port, hostdPort, edgePort] = [await freePort(), await freePort(), await freePort()];
   const flags = {
     "--data-dir": dataDir,
@@ -27,7 +28,7 @@ export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
   };
   const argv = [join(root, "cli/src/main.ts"), "up", ...Object.entries(flags).flat(), "--no-config"];
   const log = createWriteStream(join(dataDir, "up.log"));
-  const child = spawn(process.execPath, argv, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawnDependent([process.execPath, ...argv], { cwd: root });
   child.stderr.pipe(log, { end: false });
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
   let printed = "";
@@ -43,7 +44,7 @@ export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
     );
   });
   await ready;
-  const firstUid = Number(readFileSync(join(dataDir, "hostd/first-uid"), "utf8"));
+  const firstUid = testFirstUid(dataDir);
   return {
     env: {
       DNAH_TEST_URL: `http://127.0.0.1:${port}`,
@@ -63,11 +64,6 @@ export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
       rmSync(runDir, { recursive: true, force: true });
     },
   };
-}
-
-/** VMs outlive their platform; those of a test that failed must not outlive the tests. */
-function endVms(firstUid: number): void {
-  for (const { pid } of vmProcesses(firstUid)) process.kill(pid, "SIGKILL");
 }
 
 async function freePort(): Promise<number> {

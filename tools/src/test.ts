@@ -5,7 +5,6 @@
  *   npm test                      all
  *   npm test -- unit db           some parts: checks rust unit db root vm
  */
-import { spawn } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checks } from "./checks.ts";
@@ -15,6 +14,7 @@ import { CommandFailure } from "./setup/command.ts";
 import { testPackages } from "./setup/debian-packages.ts";
 import { root, type Setup, setUp } from "./setup/setup.ts";
 import { formatSeconds, printedSteps } from "./setup/steps.ts";
+import { spawnDependent } from "./spawn-dependent.ts";
 import { stageForVms } from "./stage-for-vms.ts";
 import { startTestPlatform } from "./test-platform.ts";
 
@@ -89,7 +89,7 @@ async function runVitest(project: string, env: NodeJS.ProcessEnv): Promise<void>
 
 /** Runs a program with its output on ours, and keeps it. */
 async function show(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<{ output: string; exitCode: number }> {
-  const child = spawn(argv[0] as string, argv.slice(1), { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawnDependent(argv, { cwd: root, env });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (chunk: Buffer) => {

@@ -53,9 +53,11 @@ export function listening(below: string): string[] {
     .filter((path) => path.startsWith(below));
 }
 
+export const memoryDir = "/dev/shm/daytonah";
+
 /** Folders with the memory of one daemon's VMs; each is named after its VM's uid. */
 export function guestMemories(firstUid: number): string[] {
-  return entries("/dev/shm/daytonah").filter((name) => isVmUid(Number(name), firstUid));
+  return entries(memoryDir).filter((name) => isVmUid(Number(name), firstUid));
 }
 
 /** Names below a folder, or none where it is not there. */
