@@ -84,7 +84,9 @@ fn without_a_reader_the_newest_output_is_kept() {
         ..shell("p", "sleep 0.1; head -c 300000 /dev/zero; echo end")
     };
     drop(agent.call(Call::StartProcess(request)));
-    wait_until("all of it has come", || list(&agent, true)[0].end_offset == 300_004);
+    wait_until("all of it has come", || {
+        list(&agent, true).first().is_some_and(|info| info.end_offset == 300_004)
+    });
     let outcome = attach(&agent, "p", 0).outcome().unwrap();
     assert_eq!((outcome.first_offset, outcome.output.len()), (300_004 - 65_536, 65_536));
     assert!(outcome.output.ends_with(b"\0end\n"));
