@@ -94,7 +94,9 @@ function linkTo(name: string, from: PublicDeclaration, all: readonly PublicDecla
   const target = all.find((declaration) => declaration.name === name.split(".")[0]);
   if (!target) throw new Error(`${from.file} links to ${name}, which is not exported`);
   const page = pageOf(target) === pageOf(from) ? "" : `${pageOf(target)}.md`;
-  return `[\`${name}\`](${page}#${name.toLowerCase().replaceAll(".", "")})`;
+  // Members of what is no class are rows of a table, which have no anchor.
+  const heading = target.kind === "class" ? name.replaceAll(".", "") : target.name;
+  return `[\`${name}\`](${page}#${heading.toLowerCase()})`;
 }
 
 function code(text: string): string {
