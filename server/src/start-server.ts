@@ -153,7 +153,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
         domain: config.domain,
       },
       isPrepared: () => isPrepared,
-      onAdmitted,
+      ...{ onAdmitted, meter: metrics.previews },
     }),
   );
   const handler = createHandler({ ports, relay, rpc, readiness, metrics, publicMetrics: config.publicMetrics });

@@ -1,5 +1,6 @@
 /** Prometheus figures of the daemon. */
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { createPreviewMeter, type PreviewMeter } from "@daytonah/lib/edge/preview-meter.ts";
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { freeMemoryMib } from "../vm/capacity.ts";
 import type { VmDeps } from "../vm/vm-deps.ts";
@@ -8,6 +9,7 @@ export interface Metrics {
   readonly interceptor: Interceptor;
   /** Counts one call that began at `began` (of performance.now). */
   observe(method: string, code: "ok" | Code, began: number): void;
+  readonly previews: PreviewMeter;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -53,6 +55,7 @@ export function createMetrics(deps: Pick<VmDeps, "registry" | "size">): Metrics 
     calls.observe({ method, code: code === "ok" ? code : Code[code] }, (performance.now() - began) / 1000);
   return {
     observe,
+    previews: createPreviewMeter(register),
     contentType: register.contentType,
     text: () => register.metrics(),
     interceptor: (next) => async (request) => {

@@ -7,6 +7,7 @@ import { type DualHttpServer, type DualHttpServerOptions, listenDual } from "@da
 import { responseOn } from "@daytonah/lib/edge/response-on.ts";
 import { answerUnknownCall } from "@daytonah/lib/unknown-call.ts";
 import type { DataPlaneOptions, DataPlaneServices } from "../api/data-plane.ts";
+import type { Metrics } from "../api/metrics.ts";
 import type { VmRegistry } from "../vm/vm-registry.ts";
 import { dataPlanePart } from "./data-plane-part.ts";
 import type { EdgePart } from "./edge-part.ts";
@@ -18,8 +19,9 @@ import { type VisitorLimits, Visitors } from "./visitors.ts";
 const maxStreams = 1_000;
 
 export interface ListenEdgeOptions
-  extends Pick<DataPlaneOptions, "metrics" | "log">,
+  extends Pick<DataPlaneOptions, "log">,
     Pick<DualHttpServerOptions, "host" | "port" | "tls"> {
+  readonly metrics: DataPlaneOptions["metrics"] & Pick<Metrics, "previews">;
   /** For tests. */
   readonly limits?: VisitorLimits;
 }
@@ -30,7 +32,7 @@ export async function listenEdge(
   { host, port, tls, limits, ...options }: ListenEdgeOptions,
 ): Promise<DualHttpServer> {
   const visitors = new Visitors(limits);
-  const previews = previewPart(registry, visitors, options.log);
+  const previews = previewPart(registry, visitors, { log: options.log, meter: options.metrics.previews });
   // The first one that answers does.
   const parts: readonly EdgePart[] = [
     previews,

@@ -1,13 +1,16 @@
 /** Addresses of sandboxes' ports at this host, under any domain that leads here: the guest is dialled without a detour. */
 import { createContextValues } from "@connectrpc/connect";
-import { createPreviewProxy, type PreviewProxy } from "@daytonah/lib/edge/preview-proxy.ts";
-import type { Logger } from "@daytonah/lib/log.ts";
+import { createPreviewProxy, type PreviewProxy, type PreviewProxyOptions } from "@daytonah/lib/edge/preview-proxy.ts";
 import { dialPort } from "../api/dial-port.ts";
 import { publicPortHeader, tokenGenerationHeader } from "../api/sandbox-call.ts";
 import type { VmRegistry } from "../vm/vm-registry.ts";
 import type { Visitors } from "./visitors.ts";
 
-export function previewPart(registry: VmRegistry, visitors: Visitors, log: Logger): PreviewProxy {
+export function previewPart(
+  registry: VmRegistry,
+  visitors: Visitors,
+  { log, meter }: Pick<PreviewProxyOptions, "log" | "meter">,
+): PreviewProxy {
   return createPreviewProxy({
     serves: () => true,
     lookup: (sandboxId) => {
@@ -24,6 +27,7 @@ export function previewPart(registry: VmRegistry, visitors: Visitors, log: Logge
     },
     now: () => new Date(),
     log,
+    meter,
     onAdmitted: (request, sandboxId) => visitors.welcome(request, sandboxId),
   });
 }

@@ -5,7 +5,7 @@ import { groupHeaders, headersForClient, rawOf } from "./guest-headers.ts";
 import { breakOffStream, wasReset } from "./join-streams.ts";
 
 export async function forwardGrpc(forwarded: Forwarded): Promise<void> {
-  const { connections, target, fail } = forwarded;
+  const { connections, target, meter, fail } = forwarded;
   const request = forwarded.request as Http2ServerRequest;
   const response = forwarded.response as Http2ServerResponse;
   const client = response.stream;
@@ -30,6 +30,7 @@ export async function forwardGrpc(forwarded: Forwarded): Promise<void> {
   let cause: unknown;
   client.on("error", () => undefined); // its close is what counts
   client.once("close", () => breakOffStream(upstream));
+  meter.count(client, "to_guest");
   client.pipe(upstream, { end: false });
   client.once("end", () => {
     if (!wasReset(client)) upstream.end(); // a call that was broken off must not look as if all had been said
@@ -44,7 +45,9 @@ export async function forwardGrpc(forwarded: Forwarded): Promise<void> {
       cause = error; // a status that there is not, say; the close tells the client
       return upstream.close(http2.constants.NGHTTP2_CANCEL);
     }
-    if (!endStream) upstream.pipe(client);
+    if (endStream) return;
+    meter.count(upstream, "to_client");
+    upstream.pipe(client);
   });
   upstream.once("trailers", (headers) => response.addTrailers(groupHeaders(rawOf(headers))));
   upstream.once("error", (error) => {

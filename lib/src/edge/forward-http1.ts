@@ -9,10 +9,12 @@ import { type Problem, problem, problemOf } from "../problem.ts";
 import type { Destination, GuestConnections, GuestPort } from "./guest-connections.ts";
 import { groupHeaders, headersForClient, type RawHeaders } from "./guest-headers.ts";
 import { wasReset } from "./join-streams.ts";
+import type { PreviewMeter } from "./preview-meter.ts";
 
 export interface Forwarded {
   readonly connections: GuestConnections;
   readonly target: Destination;
+  readonly meter: PreviewMeter;
   readonly request: NodeRequest;
   readonly response: NodeResponse;
   /** Path and query. */
@@ -23,7 +25,7 @@ export interface Forwarded {
 }
 
 export function forwardHttp1(forwarded: Forwarded): void {
-  const { connections, target, request, response } = forwarded;
+  const { connections, target, meter, request, response } = forwarded;
   const hasBody = bodyFollows(request);
   const send = (fresh: boolean) => {
     const upstream = http.request({
@@ -40,7 +42,7 @@ export function forwardHttp1(forwarded: Forwarded): void {
     let answered = false;
     upstream.once("response", (answer) => {
       answered = true;
-      receiveAnswer(answer, response, { fail, onEnd: () => response.off("close", leave) });
+      receiveAnswer(answer, response, { meter, fail, onEnd: () => response.off("close", leave) });
     });
     for (const event of ["upgrade", "connect"]) {
       upstream.once(event, (_: unknown, guest: Duplex) => {
@@ -56,7 +58,7 @@ export function forwardHttp1(forwarded: Forwarded): void {
       if (upstream.reusedSocket && !hasBody) send(true);
       else fail(error);
     });
-    if (hasBody) sendBody(request, upstream);
+    if (hasBody) sendBody(request, upstream, meter);
     else upstream.end();
   };
   send(hasBody);
@@ -76,7 +78,8 @@ function framingOf(request: NodeRequest): string[] {
   return /^(?:POST|PUT|PATCH)$/.test(request.method ?? "") ? ["Content-Length", "0"] : [];
 }
 
-function sendBody(request: NodeRequest, upstream: http.ClientRequest): void {
+function sendBody(request: NodeRequest, upstream: http.ClientRequest, meter: PreviewMeter): void {
+  meter.count(request, "to_guest");
   request.pipe(upstream, { end: false });
   request.once("end", () => {
     // The guest must not take a body that was broken off for a whole one: the response closes as well.
@@ -94,7 +97,11 @@ function sendBody(request: NodeRequest, upstream: http.ClientRequest): void {
 export function receiveAnswer(
   answer: http.IncomingMessage,
   response: NodeResponse,
-  { fail, onEnd }: { readonly fail: (error: unknown) => void; readonly onEnd?: () => void },
+  {
+    meter,
+    fail,
+    onEnd,
+  }: { readonly meter: PreviewMeter; readonly fail: (error: unknown) => void; readonly onEnd?: () => void },
 ): void {
   if (isGone(response)) return void answer.destroy();
   const { socket } = answer; // it is no longer the answer's when that ends
@@ -105,6 +112,7 @@ export function receiveAnswer(
     fail(error);
     return;
   }
+  meter.count(answer, "to_client");
   answer.pipe(response as http.ServerResponse, { end: false });
   answer.once("end", () => {
     onEnd?.();

@@ -6,10 +6,12 @@ import { unanswered } from "./forward-http1.ts";
 import type { Destination, GuestConnections } from "./guest-connections.ts";
 import { headersForClient, type RawHeaders } from "./guest-headers.ts";
 import { joinStreams } from "./join-streams.ts";
+import type { PreviewMeter } from "./preview-meter.ts";
 
 export interface ForwardedUpgrade {
   readonly connections: GuestConnections;
   readonly target: Destination;
+  readonly meter: PreviewMeter;
   readonly request: http.IncomingMessage;
   readonly socket: Duplex;
   /** What the client sent behind its request. */
@@ -39,6 +41,8 @@ export function forwardUpgrade(forwarded: ForwardedUpgrade): void {
     headers.push("Upgrade", answer.headers.upgrade ?? protocol);
     for (let index = 0; index < headers.length; index += 2) lines.push(`${headers[index]}: ${headers[index + 1]}`);
     socket.write(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
+    forwarded.meter.count(socket, "to_guest");
+    forwarded.meter.count(guest, "to_client");
     joinStreams({ stream: socket, head }, { stream: guest, head: guestHead });
   });
   upstream.once("response", (answer) => {

@@ -29,6 +29,25 @@ test("a sandbox has 500 requests under way, no more, and others when those have 
   await expect.poll(() => edge.connections.open).toBeLessThan(5);
 });
 
+test("requests, bytes, failures by reason, and what is under way are counted", async () => {
+  await using edge = await oneEdge();
+  await using guest = await listening(http.createServer((request, response) => request.pipe(response)));
+  await answered(edge.request(guest.port, { method: "POST" }), "12345");
+  await answered(edge.request(guest.port, { headers: { "dnah-port-token": "" } }));
+  await answered(edge.request(1));
+  await expect.poll(() => edge.metrics.getSingleMetricAsString("dnah_preview_open")).toContain("dnah_preview_open 0");
+  const text = await edge.metrics.metrics();
+  for (const line of [
+    "requests_total 2",
+    'failures_total{reason="CREDENTIAL_INVALID"} 1',
+    'failures_total{reason="PORT_CLOSED"} 1',
+    'bytes_total{direction="to_guest"} 5',
+    'bytes_total{direction="to_client"} 5',
+  ]) {
+    expect(text).toContain(`dnah_preview_${line}`);
+  }
+});
+
 describe("an answer", () => {
   test("keeps its spelling, order and repeated lines, but not the connection's own, nor our cookie", async () => {
     await using edge = await oneEdge();

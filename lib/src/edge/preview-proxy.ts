@@ -18,6 +18,7 @@ import { type Destination, type Dial, GuestConnections } from "./guest-connectio
 import { headersForGuest, isGrpc, type RawHeaders } from "./guest-headers.ts";
 import { cookieOf, takeCookieTokens, takeQueryTokens, tokenHeader } from "./port-token.ts";
 import { type PreviewHost, previewHostOf } from "./preview-host.ts";
+import type { PreviewMeter } from "./preview-meter.ts";
 import { responseOn } from "./response-on.ts";
 
 export interface PreviewProxyOptions {
@@ -28,6 +29,7 @@ export interface PreviewProxyOptions {
   readonly dial: Dial;
   readonly now: () => Date;
   readonly log: Logger;
+  readonly meter: PreviewMeter;
   /** Hears of each request that is let in; may refuse it by a Problem. */
   readonly onAdmitted?: (request: NodeRequest, sandboxId: string) => void;
 }
@@ -49,7 +51,7 @@ interface Admitted {
 }
 
 export function createPreviewProxy(options: PreviewProxyOptions): PreviewProxy {
-  const { serves, log } = options;
+  const { serves, log, meter } = options;
   const connections = new GuestConnections(options.dial);
   const hostOf = (request: NodeRequest) => {
     const host = previewHostOf(hostHeaderOf(request));
@@ -57,6 +59,7 @@ export function createPreviewProxy(options: PreviewProxyOptions): PreviewProxy {
   };
   const problemFrom = (error: unknown): Problem => {
     const known = problemOf(error);
+    meter.failed(known?.reason ?? "INTERNAL");
     if (known) return known;
     log.error("preview.failed", { error });
     return problem("INTERNAL", "The platform failed to do this.", { cause: error });
@@ -69,7 +72,8 @@ export function createPreviewProxy(options: PreviewProxyOptions): PreviewProxy {
       if (isGone(response)) return;
       if (redirect) return void (response as http.ServerResponse).writeHead(302, redirect as never).end();
       response.once("close", connections.begin(host));
-      const forwarded = { connections, target, request, response, path, headers, fail };
+      response.once("close", meter.begun());
+      const forwarded = { connections, target, meter, request, response, path, headers, fail };
       if (isGrpc(request)) await forwardGrpc(forwarded);
       else forwardHttp1(forwarded);
     } catch (error) {
@@ -83,9 +87,11 @@ export function createPreviewProxy(options: PreviewProxyOptions): PreviewProxy {
       const { target, path, headers } = await admit(options, request, host);
       if (socket.destroyed) return;
       socket.once("close", connections.begin(host));
+      socket.once("close", meter.begun());
       socket.allowHalfOpen = true;
-      const answer = (answered: http.IncomingMessage) => receiveAnswer(answered, responseOn(request, socket), { fail });
-      forwardUpgrade({ ...{ connections, target, request, socket, head, path, headers }, answer, fail });
+      const answer = (answered: http.IncomingMessage) =>
+        receiveAnswer(answered, responseOn(request, socket), { meter, fail });
+      forwardUpgrade({ ...{ connections, target, meter, request, socket, head, path, headers }, answer, fail });
     } catch (error) {
       fail(error);
     }

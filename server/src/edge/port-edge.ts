@@ -1,6 +1,7 @@
 /** Ports of sandboxes at the control plane: by their host names under our domain, and as bare bytes beside the API. */
 import type http from "node:http";
 import type { Socket } from "node:net";
+import type { PreviewMeter } from "@daytonah/lib/edge/preview-meter.ts";
 import { createPreviewProxy } from "@daytonah/lib/edge/preview-proxy.ts";
 import { responseOn } from "@daytonah/lib/edge/response-on.ts";
 import { tcpTargetOf, upgradeToTcp } from "@daytonah/lib/edge/tcp-upgrade.ts";
@@ -29,11 +30,12 @@ export interface PortEdgeOptions extends TargetOptions {
   readonly sessions: HostSessions;
   readonly clock: Clock;
   readonly onAdmitted: (request: NodeRequest) => void;
+  readonly meter: PreviewMeter;
   readonly log: Logger;
 }
 
 export function createPortEdge(options: PortEdgeOptions): PortEdge {
-  const { previews, domain, isPrepared, sessions, clock, log, onAdmitted } = options;
+  const { previews, domain, isPrepared, sessions, clock, log, onAdmitted, meter } = options;
   const proxy = createPreviewProxy({
     serves: (name) => name === domain,
     lookup: async (sandboxId) => (await previews.get(sandboxId))?.access,
@@ -45,6 +47,7 @@ export function createPortEdge(options: PortEdgeOptions): PortEdge {
     now: () => new Date(clock.now()),
     log,
     onAdmitted,
+    meter,
   });
 
   const targetFor = async (request: http.IncomingMessage, sandboxId: string) => {

@@ -1,5 +1,6 @@
 /** What Prometheus gets. */
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { createPreviewMeter, type PreviewMeter } from "@daytonah/lib/edge/preview-meter.ts";
 import { problemOf } from "@daytonah/lib/problem.ts";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Database } from "../db/open-database.ts";
@@ -13,6 +14,7 @@ export interface Metrics {
   /** Of calls that were turned away before they were looked at. */
   readonly onRefused: (rpc: string, error: unknown) => void;
   readonly onRelayed: RelayOptions["onRelayed"];
+  readonly previews: PreviewMeter;
   /** In Prometheus's text form. */
   print(): Promise<string>;
   readonly contentType: string;
@@ -92,6 +94,7 @@ export function createMetrics({ db, pool }: Database, statuses: HostStatuses): M
       }
     },
     onRefused: (rpc, error) => calls.observe({ rpc, code: codeOf(error) }, 0),
+    previews: createPreviewMeter(registry),
     onRelayed: ({ rpc, outcome, seconds: took }) => relayed.observe({ rpc, outcome }, took),
     print: () => registry.metrics(),
     contentType: registry.contentType,

@@ -4,12 +4,14 @@ import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import type { Duplex } from "node:stream";
+import { Registry } from "prom-client";
 import { listenDual } from "../../dual-http-server.ts";
 import { silentLogger } from "../../log.ts";
 import { problem } from "../../problem.ts";
 import { portTokenOf, signingKeyOf } from "../../sandbox-signature.ts";
 import type { SandboxAccess } from "../admit-visitor.ts";
 import type { GuestPort } from "../guest-connections.ts";
+import { createPreviewMeter } from "../preview-meter.ts";
 import { createPreviewProxy } from "../preview-proxy.ts";
 
 export const sandboxId = "sbx1";
@@ -19,6 +21,7 @@ export interface OneEdge extends AsyncDisposable {
   /** Of the one sandbox there is; tests change it. */
   readonly access: { -readonly [K in keyof SandboxAccess]: SandboxAccess[K] };
   readonly connections: { made: number; open: number };
+  readonly metrics: Registry;
   /** Host name of a port. */
   readonly hostOf: (port: number) => string;
   readonly tokenFor: (port: number, ms?: number) => string;
@@ -29,12 +32,14 @@ export interface OneEdge extends AsyncDisposable {
 export async function oneEdge(): Promise<OneEdge> {
   const access: OneEdge["access"] = { signingKey: signingKeyOf("dnah_sbx_one"), publicPorts: [] };
   const connections = { made: 0, open: 0 };
+  const metrics = new Registry();
   const proxy = createPreviewProxy({
     serves: () => true,
     lookup: async (id) => (id === sandboxId ? access : undefined),
     dial: (target) => dialHere(target, connections),
     now: () => new Date(),
     log: silentLogger,
+    meter: createPreviewMeter(metrics),
   });
   const server = await listenDual({
     ...{ host: "127.0.0.1", port: 0 },
@@ -51,7 +56,7 @@ export async function oneEdge(): Promise<OneEdge> {
   const tokenFor = (port: number, ms = 60_000) =>
     portTokenOf(access.signingKey, sandboxId, port, new Date(Date.now() + ms));
   return {
-    ...{ port: server.address.port, access, connections, hostOf, tokenFor },
+    ...{ port: server.address.port, access, connections, metrics, hostOf, tokenFor },
     request: (port, { headers, ...options } = {}) =>
       http.request({
         ...{ host: "127.0.0.1", port: server.address.port, agent: false },
