@@ -1,14 +1,13 @@
 import { expect, test } from "vitest";
 import { readConfig } from "./config.ts";
 
-const least = { DNAH_DATABASE_URL: "postgres://u@/d?host=/run", DNAH_DATA_DIR: "/d" };
+const least = { DNAH_DATABASE_URL: "postgres://u@/d?host=/run", DNAH_SECRET_FILE: "/s" };
 
 test("what is absent has its default", () => {
   expect(readConfig(least)).toEqual({
     listen: { host: "127.0.0.1", port: 3000 },
     databaseUrl: "postgres://u@/d?host=/run",
-    dataDir: "/d",
-    hosts: [],
+    secretFile: "/s",
     logLevel: "info",
     bootstrapKeyFile: undefined,
     publicUrl: undefined,
@@ -17,17 +16,8 @@ test("what is absent has its default", () => {
   });
 });
 
-test("hosts and addresses are read", () => {
-  const config = readConfig({
-    ...least,
-    DNAH_LISTEN: "[::1]:0",
-    DNAH_HOSTS: "a=https://10.0.0.1:18048, b=https://b:1",
-  });
-  expect(config.listen).toEqual({ host: "::1", port: 0 });
-  expect(config.hosts).toEqual([
-    { id: "a", url: "https://10.0.0.1:18048" },
-    { id: "b", url: "https://b:1" },
-  ]);
+test("addresses are read", () => {
+  expect(readConfig({ ...least, DNAH_LISTEN: "[::1]:0" }).listen).toEqual({ host: "::1", port: 0 });
 });
 
 test("origin and domain are read", () => {
@@ -39,7 +29,6 @@ test("one error lists every problem and repeats no password", () => {
   const wrong = {
     DNAH_DATABASE_URL: "mysql://u:secret@x",
     DNAH_LISTEN: "3000",
-    DNAH_HOSTS: "a=http://x,b=https://y,b=https://z",
     DNAH_LOG_LEVEL: "loud",
     DNAH_METRICS: "yes",
     DNAH_PUBLIC_URL: "https://api.example.org/path",
@@ -49,9 +38,7 @@ test("one error lists every problem and repeats no password", () => {
     [Error: The configuration is wrong:
       DNAH_LISTEN is "3000", and must be <host>:<port>
       DNAH_DATABASE_URL is no postgres:// URL
-      DNAH_DATA_DIR is not set: the directory for certificates and keys
-      DNAH_HOSTS has "a=http://x": write id=https://address:port, the id of [a-z0-9-]
-      DNAH_HOSTS names the host b twice
+      DNAH_SECRET_FILE is not set: the file with the platform's secret, made at its very first start
       DNAH_LOG_LEVEL is "loud": write one of error, warn, info, debug, silent
       DNAH_PUBLIC_URL is "https://api.example.org/path": write an origin, such as https://api.example.org
       DNAH_DOMAIN is "*.example.org": write a domain in lower case, such as sandboxes.example.net

@@ -5,9 +5,8 @@ import type { LogLevel } from "@daytonah/lib/log.ts";
 export interface Config {
   readonly listen: HostPort;
   readonly databaseUrl: string;
-  /** Certificates and keys. */
-  readonly dataDir: string;
-  readonly hosts: readonly HostConfig[];
+  /** Holds the secret that the platform's keys are sealed under. Every server of a platform has the same. */
+  readonly secretFile: string;
   readonly logLevel: LogLevel;
   /** Where the first API key is written; nowhere where undefined, and then none is made. */
   readonly bootstrapKeyFile: string | undefined;
@@ -17,12 +16,6 @@ export interface Config {
   readonly domain: string;
   /** False: /metrics answers on loopback only. */
   readonly publicMetrics: boolean;
-}
-
-export interface HostConfig {
-  readonly id: string;
-  /** Origin of its daemon, such as "https://127.0.0.1:18048". */
-  readonly url: string;
 }
 
 const logLevels: readonly LogLevel[] = ["error", "warn", "info", "debug", "silent"];
@@ -40,8 +33,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       required("DNAH_DATABASE_URL", "a URL such as postgres://user@/daytonah?host=/run/pg"),
       problems,
     ),
-    dataDir: required("DNAH_DATA_DIR", "the directory for certificates and keys"),
-    hosts: readHosts(env.DNAH_HOSTS ?? "", problems),
+    secretFile: required("DNAH_SECRET_FILE", "the file with the platform's secret, made at its very first start"),
     logLevel: readOneOf("DNAH_LOG_LEVEL", env.DNAH_LOG_LEVEL ?? "info", logLevels, problems),
     bootstrapKeyFile: env.DNAH_BOOTSTRAP_KEY_FILE || undefined,
     publicUrl: readOrigin("DNAH_PUBLIC_URL", env.DNAH_PUBLIC_URL || undefined, problems),
@@ -57,27 +49,6 @@ function readDatabaseUrl(text: string, problems: string[]): string {
   // The value may hold a password: it is not repeated.
   if (text && !/^postgres(ql)?:\/\//.test(text)) problems.push("DNAH_DATABASE_URL is no postgres:// URL");
   return text;
-}
-
-function readHosts(text: string, problems: string[]): readonly HostConfig[] {
-  const hosts = text
-    .split(",")
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== "")
-    .map((entry) => {
-      const at = entry.indexOf("=");
-      const [id, url] = [entry.slice(0, Math.max(0, at)), entry.slice(at + 1)];
-      const origin = URL.canParse(url) ? new URL(url) : undefined;
-      if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(id) || origin?.protocol !== "https:" || origin.pathname !== "/") {
-        problems.push(`DNAH_HOSTS has ${JSON.stringify(entry)}: write id=https://address:port, the id of [a-z0-9-]`);
-      }
-      return { id, url: origin?.origin ?? url };
-    });
-  const ids = hosts.map(({ id }) => id);
-  for (const id of new Set(ids.filter((id, index) => ids.indexOf(id) !== index))) {
-    problems.push(`DNAH_HOSTS names the host ${id} twice`);
-  }
-  return hosts;
 }
 
 function readOrigin(name: string, text: string | undefined, problems: string[]): string | undefined {

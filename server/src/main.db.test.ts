@@ -7,8 +7,7 @@ import { createClient } from "@connectrpc/connect";
 import { SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { expect, test } from "vitest";
 import { createFakeHost, type FakeHost } from "./hosts/fake-host.ts";
-import { openServerPki } from "./pki/server-pki.ts";
-import { startHostDaemon } from "./testing/host-daemon.ts";
+import { openTestPki, startJoinedHostDaemon } from "./testing/joined-host-daemon.ts";
 import { tempDir } from "./testing/temp-dir.ts";
 import { testDatabase } from "./testing/test-database.ts";
 import { connectTransport, until } from "./testing/test-server.ts";
@@ -59,12 +58,15 @@ test("after kill -9 the next server finishes creates with a key, undoes those wi
   using dir = tempDir();
   await using database = await testDatabase();
   const host = createFakeHost("h1");
-  const dataDir = join(dir.path, "server");
-  await using daemon = await startHostDaemon({ pki: await openServerPki(dataDir, Date.now()), host });
+  const secretFile = join(dir.path, "secret");
+  await using _daemon = await startJoinedHostDaemon({
+    db: database.db,
+    pki: await openTestPki(database.db, secretFile),
+    host,
+  });
   const env = {
     DNAH_DATABASE_URL: database.url,
-    DNAH_DATA_DIR: dataDir,
-    DNAH_HOSTS: `h1=${daemon.address.url}`,
+    DNAH_SECRET_FILE: secretFile,
     DNAH_BOOTSTRAP_KEY_FILE: join(dir.path, "admin.key"),
   };
   await using first = await startProcess(env);

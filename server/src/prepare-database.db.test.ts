@@ -5,13 +5,15 @@ import { SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_
 import { silentLogger } from "@daytonah/lib/log.ts";
 import { expect, test } from "vitest";
 import type { Config } from "./config.ts";
-import { createFakeHost } from "./hosts/fake-host.ts";
-import { openServerPki } from "./pki/server-pki.ts";
+import { migrate } from "./db/migrate.ts";
+import { openDatabase } from "./db/open-database.ts";
+import { createFakeHost, type FakeHost } from "./hosts/fake-host.ts";
 import { startPrivatePostgres } from "./private-postgres/private-postgres.ts";
 import { startServer } from "./start-server.ts";
 import { systemClock } from "./system-clock.ts";
 import { failureOf } from "./testing/failure-of.ts";
-import { startHostDaemon } from "./testing/host-daemon.ts";
+import type { HostDaemon } from "./testing/host-daemon.ts";
+import { openTestPki, startJoinedHostDaemon } from "./testing/joined-host-daemon.ts";
 import { testAccount } from "./testing/postgres-setup.ts";
 import { tempDir } from "./testing/temp-dir.ts";
 import { connectTransport, testServer, until } from "./testing/test-server.ts";
@@ -23,16 +25,14 @@ test("PostgreSQL down at start and killed in mid-run: clear errors, recovery by 
   chmodSync(dir.path, 0o711);
   const postgresDir = join(dir.path, "pg");
   const first = await startPostgres(postgresDir);
-  await first.stop();
-
   const host = createFakeHost("h1");
-  const dataDir = join(dir.path, "server");
-  await using daemon = await startHostDaemon({ pki: await openServerPki(dataDir, Date.now()), host });
+  const secretFile = join(dir.path, "secret");
+  await using _daemon = await joinDaemon(first.url, secretFile, host);
+  await first.stop();
   const config: Config = {
     listen: { host: "127.0.0.1", port: 0 },
     databaseUrl: first.url,
-    dataDir,
-    hosts: [{ id: "h1", url: daemon.address.url }],
+    secretFile,
     logLevel: "silent",
     bootstrapKeyFile: join(dir.path, "admin.key"),
     publicUrl: undefined,
@@ -81,6 +81,12 @@ test("PostgreSQL down at start and killed in mid-run: clear errors, recovery by 
     return ids.length === 2 && host.vms.size === 2 && ids.every((id) => host.vms.has(id));
   });
 });
+
+async function joinDaemon(url: string, secretFile: string, host: FakeHost): Promise<HostDaemon> {
+  await using database = openDatabase({ url, maxConnections: 1, onIdleError: () => undefined });
+  await migrate(database.db);
+  return await startJoinedHostDaemon({ db: database.db, pki: await openTestPki(database.db, secretFile), host });
+}
 
 test("the first start makes one admin key, kept in a file that only its owner reads", async () => {
   await using server = await testServer();

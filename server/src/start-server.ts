@@ -1,8 +1,5 @@
 /** The composition of the whole server, without anything of the process: main.ts and tests start it. */
-
-import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { listenDual } from "@daytonah/lib/dual-http-server.ts";
 import { typedErrors, validateRequests } from "@daytonah/lib/interceptors.ts";
 import type { Logger } from "@daytonah/lib/log.ts";
@@ -13,12 +10,14 @@ import { createAdmit } from "./api/admit.ts";
 import { databaseErrors } from "./api/interceptors.ts";
 import { apiRoutes } from "./api/routes.ts";
 import type { Config } from "./config.ts";
+import { databaseUnavailable } from "./db/database-problem.ts";
+import type { AdmittedHost } from "./db/hosts.ts";
 import { openDatabase } from "./db/open-database.ts";
 import type { Clock } from "./domain/clock.ts";
 import { createPortEdge } from "./edge/port-edge.ts";
 import { createPreviewRoutes } from "./edge/preview-routes.ts";
-import { createConnectHost } from "./hosts/connect-host.ts";
-import { createHostSessions } from "./hosts/host-sessions.ts";
+import { createHostDirectory } from "./hosts/host-directory.ts";
+import type { HostAddress } from "./hosts/host-tls.ts";
 import { createHandler } from "./http/handler.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { readReadiness } from "./http/readiness.ts";
@@ -27,15 +26,15 @@ import { createRunJobs } from "./jobs/run-jobs.ts";
 import { createFinishDeletes } from "./loops/finish-deletes.ts";
 import { createFinishMoves } from "./loops/finish-moves.ts";
 import { createFinishSnapshots } from "./loops/finish-snapshots.ts";
-import { createHostStatuses, type HostStatuses } from "./loops/host-statuses.ts";
+import { createFollowHosts } from "./loops/follow-hosts.ts";
+import type { HostStatus, HostStatuses } from "./loops/host-statuses.ts";
 import { createMarkLost } from "./loops/mark-lost.ts";
 import { createPlaceEvents } from "./loops/place-events.ts";
 import { createRenewClaims } from "./loops/renew-claims.ts";
 import { createRepairCreates } from "./loops/repair-creates.ts";
 import { createTellHosts } from "./loops/tell-hosts.ts";
-import { createWatchHost } from "./loops/watch-hosts.ts";
-import { openServerPki } from "./pki/server-pki.ts";
-import { writeOnce } from "./pki/write-once.ts";
+import { openPlatformKeys } from "./pki/platform-keys.ts";
+import { createServerPki, type ServerPki } from "./pki/server-pki.ts";
 import { prepareDatabase } from "./prepare-database.ts";
 import { createStrangersRoutes } from "./relay/find-target.ts";
 import { createRelay } from "./relay/relay.ts";
@@ -65,9 +64,6 @@ const maxStrangers = 1_024;
 
 export async function startServer({ config, clock, log, graceMs }: ServerOptions): Promise<Server> {
   await using stack = new AsyncDisposableStack();
-  const pki = await openServerPki(config.dataDir, clock.now());
-  const tokenKey = writeOnce(join(config.dataDir, "access-token.key"), () => randomBytes(32).toString("hex"));
-
   const database = stack.use(
     openDatabase({
       url: config.databaseUrl,
@@ -75,30 +71,27 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
       onIdleError: (error) => log.debug("database.connection_lost", { error }),
     }),
   );
-  const addresses = config.hosts.map(({ id, url }) => ({
-    hostId: id,
-    url,
-    credentials: {
-      authority: pki.authority.certificate,
-      certificate: pki.client.certificate,
-      key: pki.client.key,
-      bearer: pki.bearerOf(id),
-    },
-  }));
-  const clients = new Map(addresses.map((address) => [address.hostId, stack.use(createConnectHost(address))]));
-  const sessions = stack.use(createHostSessions(addresses));
-  const statuses = createHostStatuses([...clients.keys()], clock.now());
+  // Known once the database has given them; until then isPrepared keeps every call away that would need them.
+  let keys: { readonly tokenKey: string; readonly pki: ServerPki } | undefined;
+  const openedKeys = () => {
+    if (!keys) throw databaseUnavailable();
+    return keys;
+  };
+  const directory = stack.use(createHostDirectory());
+  const { sessions } = directory;
+  const statuses = new Map<string, HostStatus>();
   const background = createBackground();
   let isPrepared = false;
   const routes = createRouteCache(() => performance.now());
   const strangersRoutes = createStrangersRoutes(database.pool, () => performance.now());
   const previews = createPreviewRoutes({
-    ...{ pool: database.pool, tokenKey, isPrepared: () => isPrepared },
+    ...{ pool: database.pool, isPrepared: () => isPrepared },
+    tokenKey: () => openedKeys().tokenKey,
     now: () => performance.now(),
   });
   const deps = {
     db: database.db,
-    hosts: clients,
+    hosts: directory,
     clock,
     claims: createHeldClaims(),
     background,
@@ -109,7 +102,9 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
       strangersRoutes.forget(sandboxId);
       previews.forget(sandboxId);
     },
-    tokenKey,
+    get tokenKey() {
+      return openedKeys().tokenKey;
+    },
     edgeUrlOf: (hostId: string | null) => statuses.get(hostId ?? "")?.edgeUrl ?? "",
   };
   const metrics = createMetrics(database, statuses);
@@ -117,7 +112,12 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
   const onAdmitted = (request: NodeRequest) => strangers.welcome(request);
 
   const rpc = createRpcListener({
-    routes: apiRoutes(deps, () => ({ publicUrl: config.publicUrl ?? url, domain: config.domain }), routes.forgetAll),
+    routes: apiRoutes(
+      deps,
+      () => openedKeys().pki,
+      () => ({ publicUrl: config.publicUrl ?? url, domain: config.domain }),
+      routes.forgetAll,
+    ),
     maxBodyBytes,
     log,
     admit: createAdmit({
@@ -130,7 +130,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     pool: database.pool,
     isPrepared: () => isPrepared,
     sessions,
-    tokenKey,
+    tokenKey: () => openedKeys().tokenKey,
     routes,
     strangersRoutes,
     maxBodyBytes,
@@ -143,7 +143,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     createPortEdge({
       ...{
         pool: database.pool,
-        tokenKey,
+        tokenKey: () => openedKeys().tokenKey,
         routes,
         strangersRoutes,
         previews,
@@ -176,6 +176,14 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
 
   const prepare = async () => {
     await prepareDatabase({ ...config, db: database.db, clock, log, signal: loops.signal });
+    const platform = await openPlatformKeys(database.db, config.secretFile, clock.now());
+    keys = { tokenKey: platform.tokenKey, pki: await createServerPki(platform, clock.now()) };
+    const followHosts = createFollowHosts(
+      deps,
+      { add: (host) => directory.add(addressOf(host, openedKeys().pki)), remove: directory.remove },
+      statuses,
+    );
+    await followHosts.turn();
     isPrepared = true;
     const started = [
       createRenewClaims(deps),
@@ -187,10 +195,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
       createPlaceEvents(deps),
       createMarkLost(deps, statuses),
       createTellHosts(deps, statuses),
-      ...[...clients.values()].flatMap((client) => {
-        const status = statuses.get(client.hostId);
-        return status ? [createWatchHost(deps, client, status)] : [];
-      }),
+      followHosts,
     ];
     running.push(...started.map((loop) => loop.run({ signal: loops.signal })));
   };
@@ -205,6 +210,20 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     statuses,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+function addressOf({ id, url, tlsName }: AdmittedHost, pki: ServerPki): HostAddress {
+  const credentials = {
+    authority: pki.certificate,
+    get certificate() {
+      return pki.client.certificate;
+    },
+    get key() {
+      return pki.client.key;
+    },
+    bearer: pki.bearerOf(tlsName),
+  };
+  return { hostId: id, url, tlsName, credentials };
 }
 
 function originOf({ address, family, port }: AddressInfo): string {

@@ -7,7 +7,8 @@ export interface Layout {
   /** Sockets and other things of this boot. */
   readonly runDir: string;
   readonly postgresDir: string;
-  readonly serverDir: string;
+  /** The secret that the platform's keys are sealed under. */
+  readonly secretFile: string;
   readonly hostdDir: string;
   /** Certificate, key and bearer of this host's daemon. */
   readonly hostPkiDir: string;
@@ -25,7 +26,7 @@ export function layoutOf(dataDir: string, runDir: string): Layout {
     dataDir,
     runDir,
     postgresDir: join(dataDir, "postgres"),
-    serverDir: join(dataDir, "server"),
+    secretFile: join(dataDir, "secret.key"),
     hostdDir: join(dataDir, "hostd"),
     hostPkiDir: join(dataDir, "hostd-pki"),
     binDir: join(dataDir, "bin"),

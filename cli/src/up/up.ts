@@ -3,13 +3,13 @@
  * host's daemon; ended in the opposite order. VMs go on: the next `dnah up` takes them over.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Child, startChild } from "./child.ts";
 import { writeClientConfig } from "./client-config.ts";
-import type { UpOptions } from "./options.ts";
+import type { Address, UpOptions } from "./options.ts";
 import { databaseUser, installProgram, preflight } from "./preflight.ts";
 import { UpError } from "./up-error.ts";
 
@@ -36,7 +36,7 @@ export async function up(options: UpOptions, report: (line: string) => void): Pr
     await preflight(options);
     if (options.databaseUrl === undefined) running.push(await startPostgres(options, report));
     const databaseUrl = options.databaseUrl ?? (running[0] as Child).ready;
-    issueHostCertificate(options);
+    issueHostCertificate(options, databaseUrl);
     // The daemon first: the control plane is ready only when a host is.
     running.push(await startDaemon(options, report));
     running.push(await startServer(options, databaseUrl, report));
@@ -73,21 +73,18 @@ function startPostgres({ layout }: UpOptions, report: (line: string) => void): P
   return startChild({ name: "postgres", script, env: {}, readyPrefix: "ready ", readyMs: 60_000 }, report);
 }
 
-function issueHostCertificate({ layout, hostdListen }: UpOptions): void {
-  mkdirSync(layout.serverDir, { recursive: true });
-  chmodSync(layout.serverDir, 0o700);
+function issueHostCertificate({ layout, hostdListen }: UpOptions, databaseUrl: string): void {
   const script = join(root, "server/src/pki/issue-host.ts");
-  const flags = [
-    "--data-dir",
-    layout.serverDir,
-    "--host-id",
-    hostId,
-    "--out",
-    layout.hostPkiDir,
-    "--address",
-    hostdListen.host,
-  ];
-  execFileSync(process.execPath, [script, ...flags], { stdio: ["ignore", "ignore", "inherit"] });
+  const flags = {
+    "--secret-file": layout.secretFile,
+    "--host-id": hostId,
+    "--url": originOf(hostdListen),
+    "--out": layout.hostPkiDir,
+  };
+  execFileSync(process.execPath, [script, ...Object.entries(flags).flat()], {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, DNAH_DATABASE_URL: databaseUrl },
+  });
 }
 
 function startDaemon(options: UpOptions, report: (line: string) => void): Promise<Child> {
@@ -117,16 +114,19 @@ function startDaemon(options: UpOptions, report: (line: string) => void): Promis
 }
 
 function startServer(options: UpOptions, databaseUrl: string, report: (line: string) => void): Promise<Child> {
-  const { layout, listen, hostdListen } = options;
+  const { layout, listen } = options;
   const env = {
     DNAH_LISTEN: `${listen.host}:${listen.port}`,
     DNAH_DATABASE_URL: databaseUrl,
-    DNAH_DATA_DIR: layout.serverDir,
-    DNAH_HOSTS: `${hostId}=https://${hostdListen.host}:${hostdListen.port}`,
+    DNAH_SECRET_FILE: layout.secretFile,
     DNAH_BOOTSTRAP_KEY_FILE: layout.adminKeyFile,
     ...options.serverEnv,
     DNAH_LOG_LEVEL: options.logLevel,
   };
   const script = [join(root, "server/src/main.ts")];
   return startChild({ name: "server", script, env, readyPrefix: "ready ", readyMs: 60_000 }, report);
+}
+
+function originOf({ host, port }: Address): string {
+  return `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

@@ -7,7 +7,7 @@ import { credentialInvalid, readCredential, unknownKey } from "../auth/credentia
 import { demandScope } from "../auth/demand-scope.ts";
 import { type Caller, callerByHash } from "../db/callers.ts";
 import { asDatabaseProblem, databaseUnavailable } from "../db/database-problem.ts";
-import { scopeOfRpc, takesAccessTokens } from "./scopes.ts";
+import { needsNoCredential, scopeOfRpc, takesAccessTokens } from "./scopes.ts";
 
 const accessTokenKey = createContextKey<string | undefined>(undefined, { description: "access token" });
 const callerKey = createContextKey<Caller | undefined>(undefined, { description: "caller" });
@@ -34,6 +34,7 @@ export interface AdmitOptions {
 export function createAdmit({ pool, isPrepared, onAdmitted, onRefused }: AdmitOptions) {
   const decide = async (request: NodeRequest, rpc: string, values: ContextValues) => {
     if (!isPrepared()) throw databaseUnavailable();
+    if (needsNoCredential(rpc)) return;
     const credential = readCredential((name) => headerOf(request, name));
     if (credential.t === "access-token") {
       if (!takesAccessTokens(rpc)) {

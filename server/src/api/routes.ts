@@ -7,6 +7,7 @@ import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { SnapshotService } from "@daytonah/gen/daytonah/v1/snapshot_pb.ts";
 import { TemplateService } from "@daytonah/gen/daytonah/v1/template_pb.ts";
 import type { Origins } from "../domain/links.ts";
+import type { HostAuthority } from "../hosts/host-authority.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { createApiKeyService } from "./api-key-service.ts";
 import { createEventService } from "./event-service.ts";
@@ -28,6 +29,7 @@ export const apiServices = [
 
 export function apiRoutes(
   deps: ServiceDeps,
+  authority: () => HostAuthority,
   origins: () => Origins,
   onRevoked: () => void,
 ): (router: ConnectRouter) => void {
@@ -36,7 +38,7 @@ export function apiRoutes(
     router.service(EventService, createEventService(deps));
     router.service(SnapshotService, createSnapshotService(deps));
     router.service(TemplateService, createTemplateService(deps.db));
-    router.service(HostService, createHostService(deps.db));
+    router.service(HostService, createHostService(deps, authority));
     router.service(OrganizationService, createOrganizationService(deps.db));
     router.service(ApiKeyService, createApiKeyService(deps.db, onRevoked));
   };

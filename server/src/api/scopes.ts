@@ -27,6 +27,10 @@ const table: Readonly<Record<string, Scope>> = {
   "daytonah.v1.SnapshotService/ListSnapshots": "sandboxes:read",
   "daytonah.v1.SnapshotService/DeleteSnapshot": "sandboxes:write",
   "daytonah.v1.HostService/ListHosts": "admin",
+  "daytonah.v1.HostService/CreateJoinToken": "admin",
+  "daytonah.v1.HostService/RemoveHost": "admin",
+  "daytonah.v1.HostService/DrainHost": "admin",
+  "daytonah.v1.HostService/UndrainHost": "admin",
   "daytonah.v1.OrganizationService/CreateOrganization": "admin",
   "daytonah.v1.OrganizationService/ListOrganizations": "admin",
   "daytonah.v1.ApiKeyService/CreateApiKey": "keys:write",
@@ -46,6 +50,11 @@ const forAccessTokens: ReadonlySet<string> = new Set([
 /** `rpc` is `<service>/<method>`. */
 export function takesAccessTokens(rpc: string): boolean {
   return forAccessTokens.has(rpc);
+}
+
+/** Its credential is a field of the request. */
+export function needsNoCredential(rpc: string): boolean {
+  return rpc === "daytonah.v1.HostService/JoinHost";
 }
 
 export function scopeOfRpc(rpc: string): Scope | undefined {

@@ -28,6 +28,11 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   return messages.some((pattern) => pattern.test(error.message));
 }
 
+/** Something refers to the row that was to go. */
+export function isForeignKeyViolation(error: unknown): boolean {
+  return error instanceof Error && (error as { code?: unknown }).code === "23503";
+}
+
 export function databaseUnavailable(cause?: unknown): Problem {
   return problem("DATABASE_UNAVAILABLE", "The database does not answer.", { retryDelayMs: 1_000, cause });
 }

@@ -22,7 +22,7 @@ export interface HostReport {
   readonly diskShared: boolean;
 }
 
-/** What the host said of itself, just now. */
+/** What the host said of itself, just now. One that was removed meanwhile stays so. */
 export async function saveHost(db: DbOrTx, report: HostReport): Promise<void> {
   const columns = {
     state: "ready" as const,
@@ -44,10 +44,53 @@ export async function saveHost(db: DbOrTx, report: HostReport): Promise<void> {
   };
   const seen = sql<Date>`clock_timestamp()`;
   await db
-    .insertInto("hosts")
-    .values({ id: report.id, ...columns, seen_time: seen })
-    .onConflict((conflict) => conflict.column("id").doUpdateSet({ ...columns, seen_time: seen }))
+    .updateTable("hosts")
+    .set({ ...columns, seen_time: seen })
+    .where("id", "=", report.id)
     .execute();
+}
+
+export interface AdmittedHost {
+  readonly id: string;
+  /** Origin of its daemon. */
+  readonly url: string;
+  readonly tlsName: string;
+}
+
+/** From now on servers follow it. False where there is one of this id, unless it may join `again`. Inside a transaction. */
+export async function admitHost(
+  tx: DbOrTx,
+  { id, url, tlsName, again }: AdmittedHost & { readonly again: boolean },
+): Promise<boolean> {
+  const unknown = { architecture: "", driver: "", hardware_isolated: false, version: "", instance_id: "" };
+  const row = await tx
+    .insertInto("hosts")
+    .values({
+      ...{ id, url, ...unknown, state: "unreachable", tls_name: tlsName },
+      ...{ vcpus: 0, memory_mib: 0, disk_free_mib: 0, templates: "[]" },
+    })
+    .onConflict((conflict) =>
+      conflict.column("id").doUpdateSet({ url, tls_name: tlsName }).where(sql<boolean>`${again}`),
+    )
+    .returning("id")
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** The hosts that servers follow. */
+export async function admittedHosts(db: DbOrTx): Promise<readonly AdmittedHost[]> {
+  return db
+    .selectFrom("hosts")
+    .select(["id", "url", "tls_name as tlsName"])
+    .where("url", "<>", "")
+    .orderBy("id")
+    .execute();
+}
+
+/** False where there is none. Throws a foreign key's violation where something is on it still. */
+export async function deleteHost(db: DbOrTx, id: string): Promise<boolean> {
+  const { numDeletedRows } = await db.deleteFrom("hosts").where("id", "=", id).executeTakeFirst();
+  return numDeletedRows > 0n;
 }
 
 /** Unless another server has heard of it within this time. */

@@ -7,9 +7,10 @@ import { eventLog } from "./migrations/0004-event-log.ts";
 import { hostLoads } from "./migrations/0005-host-loads.ts";
 import { pause } from "./migrations/0006-pause.ts";
 import { snapshots } from "./migrations/0007-snapshots.ts";
+import { joining } from "./migrations/0008-joining.ts";
 import type { Db } from "./schema.ts";
 
-const migrations = {
+export const migrations = {
   "0001-init": init,
   "0002-vm-overhead": vmOverhead,
   "0003-access": access,
@@ -17,6 +18,7 @@ const migrations = {
   "0005-host-loads": hostLoads,
   "0006-pause": pause,
   "0007-snapshots": snapshots,
+  "0008-joining": joining,
 };
 
 /** Throws what went wrong; then nothing was changed, since all runs in one transaction. */

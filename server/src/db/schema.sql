@@ -76,6 +76,10 @@ create table hosts (
   memory_shared boolean not null default false,
   disk_shared boolean not null default false,
   template_disks jsonb not null default '{}'::jsonb,
+  url text not null default ''::text,
+  tls_name text not null default ''::text,
+  certificate_claim_until timestamp(3) with time zone,
+  lease_until timestamp(3) with time zone,
   constraint hosts_pkey PRIMARY KEY (id),
   constraint hosts_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'unreachable'::text])))
 );
@@ -92,11 +96,28 @@ create table idempotency (
 );
 CREATE INDEX idempotency_by_time ON idempotency USING btree (create_time);
 
+create table join_tokens (
+  hash bytea not null,
+  host_id text not null,
+  expire_time timestamp(3) with time zone not null,
+  used_host_id text,
+  used_key_digest bytea,
+  used_tls_name text,
+  constraint join_tokens_pkey PRIMARY KEY (hash)
+);
+
 create table organizations (
   id text not null,
   name text not null,
   create_time timestamp(3) with time zone not null default clock_timestamp(),
   constraint organizations_pkey PRIMARY KEY (id)
+);
+
+create table platform_keys (
+  only_row boolean not null default true,
+  sealed bytea not null,
+  constraint platform_keys_only_row_check CHECK (only_row),
+  constraint platform_keys_pkey PRIMARY KEY (only_row)
 );
 
 create table sandboxes (

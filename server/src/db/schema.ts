@@ -13,6 +13,8 @@ export interface Tables {
   readonly api_keys: ApiKeysTable;
   readonly hosts: HostsTable;
   readonly host_loads: HostLoadsTable;
+  readonly join_tokens: JoinTokensTable;
+  readonly platform_keys: PlatformKeysTable;
   readonly sandboxes: SandboxesTable;
   readonly snapshots: SnapshotsTable;
   readonly events: EventsTable;
@@ -66,6 +68,30 @@ interface HostsTable {
   readonly disk_shared: Generated<boolean>;
   /** MiB of each template's root disk, by name: what a placement asks of `templates`. */
   readonly template_disks: ColumnType<Readonly<Record<string, number>>, string | undefined, string>;
+  /** Origin of its daemon; empty for one that never joined. */
+  readonly url: Generated<string>;
+  /** Its name in its certificate. */
+  readonly tls_name: Generated<string>;
+  /** Until then a server renews its certificate. */
+  readonly certificate_claim_until: Date | null;
+  /** Until then, and a little longer, its VMs may run. */
+  readonly lease_until: Date | null;
+}
+
+interface JoinTokensTable {
+  readonly hash: Buffer;
+  /** Empty: the host chooses. */
+  readonly host_id: string;
+  readonly expire_time: Date;
+  /** Null until it is used. */
+  readonly used_host_id: string | null;
+  readonly used_key_digest: Buffer | null;
+  readonly used_tls_name: string | null;
+}
+
+interface PlatformKeysTable {
+  readonly only_row: Generated<boolean>;
+  readonly sealed: Buffer;
 }
 
 /** What is spoken for on a host. Written by triggers on sandboxes: see migrations/0005-host-loads.ts. */

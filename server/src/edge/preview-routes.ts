@@ -24,7 +24,7 @@ export type PreviewRoutes = BriefAnswers<PreviewRoute | undefined>;
 
 export interface PreviewRoutesOptions {
   readonly pool: pg.Pool;
-  readonly tokenKey: string;
+  readonly tokenKey: () => string;
   readonly isPrepared: () => boolean;
   readonly now: () => number;
 }
@@ -36,7 +36,7 @@ export function createPreviewRoutes({ pool, tokenKey, isPrepared, now }: Preview
     if (!isPrepared()) throw databaseUnavailable();
     try {
       const route = await settledRoute(() => routeById(pool, sandboxId));
-      return route && previewRouteOf(route, tokenKey);
+      return route && previewRouteOf(route, tokenKey());
     } catch (error) {
       throw asDatabaseProblem(error);
     }

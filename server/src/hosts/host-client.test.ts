@@ -1,15 +1,14 @@
 import { expect, test } from "vitest";
 import { makeAuthority, makeLeaf } from "../pki/certificates.ts";
-import { openServerPki, type ServerPki } from "../pki/server-pki.ts";
+import { makePlatformKeys } from "../pki/platform-keys.ts";
+import { createServerPki, type ServerPki } from "../pki/server-pki.ts";
 import { startHostDaemon } from "../testing/host-daemon.ts";
-import { tempDir } from "../testing/temp-dir.ts";
 import { createConnectHost } from "./connect-host.ts";
 import { createFakeHost } from "./fake-host.ts";
 import { describeHostClient } from "./host-client.contract.ts";
 
 async function testPki(): Promise<ServerPki> {
-  using dir = tempDir();
-  return await openServerPki(dir.path, Date.now());
+  return createServerPki(await makePlatformKeys(Date.now()), Date.now());
 }
 
 describeHostClient("the fake", async () => {
@@ -27,7 +26,7 @@ describeHostClient("Connect over mutual TLS", async () => {
 
 test("a host with another's certificate is not believed", async () => {
   await using daemon = await startHostDaemon({ pki: await testPki(), host: createFakeHost("h2") });
-  using client = createConnectHost({ ...daemon.address, hostId: "h1" });
+  using client = createConnectHost({ ...daemon.address, hostId: "h1", tlsName: "h1" });
   await expect(client.getHost({})).rejects.toMatchObject({ reason: "HOST_UNAVAILABLE" });
 });
 

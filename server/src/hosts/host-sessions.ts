@@ -3,32 +3,40 @@ import http2 from "node:http2";
 import { http2SessionWindowBytes } from "@daytonah/lib/http2-settings.ts";
 import { type HostAddress, tlsOptionsOf } from "./host-tls.ts";
 
-export type Lane = "control" | "bulk" | "edge";
+const lanes = ["control", "bulk", "edge"] as const;
+export type Lane = (typeof lanes)[number];
 
 export interface HostSessions extends Disposable {
-  /** A session that takes requests; it may still be connecting. Undefined for a host that is not configured. */
+  /** A session that takes requests; it may still be connecting. Undefined for a host that is not known. */
   get(hostId: string, lane: Lane): http2.ClientHttp2Session | undefined;
   bearerOf(hostId: string): string;
+  /** Ends those of a host, with what is under way in them. */
+  end(hostId: string): void;
 }
 
 const connectMs = 5_000;
 const pingEveryMs = 5_000;
 
-export function createHostSessions(hosts: readonly HostAddress[]): HostSessions {
-  const addresses = new Map(hosts.map((host) => [host.hostId, host]));
+export function createHostSessions(addressOf: (hostId: string) => HostAddress | undefined): HostSessions {
   const sessions = new Map<string, http2.ClientHttp2Session>();
   return {
     get(hostId, lane) {
       const key = `${lane} ${hostId}`;
       const existing = sessions.get(key);
       if (existing && !existing.closed && !existing.destroyed) return existing;
-      const address = addresses.get(hostId);
+      const address = addressOf(hostId);
       if (!address) return undefined;
       const session = connect(address);
       sessions.set(key, session);
       return session;
     },
-    bearerOf: (hostId) => addresses.get(hostId)?.credentials.bearer ?? "",
+    bearerOf: (hostId) => addressOf(hostId)?.credentials.bearer ?? "",
+    end(hostId) {
+      for (const lane of lanes) {
+        sessions.get(`${lane} ${hostId}`)?.destroy();
+        sessions.delete(`${lane} ${hostId}`);
+      }
+    },
     [Symbol.dispose]() {
       for (const session of sessions.values()) session.destroy();
     },

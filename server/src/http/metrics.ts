@@ -66,6 +66,7 @@ export function createMetrics({ db, pool }: Database, statuses: HostStatuses): M
     labelNames: ["host"],
     registers,
     collect() {
+      this.reset(); // hosts are removed
       for (const { hostId, connected } of statuses.values()) this.set({ host: hostId }, connected ? 1 : 0);
     },
   });

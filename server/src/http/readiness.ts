@@ -28,7 +28,8 @@ export async function readReadiness({ pool, isPrepared, statuses }: ReadinessOpt
   const parts = {
     database,
     migrations: { ok: prepared, detail: prepared ? "done" : "not done" },
-    hosts: { ok: connected > 0, detail: `${connected} of ${statuses.size} connected` },
+    // A platform without hosts waits for the first to join.
+    hosts: { ok: connected > 0 || statuses.size === 0, detail: `${connected} of ${statuses.size} connected` },
   };
   return { ready: Object.values(parts).every(({ ok }) => ok), parts };
 }

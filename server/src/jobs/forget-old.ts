@@ -1,6 +1,7 @@
-/** Drops idempotency keys after a day, events after seven. */
+/** Drops idempotency keys and join tokens after a day, events after seven. */
 import { forgetEvents } from "../db/events.ts";
 import { forgetOldKeys } from "../db/idempotency.ts";
+import { forgetJoinTokens } from "../db/join-tokens.ts";
 import type { Db } from "../db/schema.ts";
 import type { Job } from "./job.ts";
 
@@ -15,6 +16,7 @@ export function createForgetOld(db: Db): Job {
     longestSeconds: 600,
     async run({ signal }) {
       await forgetOldKeys(db);
+      await forgetJoinTokens(db);
       while (!signal.aborted && (await forgetEvents(db, keptDays, atOnce)) === atOnce);
     },
   };

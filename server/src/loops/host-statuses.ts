@@ -10,7 +10,3 @@ export interface HostStatus {
 }
 
 export type HostStatuses = ReadonlyMap<string, HostStatus>;
-
-export function createHostStatuses(hostIds: readonly string[], now: number): HostStatuses {
-  return new Map(hostIds.map((hostId) => [hostId, { hostId, connected: false, heardAt: now, edgeUrl: "" }]));
-}

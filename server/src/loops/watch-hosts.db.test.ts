@@ -9,7 +9,7 @@ import { createEventFeed } from "../services/event-feed.ts";
 import { createHeldClaims } from "../services/held-claims.ts";
 import { systemClock } from "../system-clock.ts";
 import { type TestServer, testServer, until } from "../testing/test-server.ts";
-import { createHostStatuses, type HostStatus } from "./host-statuses.ts";
+import type { HostStatus } from "./host-statuses.ts";
 import { createWatchHost } from "./watch-hosts.ts";
 
 async function newSandbox(server: TestServer): Promise<string> {
@@ -111,7 +111,7 @@ test("a database that does not answer makes no host a silent one", async () => {
     tokenKey: "k",
     edgeUrlOf: () => "",
   };
-  const status = createHostStatuses(["h1"], 0).get("h1") as HostStatus;
+  const status: HostStatus = { hostId: "h1", connected: false, heardAt: 0, edgeUrl: "" };
   const abort = new AbortController();
   const running = createWatchHost(deps, host, status).run(abort);
   await until(() => Date.now() - status.heardAt < 5_000);

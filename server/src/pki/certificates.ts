@@ -1,8 +1,7 @@
-/** X.509 by @peculiar/x509: ECDSA P-256, names in subject and SAN. */
+/** X.509 by @peculiar/x509: ECDSA P-256, a name in subject and SAN. */
 // tsyringe, which the library is built on, wants it in place before it loads.
 import "reflect-metadata";
 import { webcrypto } from "node:crypto";
-import { isIP } from "node:net";
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -12,6 +11,7 @@ import {
   KeyUsageFlags,
   KeyUsagesExtension,
   PemConverter,
+  Pkcs10CertificateRequest,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
   X509Certificate,
@@ -48,41 +48,57 @@ export async function makeAuthority(now: number): Promise<PemPair> {
   return { certificate: certificate.toString("pem"), key: await pemOfKey(keys.privateKey as CryptoKey) };
 }
 
+/** Of what hosts and servers show to each other. They are renewed in time: docs/many-hosts.md. */
+export const leafLifeMs = 30 * dayMs;
+
 export interface LeafOptions {
   readonly name: string;
   readonly use: "server" | "client";
-  /** Further names and addresses that a server is reached by. */
-  readonly addresses?: readonly string[];
   readonly now: number;
+  /** leafLifeMs where absent. */
+  readonly lifeMs?: number;
 }
 
-export async function makeLeaf(authority: PemPair, options: LeafOptions): Promise<PemPair> {
+/** A certificate, PEM, for a key that its holder keeps. */
+export async function issueLeaf(authority: PemPair, publicKey: CryptoKey, options: LeafOptions): Promise<string> {
   const issuer = new X509Certificate(authority.certificate);
-  const signingKey = await readKey(authority.key);
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const use = options.use === "server" ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth;
-  const names = [options.name, ...(options.addresses ?? [])];
   const certificate = await X509CertificateGenerator.create({
     serialNumber: newSerial(),
     subject: `CN=${options.name}`,
     issuer: issuer.subject,
     notBefore: new Date(options.now - skewMs),
-    notAfter: new Date(options.now + 10 * 365 * dayMs),
+    notAfter: new Date(options.now + (options.lifeMs ?? leafLifeMs)),
     signingAlgorithm: algorithm,
-    publicKey: keys.publicKey as CryptoKey,
-    signingKey,
+    publicKey,
+    signingKey: await readKey(authority.key),
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
       new ExtendedKeyUsageExtension([use]),
-      new SubjectAlternativeNameExtension(
-        names.map((value) => ({ type: isIP(value) ? ("ip" as const) : ("dns" as const), value })),
-      ),
-      await SubjectKeyIdentifierExtension.create(keys.publicKey as CryptoKey),
+      new SubjectAlternativeNameExtension([{ type: "dns", value: options.name }]),
+      await SubjectKeyIdentifierExtension.create(publicKey),
       await AuthorityKeyIdentifierExtension.create(issuer),
     ],
   });
-  return { certificate: certificate.toString("pem"), key: await pemOfKey(keys.privateKey as CryptoKey) };
+  return certificate.toString("pem");
+}
+
+export async function makeLeaf(authority: PemPair, options: LeafOptions): Promise<PemPair> {
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const certificate = await issueLeaf(authority, keys.publicKey as CryptoKey, options);
+  return { certificate, key: await pemOfKey(keys.privateKey as CryptoKey) };
+}
+
+/** The key of a PKCS #10 request; undefined where it is none, or was not signed by the holder of that key. */
+export async function keyOfRequest(request: Uint8Array): Promise<CryptoKey | undefined> {
+  try {
+    const parsed = new Pkcs10CertificateRequest(Uint8Array.from(request));
+    if (!(await parsed.verify())) return undefined;
+    return (await parsed.publicKey.export(algorithm, ["verify"])) as CryptoKey;
+  } catch {
+    return undefined; // the parser's words are of no use to whoever sent it
+  }
 }
 
 function newSerial(): string {

@@ -25,7 +25,7 @@ export interface Target {
 
 export interface TargetOptions {
   readonly pool: pg.Pool;
-  readonly tokenKey: string;
+  readonly tokenKey: () => string;
   readonly routes: RouteCache;
   readonly strangersRoutes: StrangersRoutes;
 }
@@ -80,7 +80,7 @@ async function findSignedTarget(
   const { sandboxId } = grant;
   const route = await settledRoute(() => strangersRoutes.get(sandboxId));
   // Of a sandbox that is not there a stranger learns nothing: its signature is as wrong as any other.
-  const token = accessTokenOf(tokenKey, sandboxId, route?.tokenGeneration ?? -1);
+  const token = accessTokenOf(tokenKey(), sandboxId, route?.tokenGeneration ?? -1);
   checkFileQuery(signingKeyOf(token), grant, query, new Date());
   return targetOf(route, sandboxId, true);
 }
@@ -105,7 +105,7 @@ async function findRoute(
 ): Promise<Route | undefined> {
   if (credential.t === "access-token") {
     const route = await strangersRoutes.get(sandboxId);
-    if (route && isAccessTokenOf(credential.token, tokenKey, sandboxId, route.tokenGeneration)) return route;
+    if (route && isAccessTokenOf(credential.token, tokenKey(), sandboxId, route.tokenGeneration)) return route;
     throw accessTokenInvalid();
   }
   const found = await callerAndRoute(pool, credential.hash, sandboxId);

@@ -7,9 +7,8 @@ import type { ServiceDeps } from "./deps.ts";
 export function hostOf({ hosts }: Pick<ServiceDeps, "hosts">, row: Pick<SandboxRow, "id" | "host_id">): HostClient {
   const host = row.host_id === null ? undefined : hosts.get(row.host_id);
   if (host) return host;
-  throw problem("HOST_UNAVAILABLE", `The host ${row.host_id} of sandbox ${row.id} is not configured here.`, {
+  throw problem("HOST_UNAVAILABLE", `The host ${row.host_id} of sandbox ${row.id} is not known here.`, {
     metadata: { sandbox_id: row.id, host_id: row.host_id ?? "" },
-    nextStep: "Name the host in DNAH_HOSTS of every server.",
     retryDelayMs: 10_000,
   });
 }

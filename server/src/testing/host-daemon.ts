@@ -13,11 +13,13 @@ import type { VmLifecycle } from "../domain/lifecycle.ts";
 import type { VmAccess } from "../domain/vm-access.ts";
 import type { FakeHost } from "../hosts/fake-host.ts";
 import type { HostAddress } from "../hosts/host-tls.ts";
-import { makeLeaf } from "../pki/certificates.ts";
+import { makeLeaf, type PemPair } from "../pki/certificates.ts";
 import { type ServerPki, serverName } from "../pki/server-pki.ts";
 
 export interface HostDaemon extends AsyncDisposable {
   readonly address: HostAddress;
+  /** From now on it shows this certificate, and demands this bearer. */
+  show(identity: PemPair & { readonly bearer?: string }): void;
   /** Ends every connection at once, as kill -9 does. */
   cutConnections(): void;
 }
@@ -46,7 +48,18 @@ export async function startHostDaemon({
   onConnect,
 }: HostDaemonOptions): Promise<HostDaemon> {
   const leaf = await makeLeaf(pki.authority, { name: host.hostId, use: "server", now: Date.now() });
-  const bearer = pki.bearerOf(host.hostId);
+  const address: HostAddress & { url: string } = {
+    hostId: host.hostId,
+    tlsName: host.hostId,
+    url: "",
+    credentials: {
+      authority: pki.certificate,
+      certificate: pki.client.certificate,
+      key: pki.client.key,
+      bearer: pki.bearerOf(host.hostId),
+    },
+  };
+  let { bearer } = address.credentials;
   const demandBearer: Interceptor = (next) => (request) => {
     if (request.header.get("authorization") !== `Bearer ${bearer}`)
       throw new ConnectError("bearer", Code.Unauthenticated);
@@ -112,19 +125,15 @@ export async function startHostDaemon({
     session.on("error", () => undefined);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  address.url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const cutConnections = () => {
     for (const session of sessions) session.destroy();
   };
   return {
-    address: {
-      hostId: host.hostId,
-      url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
-      credentials: {
-        authority: pki.authority.certificate,
-        certificate: pki.client.certificate,
-        key: pki.client.key,
-        bearer,
-      },
+    address,
+    show(identity) {
+      server.setSecureContext({ ca: pki.certificate, cert: identity.certificate, key: identity.key });
+      bearer = identity.bearer ?? bearer;
     },
     cutConnections,
     async [Symbol.asyncDispose]() {

@@ -1,5 +1,5 @@
 /** A host's row, without any daemon. */
-import { saveHost } from "../db/hosts.ts";
+import { admitHost, saveHost } from "../db/hosts.ts";
 import type { Db } from "../db/schema.ts";
 
 export interface HostOffer {
@@ -14,6 +14,7 @@ export interface HostOffer {
 
 export async function insertHost(db: Db, id: string, offer: HostOffer = {}): Promise<void> {
   const { vcpus = 64, memoryMib = 65_536, diskFreeMib = 1_000_000, templates = { base: 2048 } } = offer;
+  await admitHost(db, { id, url: "", tlsName: "", again: false });
   await saveHost(db, {
     ...{ id, vcpus, architecture: "x86_64", driver: "fake", hardwareIsolated: true, version: "0", instanceId: "1" },
     memoryMib: BigInt(memoryMib),

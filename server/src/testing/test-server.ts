@@ -9,10 +9,11 @@ import type { NodeHandler } from "@daytonah/lib/node-http.ts";
 import type { Config } from "../config.ts";
 import type { Clock } from "../domain/clock.ts";
 import { createFakeHost, type FakeHost } from "../hosts/fake-host.ts";
-import { openServerPki } from "../pki/server-pki.ts";
+import type { ServerPki } from "../pki/server-pki.ts";
 import { type Server, startServer } from "../start-server.ts";
 import { systemClock } from "../system-clock.ts";
-import { type HostDaemon, type HostDaemonOptions, startHostDaemon } from "./host-daemon.ts";
+import type { HostDaemon, HostDaemonOptions } from "./host-daemon.ts";
+import { openTestPki, startJoinedHostDaemon } from "./joined-host-daemon.ts";
 import { tempDir } from "./temp-dir.ts";
 import { type TestDatabase, testDatabase } from "./test-database.ts";
 
@@ -23,10 +24,11 @@ export interface TestServer extends AsyncDisposable {
   readonly host: FakeHost;
   readonly daemon: HostDaemon;
   readonly server: Server;
+  readonly pki: ServerPki;
   readonly config: Config;
   /** Further headers, such as `sandbox-id`, with the admin's key unless they bring another. */
   client<T extends DescService>(service: T, headers?: Readonly<Record<string, string>>): Client<T>;
-  /** Another server on the same database and data directory. */
+  /** Another server on the same database, with the same secret. */
   another(): Promise<Server>;
   /** Disposes the server alone, as a stop of its process would. */
   stop(): Promise<void>;
@@ -47,14 +49,14 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
   await using stack = new AsyncDisposableStack();
   const dir = stack.use(tempDir());
   const database = stack.use(await testDatabase());
-  const pki = await openServerPki(join(dir.path, "server"), Date.now());
+  const secretFile = join(dir.path, "secret");
+  const pki = await openTestPki(database.db, secretFile);
   const host = options.host ?? createFakeHost("h1");
-  const daemon = stack.use(await startHostDaemon({ pki, host, ...options }));
+  const daemon = stack.use(await startJoinedHostDaemon({ db: database.db, pki, ...options, host }));
   const config: Config = {
     listen: { host: "127.0.0.1", port: 0 },
     databaseUrl: database.url,
-    dataDir: join(dir.path, "server"),
-    hosts: [{ id: "h1", url: daemon.address.url }],
+    secretFile,
     logLevel: "silent",
     bootstrapKeyFile: join(dir.path, "admin.key"),
     publicUrl: undefined,
@@ -65,7 +67,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
   const start = async () => {
     const started = await startServer({ config, clock: options.clock ?? systemClock, log: silentLogger, graceMs: 500 });
     await started.prepared;
-    await until(() => [...started.statuses.values()].every(({ connected }) => connected || !host.reachable));
+    await until(() => started.statuses.get(host.hostId)?.connected === true || !host.reachable);
     return started;
   };
   const server = await start();
@@ -81,6 +83,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
     host,
     daemon,
     server,
+    pki,
     config,
     client: (service, headers = {}) =>
       createClient(service, connectTransport(server.url, { authorization: `Bearer ${adminKey}`, ...headers })),
