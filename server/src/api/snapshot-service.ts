@@ -8,12 +8,13 @@ import {
   SnapshotSchema,
   type SnapshotService,
 } from "@daytonah/gen/daytonah/v1/snapshot_pb.ts";
+import { sandboxOf } from "../db/sandboxes.ts";
 import { listSnapshots, type SnapshotRow, snapshotOf } from "../db/snapshots.ts";
 import type { SnapshotState } from "../domain/snapshot-state.ts";
 import { createSnapshot } from "../services/create-snapshot.ts";
 import { deleteSnapshot } from "../services/delete-snapshot.ts";
 import type { ServiceDeps } from "../services/deps.ts";
-import { snapshotNotFound } from "../services/sandbox-problems.ts";
+import { sandboxNotFound, snapshotNotFound } from "../services/sandbox-problems.ts";
 import { callerOf } from "./admit.ts";
 import { callOf } from "./interceptors.ts";
 import { pageOf, sizeOfPage, timePositionOf } from "./paging.ts";
@@ -34,9 +35,12 @@ export function createSnapshotService(deps: ServiceDeps): ServiceImpl<typeof Sna
     },
 
     async listSnapshots(request, context) {
+      const { orgId } = callerOf(context);
+      const { sandboxId } = request;
+      // Also one that is deleted: its snapshots are not.
+      if (sandboxId !== "" && !(await sandboxOf(deps.db, orgId, sandboxId))) throw sandboxNotFound(sandboxId);
       const rows = await listSnapshots(deps.db, {
-        orgId: callerOf(context).orgId,
-        sandboxId: request.sandboxId,
+        ...{ orgId, sandboxId },
         after: timePositionOf("snapshots", request),
         limit: sizeOfPage(request) + 1,
       });

@@ -1,9 +1,10 @@
 /** HostClient over Connect on HTTP/2 with mutual TLS and a bearer. */
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
-import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
 import { requestIdHeader } from "@daytonah/lib/request-id.ts";
+import { GuardedSessions } from "./guarded-sessions.ts";
 import type { CallOptions, HostClient } from "./host-client.ts";
 import { type HostAddress, tlsOptionsOf } from "./host-tls.ts";
 
@@ -18,7 +19,7 @@ const memoryMs = 300_000;
 const silenceMs = 12_000;
 
 export function createConnectHost(host: HostAddress): ConnectHost {
-  const sessionManager = new Http2SessionManager(host.url, {}, tlsOptionsOf(host));
+  const sessionManager = new GuardedSessions(host.url, {}, tlsOptionsOf(host));
   const authenticate: Interceptor = (next) => (request) => {
     request.header.set("authorization", `Bearer ${host.credentials.bearer}`);
     return next(request);

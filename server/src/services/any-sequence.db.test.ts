@@ -72,7 +72,9 @@ test("no sequence of calls and faults leaves the table of states, and in the end
     const { sandbox } = await server.client(SandboxService).createSandbox({});
     const id = sandbox?.id ?? "";
     for (const group of groups) await Promise.allSettled(group.map(async (step) => steps[step](server, id)));
-    server.host.cutWatchers(); // what it forgot is found when it is asked for its list
+    // What it forgot is found when it is asked for its list, as it is after the restart in which it forgot.
+    await until(() => server.server.statuses.get("h1")?.connected === true);
+    server.host.cutWatchers();
     await until(() => rowAndHostAgree(server, id));
     const history = await historyOf(server, id);
     for (const [index, to] of history.slice(1).entries()) {
