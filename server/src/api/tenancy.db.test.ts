@@ -45,7 +45,6 @@ const needed: Readonly<Record<string, object>> = {
   RollBackSandbox: { snapshotId: "snap_0" },
   SetPortVisibility: { port: 80, public: true },
   CreateFileUrl: { path: "/x", operation: FileUrlOperation.READ },
-  RollBackSandbox: { snapshotId: "snap_x" },
 };
 
 test.each([SandboxService, SnapshotService].flatMap(callsOf).filter(([, method]) => namesSandbox(method)))(
