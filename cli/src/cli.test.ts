@@ -106,10 +106,15 @@ test("cp of a directory asks for -r", async () => {
   });
 });
 
-test("templates, hosts and keys", async () => {
+test("templates, hosts, pools and keys", async () => {
   await using cli = await cliFixture();
   expect((await cli.run("templates")).stdout).toContain("base  2048      Debian with Python and Node.");
   expect((await cli.run("hosts")).stdout).toMatch(/host-1 +ready +qemu +no \(emulated\)/);
+  const set = await cli.run("pools", "set", "base", "--vcpus", "2", "--ready", "1", "--most", "9", "--window", "60");
+  expect(set.stdout).toMatch(/^base +2 +0 +template's +1 +0 +1 +1-9 +3 +1$/m);
+  expect(JSON.parse((await cli.run("pools", "--json")).stdout)).toMatchObject([{ maxReady: 9, demandWindowMs: 60_000 }]);
+  expect((await cli.run("pools", "rm", "base")).exitCode).toBe(0);
+  expect((await cli.run("pools", "rm", "base")).stderr).toContain("There is no pool of base.");
   const created = await cli.run("keys", "create", "ci", "-s", "sandboxes:read", "--format", "e2b");
   expect(created.stdout).toMatch(/^e2b_a+\n$/);
   expect(created.stderr).toContain("key_1 may sandboxes:read");

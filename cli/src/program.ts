@@ -14,6 +14,7 @@ import { registerLogs } from "./commands/logs.ts";
 import { registerLs } from "./commands/ls.ts";
 import { registerMetrics } from "./commands/metrics.ts";
 import { registerOpen } from "./commands/open.ts";
+import { registerPools } from "./commands/pools.ts";
 import { registerPorts } from "./commands/ports.ts";
 import { registerPs } from "./commands/ps.ts";
 import { registerRm } from "./commands/rm.ts";
@@ -57,6 +58,7 @@ export function createProgram(): Command {
   // What there is
   registerTemplates(program);
   registerHosts(program);
+  registerPools(program);
   registerKeys(program);
   addGlobalOptions(program);
   return program;

@@ -4,6 +4,7 @@ import { Connection } from "./connection.ts";
 import { Events } from "./events.ts";
 import { Hosts } from "./hosts.ts";
 import { Organizations } from "./organizations.ts";
+import { Pools } from "./pools.ts";
 import { Templates } from "./templates.ts";
 
 /**
@@ -20,6 +21,8 @@ export class Client {
   readonly events: Events;
   /** What sandboxes start from. */
   readonly templates: Templates;
+  /** VMs that wait for creates. */
+  readonly pools: Pools;
   /** The machines that run sandboxes. */
   readonly hosts: Hosts;
   /** Whom sandboxes belong to. */
@@ -35,6 +38,7 @@ export class Client {
     this.url = this.connection.options.url;
     this.events = new Events(this.connection);
     this.templates = new Templates(this.connection);
+    this.pools = new Pools(this.connection);
     this.hosts = new Hosts(this.connection);
     this.organizations = new Organizations(this.connection);
     this.apiKeys = new ApiKeys(this.connection);

@@ -3,6 +3,7 @@ import { type CallOptions, createClient, type Client as RpcClient } from "@conne
 import { EventService } from "@daytonah/gen/daytonah/v1/event_pb.ts";
 import { HostService } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import { ApiKeyService, OrganizationService } from "@daytonah/gen/daytonah/v1/organization_pb.ts";
+import { PoolService } from "@daytonah/gen/daytonah/v1/pool_pb.ts";
 import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { TemplateService } from "@daytonah/gen/daytonah/v1/template_pb.ts";
 import { createTransport } from "#transport";
@@ -26,6 +27,7 @@ export interface UnaryOptions {
 export class Connection {
   readonly options: ResolvedOptions;
   readonly sandboxes: RpcClient<typeof SandboxService>;
+  readonly pools: RpcClient<typeof PoolService>;
   readonly events: RpcClient<typeof EventService>;
   readonly templates: RpcClient<typeof TemplateService>;
   readonly hosts: RpcClient<typeof HostService>;
@@ -41,6 +43,7 @@ export class Connection {
     const { url: baseUrl, httpVersion } = options;
     const transport = options.transport ?? createTransport({ baseUrl, httpVersion });
     this.sandboxes = createClient(SandboxService, transport);
+    this.pools = createClient(PoolService, transport);
     this.events = createClient(EventService, transport);
     this.templates = createClient(TemplateService, transport);
     this.hosts = createClient(HostService, transport);

@@ -68,6 +68,7 @@ export type { LogEntry, LogSource, LogsOptions } from "./monitoring/logs.ts";
 export type { Metrics, MetricsOptions, MetricsSample } from "./monitoring/metrics.ts";
 export type { CreateOrganizationOptions, Organization, Organizations } from "./organizations.ts";
 export type { ListOptions } from "./pages.ts";
+export type { Pool, PoolOptions, PoolSize, Pools } from "./pools.ts";
 export type {
   ForwardOptions,
   ListeningPort,

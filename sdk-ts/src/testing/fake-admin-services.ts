@@ -12,6 +12,7 @@ import {
   OrganizationSchema,
   OrganizationService,
 } from "@daytonah/gen/daytonah/v1/organization_pb.ts";
+import { type Pool, PoolService } from "@daytonah/gen/daytonah/v1/pool_pb.ts";
 import { TemplateService } from "@daytonah/gen/daytonah/v1/template_pb.ts";
 import { fakeError } from "./fake-error.ts";
 import { type FakeState, page } from "./fake-state.ts";
@@ -20,6 +21,7 @@ export function fakeAdminServices(platform: FakeState, router: ConnectRouter): v
   const { faults } = platform;
   const apiKeys: ApiKey[] = [];
   const organizations: Organization[] = [];
+  const pools: Pool[] = [];
   router.service(TemplateService, {
     listTemplates: faults.unary((request, context) => {
       platform.controlPlane(context);
@@ -50,6 +52,26 @@ export function fakeAdminServices(platform: FakeState, router: ConnectRouter): v
         version: "0.1.0",
       };
       return { hosts: [host] };
+    }),
+  });
+  const statusOf = (pool: Pool) => ({ pool, wanted: pool.minReady, ready: pool.minReady, hits: 3n, misses: 1n });
+  router.service(PoolService, {
+    setPool: faults.unary(({ pool }, context) => {
+      platform.controlPlane(context);
+      if (!pool) throw new Error("the request has no pool");
+      pools.push(pool);
+      return { status: statusOf(pool) };
+    }),
+    listPools: faults.unary((_request, context) => {
+      platform.controlPlane(context);
+      return { pools: pools.map(statusOf) };
+    }),
+    deletePool: faults.unary(({ template }, context) => {
+      platform.controlPlane(context);
+      const index = pools.findIndex((pool) => pool.template === template);
+      if (index < 0) throw fakeError(Code.NotFound, "RESOURCE_NOT_FOUND", `There is no pool of ${template}.`);
+      pools.splice(index, 1);
+      return {};
     }),
   });
   router.service(OrganizationService, {
