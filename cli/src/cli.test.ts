@@ -112,7 +112,9 @@ test("templates, hosts, pools and keys", async () => {
   expect((await cli.run("hosts")).stdout).toMatch(/host-1 +ready +qemu +no \(emulated\)/);
   const set = await cli.run("pools", "set", "base", "--vcpus", "2", "--ready", "1", "--most", "9", "--window", "60");
   expect(set.stdout).toMatch(/^base +2 +0 +template's +1 +0 +1 +1-9 +3 +1$/m);
-  expect(JSON.parse((await cli.run("pools", "--json")).stdout)).toMatchObject([{ maxReady: 9, demandWindowMs: 60_000 }]);
+  expect(JSON.parse((await cli.run("pools", "--json")).stdout)).toMatchObject([
+    { maxReady: 9, demandWindowMs: 60_000 },
+  ]);
   expect((await cli.run("pools", "rm", "base")).exitCode).toBe(0);
   expect((await cli.run("pools", "rm", "base")).stderr).toContain("There is no pool of base.");
   const created = await cli.run("keys", "create", "ci", "-s", "sandboxes:read", "--format", "e2b");

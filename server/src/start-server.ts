@@ -23,6 +23,7 @@ import { createMetrics } from "./http/metrics.ts";
 import { readReadiness } from "./http/readiness.ts";
 import { createForgetOld } from "./jobs/forget-old.ts";
 import { createRunJobs } from "./jobs/run-jobs.ts";
+import { createFillPools } from "./loops/fill-pools.ts";
 import { createFinishDeletes } from "./loops/finish-deletes.ts";
 import { createFinishMoves } from "./loops/finish-moves.ts";
 import { createFinishSnapshots } from "./loops/finish-snapshots.ts";
@@ -193,6 +194,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
       createRunJobs({ ...deps, pool: database.pool, jobs: [createForgetOld(deps.db)] }),
       createFinishSnapshots(deps),
       createPlaceEvents(deps),
+      createFillPools(deps),
       createMarkLost(deps, statuses),
       createTellHosts(deps, statuses),
       followHosts,

@@ -17,6 +17,9 @@ import type { CreateSandboxInput } from "../services/create-sandbox.ts";
 import type { Stage } from "../services/stages.ts";
 
 const protoStates = {
+  // Nobody's: no caller ever sees one.
+  filling: ProtoState.UNSPECIFIED,
+  pooled: ProtoState.UNSPECIFIED,
   creating: ProtoState.CREATING,
   running: ProtoState.RUNNING,
   pausing: ProtoState.PAUSING,

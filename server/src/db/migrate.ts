@@ -8,6 +8,7 @@ import { hostLoads } from "./migrations/0005-host-loads.ts";
 import { pause } from "./migrations/0006-pause.ts";
 import { snapshots } from "./migrations/0007-snapshots.ts";
 import { joining } from "./migrations/0008-joining.ts";
+import { pools } from "./migrations/0009-pools.ts";
 import type { Db } from "./schema.ts";
 
 export const migrations = {
@@ -19,6 +20,7 @@ export const migrations = {
   "0006-pause": pause,
   "0007-snapshots": snapshots,
   "0008-joining": joining,
+  "0009-pools": pools,
 };
 
 /** Throws what went wrong; then nothing was changed, since all runs in one transaction. */

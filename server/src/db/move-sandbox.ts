@@ -58,7 +58,7 @@ export async function moveSandbox(db: DbOrTx, move: Move): Promise<SandboxRow | 
     ), told as (
       insert into events (org_id, sandbox_id, kind, epoch, data)
       select org_id, id, 'sandbox.' || state, epoch, ${JSON.stringify(failure ? { reason: failure.reason } : {})}::jsonb
-      from moved
+      from moved where org_id is not null
     )
     select * from moved`.execute(db);
   return rows[0];

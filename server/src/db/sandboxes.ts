@@ -63,7 +63,7 @@ export async function insertSandbox(tx: DbOrTx, sandbox: NewSandbox): Promise<Sa
     })
     .returningAll()
     .executeTakeFirstOrThrow();
-  await insertEvent(tx, row, origin ? { parent_id: origin.parentId } : {});
+  await insertEvent(tx, sandbox.orgId, row, origin ? { parent_id: origin.parentId } : {});
   return row;
 }
 
@@ -83,12 +83,13 @@ export async function refuseSandbox(tx: DbOrTx, row: SandboxRow, reason: string)
     select org_id, id, 'sandbox.refused', epoch, ${JSON.stringify({ reason })}::jsonb from refused
     returning id`.execute(tx);
   if (rows.length === 0) return false;
-  if (row.keyed) await forgetKeysOf(tx, row.org_id, row.id);
+  if (row.keyed && row.org_id !== null) await forgetKeysOf(tx, row.org_id, row.id);
   return true;
 }
 
 async function insertEvent(
   tx: DbOrTx,
+  orgId: string,
   row: SandboxRow,
   data: Readonly<Record<string, string>>,
   kind: string = row.state,
@@ -96,7 +97,7 @@ async function insertEvent(
   await tx
     .insertInto("events")
     .values({
-      org_id: row.org_id,
+      org_id: orgId,
       sandbox_id: row.id,
       kind: `sandbox.${kind}`,
       epoch: row.epoch,
@@ -191,6 +192,6 @@ export async function childrenOfFork(db: DbOrTx, forkId: string): Promise<readon
     .execute();
 }
 
-export async function noteForked(tx: DbOrTx, parent: SandboxRow, children: number): Promise<void> {
-  await insertEvent(tx, parent, { children: String(children) }, "forked");
+export async function noteForked(tx: DbOrTx, orgId: string, parent: SandboxRow, children: number): Promise<void> {
+  await insertEvent(tx, orgId, parent, { children: String(children) }, "forked");
 }

@@ -120,9 +120,33 @@ create table platform_keys (
   constraint platform_keys_pkey PRIMARY KEY (only_row)
 );
 
+create table pool_demand (
+  pool_id text not null,
+  time timestamp(3) with time zone not null,
+  hit boolean not null,
+  constraint pool_demand_pool_id_fkey FOREIGN KEY (pool_id) REFERENCES pools(id) ON DELETE CASCADE
+);
+CREATE INDEX pool_demand_by_pool ON pool_demand USING btree (pool_id, "time");
+
+create table pools (
+  id text not null,
+  template text not null,
+  vcpus integer not null,
+  memory_mib integer not null,
+  disk_mib integer not null,
+  min_ready integer not null,
+  max_ready integer not null,
+  demand_window_ms bigint not null,
+  hits bigint not null default 0,
+  misses bigint not null default 0,
+  fill_after timestamp(3) with time zone not null default clock_timestamp(),
+  constraint pools_pkey PRIMARY KEY (id),
+  constraint pools_template_vcpus_memory_mib_disk_mib_key UNIQUE (template, vcpus, memory_mib, disk_mib)
+);
+
 create table sandboxes (
   id text not null,
-  org_id text not null,
+  org_id text,
   state text not null,
   epoch bigint not null,
   template text not null,
@@ -154,14 +178,17 @@ create table sandboxes (
   parent_id text,
   snapshot_id text,
   fork_id text,
+  pool_id text,
+  template_digest text,
   constraint sandboxes_fork_id_fkey FOREIGN KEY (fork_id) REFERENCES snapshots(id),
   constraint sandboxes_host_id_fkey FOREIGN KEY (host_id) REFERENCES hosts(id),
   constraint sandboxes_on_timeout_check CHECK ((on_timeout = ANY (ARRAY['pause'::text, 'delete'::text]))),
   constraint sandboxes_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations(id),
+  constraint sandboxes_owner_check CHECK (((org_id IS NOT NULL) OR (state = ANY (ARRAY['filling'::text, 'pooled'::text, 'deleting'::text])))),
   constraint sandboxes_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES sandboxes(id),
   constraint sandboxes_pkey PRIMARY KEY (id),
   constraint sandboxes_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES snapshots(id),
-  constraint sandboxes_state_check CHECK ((state = ANY (ARRAY['creating'::text, 'running'::text, 'pausing'::text, 'paused'::text, 'archiving'::text, 'archived'::text, 'resuming'::text, 'lost'::text, 'failed'::text, 'deleting'::text, 'deleted'::text])))
+  constraint sandboxes_state_check CHECK ((state = ANY (ARRAY['filling'::text, 'pooled'::text, 'creating'::text, 'running'::text, 'pausing'::text, 'paused'::text, 'archiving'::text, 'archived'::text, 'resuming'::text, 'lost'::text, 'failed'::text, 'deleting'::text, 'deleted'::text])))
 );
 CREATE INDEX sandboxes_by_fork ON sandboxes USING btree (fork_id) WHERE (fork_id IS NOT NULL);
 CREATE INDEX sandboxes_by_host ON sandboxes USING btree (host_id) WHERE (state <> 'deleted'::text);
@@ -169,7 +196,8 @@ CREATE INDEX sandboxes_by_metadata ON sandboxes USING gin (metadata jsonb_path_o
 CREATE INDEX sandboxes_by_org ON sandboxes USING btree (org_id, create_time DESC, id DESC);
 CREATE INDEX sandboxes_by_parent ON sandboxes USING btree (parent_id, create_time) WHERE (parent_id IS NOT NULL);
 CREATE INDEX sandboxes_by_snapshot ON sandboxes USING btree (snapshot_id) WHERE (snapshot_id IS NOT NULL);
-CREATE INDEX sandboxes_claimed ON sandboxes USING btree (claim_until) WHERE (state = ANY (ARRAY['creating'::text, 'pausing'::text, 'resuming'::text, 'deleting'::text]));
+CREATE INDEX sandboxes_claimed ON sandboxes USING btree (claim_until) WHERE (state = ANY (ARRAY['filling'::text, 'creating'::text, 'pausing'::text, 'resuming'::text, 'deleting'::text]));
+CREATE INDEX sandboxes_pooled ON sandboxes USING btree (pool_id, state_time) WHERE (state = ANY (ARRAY['filling'::text, 'pooled'::text]));
 CREATE INDEX sandboxes_untold ON sandboxes USING btree (host_id) WHERE ((access_told < access_version) OR (lifecycle_told < lifecycle_version));
 
 create table snapshots (
@@ -228,7 +256,8 @@ AS $function$
           coalesce(sum(sign) filter (where holds_room((s).state)), 0) as vms,
           coalesce(sum(sign * (s).vcpus) filter (where holds_room((s).state)), 0) as vcpus,
           coalesce(sum(sign * (s).memory_mib) filter (where holds_room((s).state)), 0) as memory_mib,
-          coalesce(sum(sign * (s).disk_mib) filter (where (s).state = 'creating'), 0) as disk_mib
+          coalesce(sum(sign * (s).disk_mib) filter (where
+            (s).state = 'filling' or (s).state = 'creating' and (s).pool_id is null), 0) as disk_mib
         from (values (new, 1), (old, -1)) as change (s, sign)
         where (s).host_id is not null and (s).state <> 'deleted'
         group by (s).host_id
@@ -243,7 +272,7 @@ CREATE OR REPLACE FUNCTION public.holds_room(state text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$
-    select state in ('creating', 'running', 'pausing', 'resuming', 'lost', 'deleting')
+    select state in ('filling', 'pooled', 'creating', 'running', 'pausing', 'resuming', 'lost', 'deleting')
   $function$;
 
 CREATE TRIGGER copy_changed_host_offer AFTER UPDATE ON public.hosts FOR EACH ROW WHEN ((((old.vcpus IS DISTINCT FROM new.vcpus) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.vm_overhead_mib IS DISTINCT FROM new.vm_overhead_mib))) EXECUTE FUNCTION copy_host_offer();

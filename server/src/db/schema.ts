@@ -17,6 +17,8 @@ export interface Tables {
   readonly platform_keys: PlatformKeysTable;
   readonly sandboxes: SandboxesTable;
   readonly snapshots: SnapshotsTable;
+  readonly pools: PoolsTable;
+  readonly pool_demand: PoolDemandTable;
   readonly events: EventsTable;
   readonly idempotency: IdempotencyTable;
 }
@@ -120,7 +122,8 @@ export interface HostTemplateRow {
 
 interface SandboxesTable {
   readonly id: string;
-  readonly org_id: string;
+  /** Null for a VM of a pool, which is nobody's yet. */
+  readonly org_id: string | null;
   readonly state: SandboxState;
   readonly epoch: Bigint;
   readonly template: string;
@@ -164,6 +167,10 @@ interface SandboxesTable {
   readonly snapshot_id: string | null;
   /** The same for a fork: the internal snapshot of its parent, which all children of the call share. */
   readonly fork_id: string | null;
+  /** The pool it waits in; while it is being created: the one it was claimed from, so that its VM is there already. */
+  readonly pool_id: string | null;
+  /** Of its template when a pool's VM was started. */
+  readonly template_digest: string | null;
 }
 
 interface SnapshotsTable {
@@ -187,6 +194,30 @@ interface SnapshotsTable {
   readonly memory_kept: Generated<boolean>;
   readonly claim_until: Date | null;
   readonly create_time: SetTime;
+}
+
+interface PoolsTable {
+  readonly id: string;
+  readonly template: string;
+  readonly vcpus: number;
+  readonly memory_mib: number;
+  /** 0: the template's own. */
+  readonly disk_mib: number;
+  readonly min_ready: number;
+  readonly max_ready: number;
+  readonly demand_window_ms: Bigint;
+  /** Without those of pool_demand. */
+  readonly hits: Generated<string>;
+  readonly misses: Generated<string>;
+  /** No VM is started for it before. */
+  readonly fill_after: SetTime;
+}
+
+/** Creates that a pool could have served, while they are within its window. */
+interface PoolDemandTable {
+  readonly pool_id: string;
+  readonly time: Date;
+  readonly hit: boolean;
 }
 
 interface EventsTable {

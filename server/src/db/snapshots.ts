@@ -19,7 +19,7 @@ export interface NewSnapshot {
 /** In state creating, claimed, with its event. Undefined while another one of the sandbox is being taken. Inside a transaction. */
 export async function insertSnapshot(
   tx: DbOrTx,
-  sandbox: SandboxRow & { readonly host_id: string },
+  sandbox: SandboxRow & { readonly org_id: string; readonly host_id: string },
   snapshot: NewSnapshot,
 ): Promise<SnapshotRow | undefined> {
   const row = await tx

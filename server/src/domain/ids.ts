@@ -20,6 +20,10 @@ export function newApiKeyId(): string {
   return `key_${randomText(16)}`;
 }
 
+export function newPoolId(): string {
+  return `pool_${randomText(16)}`;
+}
+
 function randomText(length: number): string {
   let text = "";
   while (text.length < length) {

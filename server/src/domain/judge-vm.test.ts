@@ -7,7 +7,7 @@ const vm = (state: ReportedVm["state"], epoch = 1n): ReportedVm => ({
   ...{ hostId: "h1", epoch, state, expired: false, lifecycleVersion: 1 },
 });
 const row = (state: WantedSandbox["state"], epoch = 1n, hostId: string | null = "h1"): WantedSandbox => ({
-  ...{ state, epoch, hostId, lifecycleVersion: 1 },
+  ...{ state, epoch, hostId, lifecycleVersion: 1, ofPool: state === "filling" || state === "pooled" },
 });
 
 test("the table of verdicts for a VM of the sandbox's epoch and host", () => {
@@ -19,7 +19,9 @@ test("the table of verdicts for a VM of the sandbox's epoch and host", () => {
     return `${state}: ${verdicts.join(", ") || "none"}`;
   });
   expect(table.join("\n")).toMatchInlineSnapshot(`
-    "creating: failed: fail
+    "filling: none
+    pooled: pausing: discard, paused: discard, resuming: discard, failed: discard, deleted: discard
+    creating: failed: fail
     running: paused: follow, failed: fail, deleted: fail
     pausing: failed: fail, deleted: fail
     paused: running: follow, failed: fail, deleted: fail
@@ -31,6 +33,14 @@ test("the table of verdicts for a VM of the sandbox's epoch and host", () => {
     deleting: none
     deleted: starting: delete, running: delete, pausing: delete, paused: delete, resuming: delete, failed: delete"
   `);
+});
+
+test("a pool's VM that is somebody's on its host is let go, not ended; one that is being claimed is the claim's", () => {
+  expect(judgeVm(row("pooled", 1n), vm("running", 2n))).toBe("disown");
+  const claimed = { ...row("creating", 2n), ofPool: true };
+  for (const of of vmStates) {
+    for (const epoch of [1n, 2n]) expect(judgeVm(claimed, vm(of, epoch))).toBe("none");
+  }
 });
 
 test("a VM without a row is nobody's to delete", () => {

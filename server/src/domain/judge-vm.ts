@@ -6,6 +6,8 @@ export interface WantedSandbox {
   readonly epoch: bigint;
   readonly hostId: string | null;
   readonly lifecycleVersion: number;
+  /** It waits in a pool, or is just being claimed from one. */
+  readonly ofPool: boolean;
 }
 
 export interface ReportedVm {
@@ -20,16 +22,18 @@ export interface ReportedVm {
 /**
  * `fail` and `recover` move the sandbox. `follow`: the host has paused or woken it by itself, or is ahead of an older
  * database; to be confirmed by a fresh look. `expire` deletes the sandbox, `delete` ends the VM, `none`: as it should be, or
- * another's work. `unknown`: no row was ever written for it, so the database is an older one than the host; a person must
+ * another's work. `discard`: it can't wait in its pool any more. `disown`: it is not the pool's, but somebody's: the database
+ * is an older one than the host. `unknown`: no row was ever written for it, so the database is an older one than the host; a person must
  * look, no loop destroys it.
  */
-export type Verdict = "none" | "delete" | "fail" | "recover" | "follow" | "expire" | "unknown";
+export type Verdict = "none" | "delete" | "fail" | "recover" | "follow" | "expire" | "discard" | "disown" | "unknown";
 
 export function judgeVm(wanted: WantedSandbox | undefined, vm: ReportedVm): Verdict {
   if (vm.state === "deleted") return judgeVanished(wanted, vm);
   if (!wanted) return "unknown";
   if (wanted.state === "deleted" || wanted.hostId !== vm.hostId) return "delete";
   if (wanted.state === "deleting") return "none"; // finish-deletes is at it
+  if (wanted.ofPool) return judgePoolVm(wanted, vm);
   // Old news. Were it the truth, it would still be all that there is of this sandbox.
   if (vm.epoch < wanted.epoch) return "none";
   if (vm.epoch > wanted.epoch) return isClaimed(wanted.state) ? "none" : "follow";
@@ -61,13 +65,21 @@ function judgePaused({ state, lifecycleVersion }: WantedSandbox, vm: ReportedVm)
   return targetsOf(state).includes("paused") ? "follow" : "none";
 }
 
+/** While it is filled or claimed, whoever does that sees for himself what becomes of it. */
+function judgePoolVm({ state, epoch }: WantedSandbox, vm: ReportedVm): Verdict {
+  if (state !== "pooled" || vm.epoch < epoch) return "none";
+  if (vm.epoch > epoch) return "disown";
+  return vm.state === "running" || vm.state === "starting" ? "none" : "discard"; // starting: old news by now
+}
+
 /** Ours is gone and nobody here asked for it. */
 function judgeVanished(wanted: WantedSandbox | undefined, vm: ReportedVm): Verdict {
   const ours = wanted?.hostId === vm.hostId && wanted.epoch === vm.epoch;
-  return ours && isKeptByHost(wanted.state) ? "fail" : "none";
+  if (!ours || !isKeptByHost(wanted.state)) return "none";
+  return wanted.state === "pooled" ? "discard" : "fail";
 }
 
 /** Its host must have it, whoever asks. */
 export function isKeptByHost(state: SandboxState): boolean {
-  return state === "running" || state === "lost" || state === "pausing" || state === "paused";
+  return state === "pooled" || state === "running" || state === "lost" || state === "pausing" || state === "paused";
 }

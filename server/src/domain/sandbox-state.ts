@@ -1,6 +1,8 @@
 /** The states of a sandbox and every move between them. docs/sandbox-life.md says who makes them. */
 
 export const sandboxStates = [
+  "filling",
+  "pooled",
   "creating",
   "running",
   "pausing",
@@ -17,6 +19,9 @@ export const sandboxStates = [
 export type SandboxState = (typeof sandboxStates)[number];
 
 const targets = {
+  // VMs of warm pools, which are nobody's; a create that claims one goes on from creating.
+  filling: ["pooled", "deleting"],
+  pooled: ["creating", "deleting"],
   creating: ["running", "failed", "deleting"],
   // To paused: its host paused it by itself. To resuming: it is rolled back.
   running: ["pausing", "paused", "resuming", "lost", "failed", "deleting"],
@@ -48,6 +53,8 @@ export function sourcesOf(to: SandboxState): readonly SandboxState[] {
 
 /** The host's CPU and memory are spoken for. A paused or failed sandbox has only what is on disk. */
 export const statesHoldingRoom = [
+  "filling",
+  "pooled",
   "creating",
   "running",
   "pausing",
@@ -57,7 +64,13 @@ export const statesHoldingRoom = [
 ] as const satisfies readonly SandboxState[];
 
 /** A server works on it and renews its claim. */
-export const claimedStates = ["creating", "pausing", "resuming", "deleting"] as const satisfies readonly SandboxState[];
+export const claimedStates = [
+  "filling",
+  "creating",
+  "pausing",
+  "resuming",
+  "deleting",
+] as const satisfies readonly SandboxState[];
 
 export type ClaimedState = (typeof claimedStates)[number];
 

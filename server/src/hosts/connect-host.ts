@@ -13,6 +13,8 @@ export interface ConnectHost extends HostClient, Disposable {}
 const shortMs = 10_000;
 const startMs = 180_000;
 const deleteMs = 60_000;
+/** One message to an agent that answers: where it does not, the create is better off with another VM. */
+const claimMs = 10_000;
 /** For what writes or reads a VM's whole memory. */
 const memoryMs = 300_000;
 /** The daemon sends a heartbeat each 5 s. A host that froze is found out by this, not by the kernel's retransmissions. */
@@ -63,6 +65,8 @@ export function createConnectHost(host: HostAddress): ConnectHost {
       }),
     listVmSnapshots: (options) =>
       call(async () => (await client.listVmSnapshots({}, callOptions(options, shortMs))).snapshots),
+    claimVm: (plan, options) =>
+      call(() => client.claimVm({ ...plan, env: { ...plan.env } }, callOptions(options, claimMs))),
     listVms: (options) => call(async () => (await client.listVms({}, callOptions(options, shortMs))).vms),
     async *watchVms(options) {
       const silence = setTimeout(() => sessionManager.abort(new Error(`silent for ${silenceMs} ms`)), silenceMs);

@@ -120,9 +120,9 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
         if (snapshotId !== "" && !snapshots.snapshots.has(snapshotId)) {
           throw problem("SNAPSHOT_NOT_FOUND", "This host has no such snapshot.");
         }
-        accesses.set(sandboxId, access);
-        lifecycles.set(sandboxId, lifecycle);
-        const versions = { accessVersion: access.version, lifecycleVersion: lifecycle.version };
+        if (access) accesses.set(sandboxId, access);
+        if (lifecycle) lifecycles.set(sandboxId, lifecycle);
+        const versions = { accessVersion: access?.version ?? 0n, lifecycleVersion: lifecycle?.version ?? 0n };
         put(create(VmSchema, { ...size, ...versions, state: VmState.STARTING }));
         starts.set(sandboxId, host.onStart(spec));
       }

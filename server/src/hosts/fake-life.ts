@@ -2,6 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
+  ClaimVmResponseSchema,
   PauseVmResponseSchema,
   ResumeVmResponseSchema,
   type Vm,
@@ -10,7 +11,7 @@ import {
 import { problem } from "@daytonah/lib/problem.ts";
 import type { VmLifecycle } from "../domain/lifecycle.ts";
 import type { VmAccess } from "../domain/vm-access.ts";
-import type { HostClient, VmId } from "./host-client.ts";
+import type { ClaimPlan, HostClient, VmId } from "./host-client.ts";
 
 export interface FakeHooks {
   /** PauseVm waits for what this returns; rejecting is its failure, and the VM runs on. */
@@ -19,9 +20,11 @@ export interface FakeHooks {
   onResume: (id: VmId) => Promise<void>;
   /** The same for SnapshotVm. */
   onSnapshot: (id: VmId) => Promise<void>;
+  /** The same for ClaimVm. */
+  onClaim: (plan: ClaimPlan) => Promise<void>;
 }
 
-export interface FakeLife extends Pick<HostClient, "setVmLifecycle" | "pauseVm" | "resumeVm" | "listVms"> {
+export interface FakeLife extends Pick<HostClient, "setVmLifecycle" | "pauseVm" | "resumeVm" | "claimVm" | "listVms"> {
   readonly hooks: FakeHooks;
   /** When they end, as it was told last. */
   readonly lifecycles: ReadonlyMap<string, VmLifecycle>;
@@ -47,7 +50,7 @@ const stages = [{ stage: "memory", duration: durationFromMs(1) }];
 
 export function createFakeHooks(): FakeHooks {
   const at = async () => undefined;
-  return { onPause: at, onResume: at, onSnapshot: at };
+  return { onPause: at, onResume: at, onSnapshot: at, onClaim: at };
 }
 
 export function createFakeLife(fake: FakeVms, hooks: FakeHooks): FakeLife {
@@ -135,6 +138,26 @@ export function createFakeLife(fake: FakeVms, hooks: FakeHooks): FakeLife {
       fake.accesses.set(id.sandboxId, access);
       fake.lifecycles.set(id.sandboxId, lifecycle);
       return create(ResumeVmResponseSchema, { vm: findAt(id), stages: [{ ...stages[0], stage: "restore" }] });
+    },
+
+    async claimVm(plan) {
+      demandReachable();
+      const { sandboxId, epoch, access, lifecycle } = plan;
+      calls.push(`claim ${sandboxId} ${epoch}`);
+      if (find(sandboxId).standby) await hooks.onClaim(plan);
+      demandReachable();
+      const vm = find(sandboxId);
+      if (vm.state !== VmState.RUNNING) throw problem("VM_DIED", "The VM's process has ended.");
+      if (vm.standby) {
+        fake.accesses.set(sandboxId, access);
+        fake.lifecycles.set(sandboxId, lifecycle);
+        const versions = { accessVersion: access.version, lifecycleVersion: lifecycle.version };
+        put({ ...vm, ...versions, epoch, standby: false });
+      }
+      return create(ClaimVmResponseSchema, {
+        vm: findAt({ sandboxId, epoch }),
+        stages: [{ ...stages[0], stage: "personalize" }],
+      });
     },
 
     async listVms() {

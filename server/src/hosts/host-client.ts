@@ -1,6 +1,7 @@
 /** The port to one host's daemon: the calls of daytonah.host.v1 that the control plane makes. */
 
 import type {
+  ClaimVmResponse,
   GetHostResponse,
   PauseVmResponse,
   ResumeVmResponse,
@@ -33,6 +34,8 @@ export interface HostClient {
   /** Idempotent, also for a snapshot that never was. */
   deleteVmSnapshot(snapshotId: string, options: CallOptions): Promise<void>;
   listVmSnapshots(options: CallOptions): Promise<readonly VmSnapshot[]>;
+  /** Gives a standby VM to its owner, with a higher epoch. Idempotent by id and epoch. */
+  claimVm(plan: ClaimPlan, options: CallOptions): Promise<ClaimVmResponse>;
   /** What there is now. */
   listVms(options: CallOptions): Promise<readonly Vm[]>;
   /** Every VM, `synced`, then changes; ends or throws when the host is gone. */
@@ -50,8 +53,11 @@ export interface VmSpec extends VmId {
   readonly memoryMib: number;
   readonly diskMib: number;
   readonly env: Readonly<Record<string, string>>;
-  readonly access: VmAccess;
-  readonly lifecycle: VmLifecycle;
+  /** Of a VM for a pool neither is said: nobody may reach it, and it never ends. */
+  readonly access?: VmAccess;
+  readonly lifecycle?: VmLifecycle;
+  /** For a pool: nobody's yet, kept warm until it is claimed. */
+  readonly standby?: boolean;
   /** What it starts from; empty: its template. */
   readonly snapshotId: string;
 }
@@ -59,6 +65,10 @@ export interface VmSpec extends VmId {
 export interface ResumePlan extends VmId {
   readonly access: VmAccess;
   readonly lifecycle: VmLifecycle;
+}
+
+export interface ClaimPlan extends ResumePlan {
+  readonly env: Readonly<Record<string, string>>;
 }
 
 export interface CallOptions {

@@ -34,7 +34,7 @@ export function beginFork(
   };
   return beginSnapshot(deps, call, signal, async (tx, snapshot, parent) => {
     const children = await insertChildren(tx, input, snapshot);
-    await noteForked(tx, parent, children.rows.length);
+    await noteForked(tx, orgId, parent, children.rows.length);
     return children;
   });
 }

@@ -75,7 +75,11 @@ async function attempt<T>(
   const { state, host_id } = sandbox;
   if (state === "creating" || state === "pausing" || state === "resuming") throw new Busy();
   if ((state !== "running" && state !== "paused") || host_id === null) throw notMovable(sandbox, "be snapshotted");
-  const snapshot = await insertSnapshot(tx, { ...sandbox, host_id }, { id, name, metadata, internal, keyed });
+  const snapshot = await insertSnapshot(
+    tx,
+    { ...sandbox, org_id: orgId, host_id },
+    { id, name, metadata, internal, keyed },
+  );
   if (!snapshot) throw new Busy();
   return { t: "new", snapshot, also: await also(tx, snapshot, sandbox) };
 }

@@ -1,6 +1,7 @@
 /** Makes a sandbox: a row in one transaction, then its VM. docs/sandbox-life.md has every way this can be cut short. */
 import { abortable } from "@daytonah/lib/deadline.ts";
 import { takeKey } from "../db/idempotency.ts";
+import { claimPoolVm } from "../db/pool-vms.ts";
 import { insertSandbox, type SandboxRow } from "../db/sandboxes.ts";
 import { newSandboxId } from "../domain/ids.ts";
 import type { Lifecycle } from "../domain/lifecycle.ts";
@@ -10,7 +11,7 @@ import { abandonCreate } from "./delete-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { digestOf, idempotencyKeyReused } from "./idempotent.ts";
 import { place } from "./place.ts";
-import { sourceOf } from "./source-of.ts";
+import { sourceOf, templateOf } from "./source-of.ts";
 import type { Stage } from "./stages.ts";
 import { startSandbox } from "./start-sandbox.ts";
 
@@ -49,11 +50,12 @@ export async function createSandbox(
   { signal, requestId }: CallerOptions,
 ): Promise<CreatedSandbox> {
   const calledAt = deps.clock.now();
-  const begun = await beginCreate(deps, input);
+  const warm = await claimWarm(deps, input);
+  const begun = warm ?? (await beginCreate(deps, input));
   if (begun.t === "replay") {
     return { row: await awaitCreated(deps, begun.sandboxId, signal), stages: [], replayed: true };
   }
-  const queue: Stage = { stage: "queue", ms: deps.clock.now() - calledAt };
+  const queue: Stage = { stage: warm ? "claim" : "queue", ms: deps.clock.now() - calledAt };
   const start = deps.background.run(startSandbox(deps, begun.row, requestId));
   try {
     const { row, stages } = await abortable(start, signal);
@@ -69,6 +71,16 @@ export async function createSandbox(
 }
 
 type Begun = { readonly t: "new"; readonly row: SandboxRow } | { readonly t: "replay"; readonly sandboxId: string };
+
+/** One of a warm pool, where there is one of this template and size. */
+async function claimWarm({ db, clock }: ServiceDeps, input: CreateSandboxInput): Promise<Begun | undefined> {
+  if (input.snapshotId !== "") return undefined;
+  const { idempotencyKey, ...request } = input;
+  const key =
+    idempotencyKey === "" ? undefined : { orgId: input.orgId, rpc, key: idempotencyKey, digest: digestOf(request) };
+  const row = await claimPoolVm(db, { ...input, ...templateOf(input), key, now: new Date(clock.now()) });
+  return row && { t: "new", row };
+}
 
 /** Key, row, room on the host and event: all or nothing. A refusal leaves no key behind. */
 async function beginCreate({ db }: ServiceDeps, input: CreateSandboxInput): Promise<Begun> {

@@ -4,6 +4,7 @@ import { releaseClaim, takeClaim } from "../db/claims.ts";
 import { commitLazily } from "../db/commit-lazily.ts";
 import { takeKey } from "../db/idempotency.ts";
 import { moveSandbox } from "../db/move-sandbox.ts";
+import { forgetPoolVm } from "../db/pool-vms.ts";
 import { type SandboxRow, sandboxById, sandboxOf } from "../db/sandboxes.ts";
 import type { DbOrTx } from "../db/schema.ts";
 import type { ServiceDeps } from "./deps.ts";
@@ -76,7 +77,8 @@ export async function finishDelete(deps: ServiceDeps, row: SandboxRow): Promise<
     if (row.host_id !== null) {
       await hostOf(deps, row).deleteVm({ sandboxId: row.id, epoch: BigInt(row.epoch) }, {});
     }
-    await move(deps, { id: row.id, epoch: row.epoch, to: "deleted" });
+    if (row.org_id === null) await forgetPoolVm(deps.db, row);
+    else await move(deps, { id: row.id, epoch: row.epoch, to: "deleted" });
   } catch (error) {
     // For finish-deletes or the next caller; where even this fails, the claim runs out.
     await releaseClaim(deps.db, row.id).catch(() => undefined);
@@ -95,7 +97,10 @@ export async function deleteExpired(deps: ServiceDeps, row: SandboxRow): Promise
 }
 
 /** A create that nobody waits for any more and nobody could find again. */
-export async function abandonCreate(deps: ServiceDeps, row: SandboxRow): Promise<void> {
-  const moved = await move(deps, { id: row.id, epoch: row.epoch, to: "deleting", from: ["creating", "running"] });
+export async function abandonCreate(deps: ServiceDeps, { id }: SandboxRow): Promise<void> {
+  // As it is now: where the VM of a pool was no more, it is at a higher epoch.
+  const row = await sandboxById(deps.db, id);
+  if (!row) return;
+  const moved = await move(deps, { id, epoch: row.epoch, to: "deleting", from: ["creating", "running"] });
   if (moved) await finishDelete(deps, moved);
 }

@@ -1,6 +1,7 @@
 /** Holds what a host has against what it should have. */
 import { type Vm, VmState } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import type { Failure } from "../db/move-sandbox.ts";
+import { forgetPoolVm } from "../db/pool-vms.ts";
 import { type SandboxRow, sandboxById, sandboxesById, sandboxesOnHost } from "../db/sandboxes.ts";
 import { isKeptByHost, judgeVm, type ReportedVm, type Verdict } from "../domain/judge-vm.ts";
 import type { HostClient } from "../hosts/host-client.ts";
@@ -9,6 +10,7 @@ import { deleteExpired } from "./delete-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { failureOfVm, moveToVm } from "./follow-vm.ts";
 import { move } from "./move.ts";
+import { discardPoolVm } from "./pools/discard-pool-vm.ts";
 
 /** Read before the host is asked for its list: what it must have then is on it. */
 export async function sandboxesToFind({ db }: ServiceDeps, hostId: string): Promise<readonly SandboxRow[]> {
@@ -26,6 +28,10 @@ export async function reconcileHost(
   const rows = await sandboxesById(deps.db, [...vms.keys()]);
   await applyVms(deps, host, rows, [...vms.values()]);
   for (const row of toFind.filter(({ id }) => !vms.has(id))) {
+    if (row.state === "pooled") {
+      await discardPoolVm(deps, row);
+      continue;
+    }
     const message = "The host came back without its VM.";
     await fail(deps, row, { reason: "VM_DIED", message });
   }
@@ -90,6 +96,11 @@ async function apply(
     const failed = await fail(deps, row, failureOfVm(vm));
     // It never ran and gave its host back: see docs/sandbox-life.md, "A create that failed".
     if (failed?.host_id === null && vm.state === VmState.FAILED) deleteUnwanted(deps, host, vm);
+  } else if (row && verdict === "discard") {
+    await discardPoolVm(deps, row);
+  } else if (row && verdict === "disown") {
+    deps.log.warn("pool.vm_disowned", { sandbox: row.id, host: host.hostId, epoch: String(vm.epoch) });
+    await forgetPoolVm(deps.db, row);
   } else if (row && verdict === "recover") {
     await catchUp(deps, host, await move(deps, { ...recovered, id: row.id, epoch: row.epoch }), vm);
   } else if (verdict === "none") await catchUp(deps, host, row, vm);
@@ -129,6 +140,7 @@ function verdictOn({ hostId }: HostClient, row: SandboxRow | undefined, vm: Vm):
     epoch: BigInt(row.epoch),
     hostId: row.host_id,
     lifecycleVersion: row.lifecycle_version,
+    ofPool: row.pool_id !== null && (row.state === "filling" || row.state === "pooled" || row.state === "creating"),
   };
   return judgeVm(wanted, { hostId, epoch, state, expired, lifecycleVersion: Number(vm.lifecycleVersion) });
 }

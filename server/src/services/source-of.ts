@@ -24,14 +24,17 @@ export interface SourceRequest {
 /** A snapshot stays until the transaction ends, and then as long as the sandbox is being made. */
 export async function sourceOf(tx: DbOrTx, request: SourceRequest): Promise<Source> {
   const { orgId, template, snapshotId, size } = request;
-  if (snapshotId !== "") {
-    if (template !== "") throw fieldProblem("template", "must be empty beside snapshot_id.");
-    const snapshot = await lockReadySnapshot(tx, orgId, snapshotId);
-    if (!snapshot) throw snapshotNotFound(snapshotId);
-    return sourceFrom(snapshot, size);
-  }
+  if (snapshotId === "") return { placement: templateOf(request) };
+  if (template !== "") throw fieldProblem("template", "must be empty beside snapshot_id.");
+  const snapshot = await lockReadySnapshot(tx, orgId, snapshotId);
+  if (!snapshot) throw snapshotNotFound(snapshotId);
+  return sourceFrom(snapshot, size);
+}
+
+/** What is meant where nothing was asked for. */
+export function templateOf({ template, size }: Pick<SourceRequest, "template" | "size">): PlacementRequest {
   const { vcpus, memoryMib, diskMib } = size;
-  return { placement: { template: template || "base", vcpus: vcpus || 1, memoryMib: memoryMib || 512, diskMib } };
+  return { template: template || "base", vcpus: vcpus || 1, memoryMib: memoryMib || 512, diskMib };
 }
 
 function sourceFrom(snapshot: SnapshotRow, asked: Size): Source {

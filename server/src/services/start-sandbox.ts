@@ -11,6 +11,7 @@ import { abandonCreate } from "./delete-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { hostOf } from "./host-of.ts";
 import { move } from "./move.ts";
+import { type ClaimedVm, claimVm } from "./pools/claim-vm.ts";
 import { failureOf, reasonOf, stateConflict } from "./sandbox-problems.ts";
 import { type Stage, stagesOf } from "./stages.ts";
 
@@ -22,7 +23,9 @@ export interface StartedSandbox {
 /** The row is in creating and claimed by us. */
 export async function startSandbox(deps: ServiceDeps, row: SandboxRow, requestId: string): Promise<StartedSandbox> {
   using _ = deps.claims.hold(row.id);
-  const stages = await startVm(deps, row, requestId);
+  const claimed = row.pool_id === null ? undefined : await takeFromPool(deps, row, requestId);
+  if (claimed?.t === "cold") return startSandbox(deps, claimed.row, requestId);
+  const stages = claimed?.stages ?? (await startVm(deps, row, requestId));
   const running = await move(deps, { id: row.id, epoch: row.epoch, to: "running" });
   if (running) {
     deps.log.debug("sandbox.running", { sandbox: row.id, host: row.host_id, requestId });
@@ -32,6 +35,15 @@ export async function startSandbox(deps: ServiceDeps, row: SandboxRow, requestId
   // A repair in another server was as fast as we were, with the same result.
   if (now?.state === "running" && now.epoch === row.epoch) return { row: now, stages };
   throw now?.state === "failed" ? failureOf(now) : stateConflict(now, row.id);
+}
+
+async function takeFromPool(deps: ServiceDeps, row: SandboxRow, requestId: string): Promise<ClaimedVm> {
+  try {
+    return await claimVm(deps, row, requestId);
+  } catch (error) {
+    const why = problemOf(error);
+    throw why?.reason === "HOST_UNAVAILABLE" ? await leaveToRepair(deps, row, why) : error;
+  }
 }
 
 async function startVm(deps: ServiceDeps, row: SandboxRow, requestId: string): Promise<readonly Stage[]> {
