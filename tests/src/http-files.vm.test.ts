@@ -1,17 +1,14 @@
 /** Files over plain HTTP, in a real VM, both ways: docs/http-files.md followed word by word, and a large file without growth. */
-import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
+import { mkdtempDisposable, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { paths, type ReachedSandbox, reachedSandbox } from "./testing/both-paths.ts";
+import { runScript, shellBlocks } from "./testing/follow-page.ts";
 import { watchMemory } from "./testing/watch-memory.ts";
 
-const page = fileURLToPath(new URL("../../docs/http-files.md", import.meta.url));
 const mib = 1024 * 1024;
 
 let sandbox: ReachedSandbox;
@@ -23,9 +20,7 @@ afterAll(() => sandbox[Symbol.asyncDispose]());
 
 describe.each(paths)("by the %s", (path) => {
   test("every command of the page does what the page says", async () => {
-    const blocks = [...(await readFile(page, "utf8")).matchAll(/^```sh\n(.*?)^```$/gms)].map(
-      ([, block]) => block ?? "",
-    );
+    const blocks = shellBlocks("docs/http-files.md");
     expect(blocks.length).toBeGreaterThan(8);
     const { id, accessToken, apiKey, originOf } = sandbox;
     const direct = [
@@ -37,7 +32,7 @@ describe.each(paths)("by the %s", (path) => {
     await writeFile(join(dir.path, "large"), randomBytes(4 * mib));
     const script = [blocks[0], ...(path === "direct path" ? direct : []), ...blocks.slice(1)].join("\n");
     const env = { PATH: process.env.PATH, DNAH_URL: originOf["control plane"], DNAH_API_KEY: apiKey, id };
-    const { code, output } = await run(["bash", "-euo", "pipefail", "-c", script], dir.path, env);
+    const { code, output } = await runScript(script, dir.path, env);
     expect(code, output).toBe(0);
     expect(output).toMatch(/^304$/m);
     expect(output).toMatch(/"name":"large".*"size":"4194304"/);
@@ -62,15 +57,3 @@ describe.each(paths)("by the %s", (path) => {
     expect(memory.mostGrowthBytes()).toBeLessThan(48 * mib);
   });
 });
-
-async function run(argv: readonly string[], cwd: string, env: NodeJS.ProcessEnv) {
-  const child = spawn(argv[0] as string, argv.slice(1), { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-    });
-  }
-  const [code] = (await once(child, "close")) as [number | null];
-  return { code, output };
-}

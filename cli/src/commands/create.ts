@@ -15,7 +15,7 @@ export function registerCreate(program: Command): void {
     .option("--idempotency-key <key>", "the same key again, within a day, gives the same sandbox")
     .action(async (flags: Flags, command: Command) => {
       const { client, json } = contextOf(command);
-      const { id, accessToken, stages } = await createSandbox(client, flags, flags.idempotencyKey);
-      await (json ? printJson({ id, accessToken, stages }) : print(`${id}\n`));
+      const { id, accessToken, directUrl, stages } = await createSandbox(client, flags, flags.idempotencyKey);
+      await (json ? printJson({ id, accessToken, directUrl, stages }) : print(`${id}\n`));
     });
 }
