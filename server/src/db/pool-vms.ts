@@ -50,6 +50,12 @@ export interface PoolClaim extends PoolKey {
  * nothing is changed, but that the create was one that found it empty. `skip locked`: two creates never wait for one VM.
  */
 export async function claimPoolVm(db: DbOrTx, claim: PoolClaim): Promise<SandboxRow | undefined> {
+  const { rows } = await claimQuery(claim).execute(db);
+  return rows[0];
+}
+
+/** Exported for the test that looks at its plan. */
+export function claimQuery(claim: PoolClaim) {
   const { key, lifecycle } = claim;
   const isUsed = key
     ? sql`exists (select from idempotency where org_id = ${key.orgId} and rpc = ${key.rpc} and key = ${key.key})`
@@ -59,7 +65,7 @@ export async function claimPoolVm(db: DbOrTx, claim: PoolClaim): Promise<Sandbox
         select ${key.orgId}, ${key.rpc}, ${key.key}, ${key.digest}, id from picked
         on conflict do nothing returning result_id as id`
     : sql`select id from picked`;
-  const { rows } = await sql<SandboxRow>`
+  return sql<SandboxRow>`
     with pool as (
       select id from pools where template = ${claim.template} and vcpus = ${claim.vcpus}
         and memory_mib = ${claim.memoryMib} and disk_mib = ${claim.diskMib} and not ${isUsed}
@@ -91,8 +97,7 @@ export async function claimPoolVm(db: DbOrTx, claim: PoolClaim): Promise<Sandbox
     ), noted as (
       insert into pool_demand (pool_id, time, hit) select id, ${claim.now}, exists (select from claimed) from pool
     )
-    select * from claimed`.execute(db);
-  return rows[0];
+    select * from claimed`;
 }
 
 /**

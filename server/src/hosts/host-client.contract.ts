@@ -106,6 +106,31 @@ export function describeHostClient(name: string, open: () => Promise<HostUnderTe
       });
     });
 
+    test("gives a VM that waits in a pool to its owner, once, and none that died", async () => {
+      await using under = await open();
+      const { access: _, lifecycle: __, ...waiting } = { ...spec, standby: true };
+      for (const sandboxId of ["s1", "s2"]) await under.client.startVm({ ...waiting, sandboxId }, {});
+      expect(await under.client.listVms({})).toMatchObject([
+        { sandboxId: "s1", standby: true, accessVersion: 0n, lifecycleVersion: 0n },
+        { sandboxId: "s2", standby: true },
+      ]);
+      const told: unknown[] = [];
+      under.host.hooks.onClaim = async ({ env }) => void told.push(env);
+      const plan = { epoch: 2n, access: accessOf(1n), lifecycle: lifecycleOf(1n), env: { B: "c" } };
+      const claim = () => under.client.claimVm({ ...plan, sandboxId: "s1" }, {});
+      const [first, again] = [await claim(), await claim()];
+      expect([first.vm, again.vm]).toMatchObject([{ epoch: 2n, standby: false }, { epoch: 2n }]);
+      expect(first.stages.map(({ stage }) => stage)).toEqual(["personalize"]);
+      expect(told).toEqual([{ B: "c" }]);
+      expect(under.host.accesses.get("s1")).toMatchObject({ version: 1n });
+      expect(await reasonOf(under.client.claimVm({ ...plan, sandboxId: "s1", epoch: 3n }, {}))).toBe(
+        "SANDBOX_STATE_CONFLICT",
+      );
+      under.host.kill("s2");
+      expect(await reasonOf(under.client.claimVm({ ...plan, sandboxId: "s2" }, {}))).toBe("VM_DIED");
+      expect(await reasonOf(under.client.claimVm({ ...plan, sandboxId: "s3" }, {}))).toBe("SANDBOX_NOT_FOUND");
+    });
+
     test("takes a snapshot once, starts others from it, and deletes it twice without complaint", async () => {
       await using under = await open();
       await under.client.startVm(spec, {});
