@@ -9,7 +9,7 @@ source = Path(__file__).parent / "src/daytonah/_async"
 target = source.parent / "_sync"
 
 PLAIN = [
-    *["Client", "Connection", "DataPlane", "DirectWays", "Files", "FileWatch", "Ports", "Process", "ProcessCalls"],
+    *["Client", "Connection", "DataPlane", "DirectWays", "Events", "Files", "FileWatch", "Ports", "Process", "ProcessCalls"],
     *["ProcessInput", "Programs", "Pty", "Sandbox", "Way"],
 ]
 replacements = {
@@ -18,6 +18,7 @@ replacements = {
     "AsyncIterable": "Iterable",
     "AsyncStreamCall": "StreamCall",
     "AsyncUnaryCall": "UnaryCall",
+    "EventServiceClient": "EventServiceClientSync",
     "FileServiceClient": "FileServiceClientSync",
     "MonitoringServiceClient": "MonitoringServiceClientSync",
     "PortServiceClient": "PortServiceClientSync",

@@ -4,6 +4,7 @@
 """
 
 from ._async.client import AsyncClient
+from ._async.events import AsyncEvents
 from ._async.file_watch import AsyncFileWatch
 from ._async.files import AsyncFiles
 from ._async.ports import AsyncPorts
@@ -12,6 +13,7 @@ from ._async.process_input import AsyncProcessInput
 from ._async.pty import AsyncPty
 from ._async.sandbox import AsyncSandbox
 from ._sync.client import Client
+from ._sync.events import Events
 from ._sync.file_watch import FileWatch
 from ._sync.files import Files
 from ._sync.ports import Ports
@@ -37,12 +39,13 @@ from .errors import (
     UnsupportedError,
 )
 from .file_models import ArchiveWritten, FileChange, FileInfo, FileUrl, Replacement, TextMatch
-from .models import ListeningPort, LogEntry, Metrics, MetricsSample, PortUrl, SandboxInfo, StageTime
+from .models import ListeningPort, LogEntry, Metrics, MetricsSample, PortUrl, SandboxEvent, SandboxInfo, StageTime
 from .process_models import ExecResult, OutputEvent, ProcessExit, ProcessInfo, PtySize
 
 __all__ = [
     "ArchiveWritten",
     "AsyncClient",
+    "AsyncEvents",
     "AsyncFileWatch",
     "AsyncFiles",
     "AsyncPorts",
@@ -57,6 +60,7 @@ __all__ = [
     "ConflictError",
     "DaytonahError",
     "DeadlineError",
+    "Events",
     "ExecResult",
     "FieldViolation",
     "FileChange",
@@ -85,6 +89,7 @@ __all__ = [
     "Replacement",
     "Sandbox",
     "SandboxDiedError",
+    "SandboxEvent",
     "SandboxInfo",
     "StageTime",
     "TextMatch",

@@ -8,10 +8,10 @@ from typing import TypeVar, cast
 from protobuf import Enum
 from protobuf.wkt import Duration, Timestamp
 
-from ._gen.daytonah.v1 import file_pb, monitoring_pb, port_pb, process_pb, sandbox_pb
+from ._gen.daytonah.v1 import event_pb, file_pb, monitoring_pb, port_pb, process_pb, sandbox_pb
 from ._signals import signal_name_of
 from .file_models import ChangeKind, FileChange, FileInfo, FileType, TextMatch
-from .models import ListeningPort, LogEntry, LogSource, Metrics, MetricsSample, SandboxInfo
+from .models import ListeningPort, LogEntry, LogSource, Metrics, MetricsSample, SandboxEvent, SandboxInfo
 from .process_models import ProcessExit, ProcessInfo, PtySize, StreamName
 
 E = TypeVar("E", bound=Enum)
@@ -51,6 +51,17 @@ def sandbox_info_of(sandbox: sandbox_pb.Sandbox | None) -> SandboxInfo:
         hardware_isolated=sandbox.hardware_isolated,
         direct_url=sandbox.direct_url or None,
         public_ports=tuple(sandbox.public_ports),
+    )
+
+
+def sandbox_event_of(event: event_pb.Event) -> SandboxEvent:
+    return SandboxEvent(
+        cursor=event.cursor,
+        kind=event.kind,
+        sandbox_id=event.sandbox_id,
+        epoch=event.epoch,
+        time=datetime_of(event.time),
+        data=dict(event.data),
     )
 
 

@@ -128,6 +128,24 @@ class Metrics:
 
 
 @dataclass(frozen=True)
+class SandboxEvent:
+    """Something that happened to a sandbox or a snapshot of your organization."""
+
+    cursor: str
+    """Names its place; pass it to `watch` to go on from here."""
+    kind: str
+    """"sandbox." or "snapshot." and the state it moved to, such as "sandbox.running"; see docs/events.md."""
+    sandbox_id: str
+    """The sandbox, also of a snapshot."""
+    epoch: int
+    """Its epoch then."""
+    time: datetime
+    """When."""
+    data: Mapping[str, str]
+    """Facts, such as `reason` of a failure."""
+
+
+@dataclass(frozen=True)
 class LogEntry:
     """A line of a log."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .._options import Direct, resolve_options
 from .connection import AsyncConnection
+from .events import AsyncEvents
 
 
 class AsyncClient:
@@ -30,6 +31,8 @@ class AsyncClient:
         direct: Direct = "auto",
     ) -> None:
         self.connection = AsyncConnection(resolve_options(url, api_key, timeout, max_retries, retry_delay, direct))
+        self.events = AsyncEvents(self.connection)
+        """What happens to your sandboxes."""
 
     @property
     def url(self) -> str:

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from connectrpc.errors import ConnectError
 
 from .._convert_error import convert_error
+from .._gen.daytonah.v1.event_connect import EventServiceClient
 from .._gen.daytonah.v1.sandbox_connect import SandboxServiceClient
 from .._options import Options, delay_before_retry
 from .._waits import AsyncWork, async_http, async_next, async_sleep
@@ -40,6 +41,7 @@ class AsyncConnection:
         self.sandboxes = SandboxServiceClient(
             options.url, send_compression=None, accept_compression=[], http_client=self.http
         )
+        self.events = EventServiceClient(options.url, send_compression=None, accept_compression=[], http_client=self.http)
         self.control_plane = AsyncWay(options.url, self.http)
         """The way to the data plane that is always there."""
         self.direct_ways = AsyncDirectWays(self.http)

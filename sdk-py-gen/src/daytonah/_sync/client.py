@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from .._options import Direct, resolve_options
 from .connection import Connection
+from .events import Events
 
 
 class Client:
@@ -31,6 +32,8 @@ class Client:
         direct: Direct = "auto",
     ) -> None:
         self.connection = Connection(resolve_options(url, api_key, timeout, max_retries, retry_delay, direct))
+        self.events = Events(self.connection)
+        """What happens to your sandboxes."""
 
     @property
     def url(self) -> str:

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from connectrpc.errors import ConnectError
 
 from .._convert_error import convert_error
+from .._gen.daytonah.v1.event_connect import EventServiceClientSync
 from .._gen.daytonah.v1.sandbox_connect import SandboxServiceClientSync
 from .._options import Options, delay_before_retry
 from .._waits import SyncWork, sync_http, sync_next, sync_sleep
@@ -41,6 +42,7 @@ class Connection:
         self.sandboxes = SandboxServiceClientSync(
             options.url, send_compression=None, accept_compression=[], http_client=self.http
         )
+        self.events = EventServiceClientSync(options.url, send_compression=None, accept_compression=[], http_client=self.http)
         self.control_plane = Way(options.url, self.http)
         """The way to the data plane that is always there."""
         self.direct_ways = DirectWays(self.http)
