@@ -83,7 +83,7 @@ export function createRpcListener(options: RpcListenerOptions): RpcListener {
       .then((result) => universalResponseToNodeResponse(result, nodeResponse))
       .catch((error: unknown) => {
         if (ConnectError.from(error).code === Code.Aborted) return; // the client went away
-        log.warn("rpc.unanswered", { path: request.url, requestId, error });
+        log.warn("rpc.unanswered", { rpc: path, requestId, error });
       });
     return true;
   }

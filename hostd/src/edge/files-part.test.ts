@@ -56,6 +56,15 @@ test("a signed address allows nothing else", async () => {
   expect(await failureOf(await ask(below, { method: "POST", body: form }))).toEqual([400, "FIELD_INVALID"]);
 });
 
+test("what is added to a signed address changes neither its path nor its user", async () => {
+  await writeFile(join(dir, "f"), "content");
+  const wrong = [401, "CREDENTIAL_INVALID"];
+  expect(await (await ask(`${signed({})}&path=/etc/passwd`)).text()).toBe("content");
+  expect(await failureOf(await ask(`path=/etc/passwd&${signed({})}`))).toEqual(wrong);
+  expect(await failureOf(await ask(`${signed({})}&user=root`))).toEqual(wrong);
+  expect(await failureOf(await ask(`${signed({})}&expires=9999999999`.replace(/expires=\d+&/, "")))).toEqual(wrong);
+});
+
 test("a new access token ends what was signed with the old one, also under way", async () => {
   await writeFile(join(dir, "large"), Buffer.alloc(64 * 1024 * 1024));
   const query = signed({ path: join(dir, "large") });
