@@ -10,6 +10,7 @@ import { type DataPlaneServices, dataPlaneServices } from "./api/data-plane.ts";
 import { bearerCheck, listenTls } from "./api/listen-tls.ts";
 import { createMetrics } from "./api/metrics.ts";
 import { portTunnel } from "./api/port-tunnel.ts";
+import type { CallDeps } from "./api/sandbox-call.ts";
 import { type Config, readConfig } from "./config.ts";
 import { type ListenEdgeOptions, listenEdge } from "./edge/listen-edge.ts";
 import { agentPort, createAgentClient } from "./guest/agent-client.ts";
@@ -20,11 +21,16 @@ import { lockName } from "./host/lock-name.ts";
 import { ImageStore } from "./images/image-store.ts";
 import { adoptVms } from "./vm/adopt-vms.ts";
 import { hostSize } from "./vm/capacity.ts";
+import { freezeByLease } from "./vm/freeze-vms.ts";
+import { HostLease } from "./vm/host-lease.ts";
+import { LifeKeeper } from "./vm/life-keeper.ts";
+import { SnapshotStore } from "./vm/snapshot-store.ts";
 import { readUidRange, uidsPerDaemon } from "./vm/uid-range.ts";
 import type { VmDeps } from "./vm/vm-deps.ts";
 import { VmFiles } from "./vm/vm-files.ts";
 import { VmRegistry } from "./vm/vm-registry.ts";
 import { VmStore } from "./vm/vm-store.ts";
+import { wakeVm } from "./vm/wake-vm.ts";
 import { selectVmm } from "./vmm/select-vmm.ts";
 
 const version = "0.1.0";
@@ -62,16 +68,19 @@ async function main(): Promise<void> {
   const deps = await createDeps(config, firstUid, log, stopping.signal);
   await adoptVms(deps, { signal: stopping.signal });
   using _pruning = pruneHourly(deps);
+  using _freezing = freezeByLease(deps);
+  using _keeping = new LifeKeeper(deps).run();
   const pki = readPki(config.pkiDir);
   const metrics = createMetrics(deps);
-  const services = dataPlaneServices(deps.registry);
-  const edge = await openEdge(config, deps.registry, services, { metrics, log });
+  const calls: CallDeps = { registry: deps.registry, wake: (entry) => wakeVm(deps, entry) };
+  const services = dataPlaneServices(calls);
+  const edge = await openEdge(config, calls, services, { metrics, log });
   const isServer = bearerCheck(pki.bearer);
   const handler = daemonHandler(deps, {
     facts: { hostId: config.hostId, version, edgeUrl: edge?.url ?? "" },
     ...{ services, metrics, log, isServer },
   });
-  const onConnect = portTunnel(deps.registry, isServer);
+  const onConnect = portTunnel(calls, isServer);
   const listener = await listenTls({ ...config.listen, identity: pki.identity, handler, onConnect });
   const url = originOf("https", listener.address);
   log.info("hostd.ready", { url, edge: edge?.url, driver: deps.vmm.name });
@@ -85,6 +94,9 @@ async function main(): Promise<void> {
 }
 
 async function createDeps(config: Config, firstUid: number, log: Logger, signal: AbortSignal): Promise<VmDeps> {
+  const now = () => new Date();
+  const lease = new HostLease(config.dataDir, now);
+  await lease.open();
   const runner = createCommandRunner();
   const store = new VmStore(config.dataDir);
   await store.prepare();
@@ -119,9 +131,10 @@ async function createDeps(config: Config, firstUid: number, log: Logger, signal:
   const cgroups = await probeCgroup();
   log.info("hostd.host", { ...size, copyMethod, firstUid, driver: vmm.name, why, limits: cgroups });
   return {
-    ...{ vmm, store, files, images, size, cgroups, log },
-    registry: new VmRegistry(store, uidsPerDaemon),
-    now: () => new Date(),
+    ...{ vmm, store, lease, files, images, size, cgroups, log },
+    snapshots: new SnapshotStore(config.dataDir),
+    registry: new VmRegistry(store, uidsPerDaemon, now),
+    now,
     agentAt: (path) => createAgentClient({ path, port: agentPort }),
     limits: { bootMs: config.bootMs, adoptMs, sampleMs, slots: uidsPerDaemon },
   };
@@ -129,7 +142,7 @@ async function createDeps(config: Config, firstUid: number, log: Logger, signal:
 
 async function openEdge(
   { edge }: Config,
-  registry: VmRegistry,
+  calls: CallDeps,
   services: DataPlaneServices,
   options: Pick<ListenEdgeOptions, "metrics" | "log">,
 ) {
@@ -138,7 +151,7 @@ async function openEdge(
     cert: readFileSync(edge.tls.certFile, "utf8"),
     key: readFileSync(edge.tls.keyFile, "utf8"),
   };
-  const listener = await listenEdge(registry, services, { ...edge.listen, ...(tls ? { tls } : {}), ...options });
+  const listener = await listenEdge(calls, services, { ...edge.listen, ...(tls ? { tls } : {}), ...options });
   return { listener, url: edge.url ?? originOf(tls ? "https" : "http", listener.address) };
 }
 

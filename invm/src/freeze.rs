@@ -7,7 +7,7 @@ use std::{
     fs::{self, File},
     os::fd::AsFd,
     sync::{Condvar, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::errno::Errno;
@@ -26,6 +26,8 @@ use crate::{
 
 const LIMIT: Duration = Duration::from_secs(10);
 const MAX_LIMIT: Duration = Duration::from_secs(60);
+/// Time is counted in these: a clock that jumps, as that of a restored VM may, takes no more than one of them.
+const SLICE: Duration = Duration::from_millis(250);
 
 #[derive(Default)]
 pub struct Freeze {
@@ -35,8 +37,8 @@ pub struct Freeze {
 
 #[derive(Default)]
 struct Hold {
-    /// When it ends by itself.
-    until: Option<Instant>,
+    /// How long it lasts yet, where nobody ends it.
+    left: Option<Duration>,
     /// A thread looks after that.
     watched: bool,
 }
@@ -49,7 +51,7 @@ pub fn quiesce(agent: &'static Agent, request: &QuiesceRequest) -> Result<(), Fa
         return Err(Fault::invalid(field, format!("a time-out of {} s: the limit is 60 s", limit.as_secs())));
     }
     let Freeze { hold, changed } = &agent.freeze;
-    if agent.mode == Mode::Vm && lock(hold).until.is_none() {
+    if agent.mode == Mode::Vm && lock(hold).left.is_none() {
         // While programs still run, so that little is left to write once they don't.
         nix::unistd::sync();
     }
@@ -60,10 +62,10 @@ pub fn quiesce(agent: &'static Agent, request: &QuiesceRequest) -> Result<(), Fa
             .map_err(|error| Fault::internal("thread for the thaw", error))?;
         hold.watched = true;
     }
-    hold.until = Some(Instant::now() + limit);
+    hold.left = Some(limit);
     let result = stand_still(agent.mode);
     if result.is_err() {
-        hold.until = None;
+        hold.left = None;
         go_on(agent.mode);
     }
     changed.notify_all();
@@ -73,7 +75,7 @@ pub fn quiesce(agent: &'static Agent, request: &QuiesceRequest) -> Result<(), Fa
 impl Freeze {
     pub fn thaw(&self, mode: Mode) {
         let mut hold = lock(&self.hold);
-        if hold.until.take().is_some() {
+        if hold.left.take().is_some() {
             go_on(mode);
             self.changed.notify_all();
         }
@@ -81,7 +83,7 @@ impl Freeze {
 
     /// Lets the disk be written to, while programs still stand.
     pub fn thaw_disk(&self, mode: Mode) {
-        if lock(&self.hold).until.is_some() {
+        if lock(&self.hold).left.is_some() {
             release_disk(mode);
         }
     }
@@ -89,14 +91,19 @@ impl Freeze {
     /// Ends with the hold, and ends that when its time is over.
     fn watch(&self, mode: Mode) {
         let mut hold = lock(&self.hold);
-        while let Some(until) = hold.until {
-            let left = until.saturating_duration_since(Instant::now());
+        while let Some(left) = hold.left {
             if left.is_zero() {
-                hold.until = None;
+                hold.left = None;
                 go_on(mode);
                 console::warn(format_args!("nobody ended a quiesce in its time"));
-            } else {
-                hold = self.changed.wait_timeout(hold, left).unwrap_or_else(PoisonError::into_inner).0;
+                break;
+            }
+            let slice = left.min(SLICE);
+            let (held, waited) =
+                self.changed.wait_timeout(hold, slice).unwrap_or_else(PoisonError::into_inner);
+            hold = held;
+            if waited.timed_out() {
+                hold.left = hold.left.map(|left| left.saturating_sub(slice));
             }
         }
         hold.watched = false;

@@ -7,26 +7,26 @@ import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { typedErrors, validateRequests } from "@daytonah/lib/interceptors.ts";
 import { createRpcListener, type RpcListener, type RpcListenerOptions } from "@daytonah/lib/rpc-listener.ts";
 import { createHttpFiles, type HttpFilesOptions } from "../http-files/create-http-files.ts";
-import type { VmRegistry } from "../vm/vm-registry.ts";
 import { fileService } from "./file-service.ts";
 import type { Metrics } from "./metrics.ts";
 import { monitoringService } from "./monitoring-service.ts";
 import { portService } from "./port-service.ts";
 import { processService } from "./process-service.ts";
 import { createQuickStreams, quickStream } from "./quick-streams.ts";
+import type { CallDeps } from "./sandbox-call.ts";
 import { Uploads } from "./uploads.ts";
 
 export type DataPlaneServices = ReturnType<typeof dataPlaneServices>;
 
 /** One of each for the whole daemon: an upload may go on by another port. */
-export function dataPlaneServices(registry: VmRegistry) {
+export function dataPlaneServices(deps: CallDeps) {
   const uploads = new Uploads();
   return {
-    processes: processService(registry),
-    files: fileService(registry, uploads),
-    ports: portService(registry),
-    monitoring: monitoringService(registry),
-    httpFiles: (options: HttpFilesOptions) => createHttpFiles(registry, uploads, options),
+    processes: processService(deps),
+    files: fileService(deps, uploads),
+    ports: portService(deps),
+    monitoring: monitoringService(deps),
+    httpFiles: (options: HttpFilesOptions) => createHttpFiles(deps, uploads, options),
   };
 }
 

@@ -12,10 +12,10 @@ import {
 import { unexpectedEvent } from "../guest/agent-client.ts";
 import { GuestConnectionError } from "../guest/guest-connection-error.ts";
 import { watchFiles } from "../guest/watch-files.ts";
-import type { VmRegistry } from "../vm/vm-registry.ts";
+import { withHeartbeats } from "../guest/with-heartbeats.ts";
 import { requireBelow, toFileChange, toFileInfo, toReplacement, toTextMatch } from "./file-convert.ts";
 import { FileWatches } from "./file-watches.ts";
-import { meaningOf, sandboxCall, withMeaning } from "./sandbox-call.ts";
+import { type CallDeps, meaningOf, sandboxCall, withMeaning } from "./sandbox-call.ts";
 import type { Uploads } from "./uploads.ts";
 import { writeWhole } from "./write-file.ts";
 
@@ -25,11 +25,11 @@ const defaultSearchLimit = 1_000;
 /** For what takes the longer the more there is below a path. */
 const treeTimeoutMs = 600_000;
 
-export function fileService(registry: VmRegistry, uploads: Uploads) {
+export function fileService(deps: CallDeps, uploads: Uploads) {
   const watches = new FileWatches();
   return {
     async *readFile({ path, offset, length, user }, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       let first = true;
       yield* call.stream({ case: "readFile", value: { path, offset, length, user } }, (event) => {
         if (first && event.case === "fileInfo") {
@@ -45,7 +45,7 @@ export function fileService(registry: VmRegistry, uploads: Uploads) {
     },
 
     async writeFile(request, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       const info = request.piece
         ? await uploads.write(call, request, request.piece, request.data)
         : await writeWhole(call, request, request.data);
@@ -53,12 +53,12 @@ export function fileService(registry: VmRegistry, uploads: Uploads) {
     },
 
     async statFile({ path, user }, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       return { info: await call.unary({ case: "statFile", value: { path, user } }, "fileInfo", toFileInfo) };
     },
 
     async *listDirectory({ path, depth, user, includeXattrs }, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       const page = pages();
       yield* call.stream({ case: "listDirectory", value: { path, depth, user, includeXattrs } }, (event) => {
         if (event.case === "heartbeat") return undefined;
@@ -70,25 +70,25 @@ export function fileService(registry: VmRegistry, uploads: Uploads) {
     },
 
     async makeDirectory({ path, mode, user, mustBeNew }, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       const value = { path, mode, user, mustBeNew };
       return { info: await call.unary({ case: "makeDirectory", value }, "fileInfo", toFileInfo) };
     },
 
     async moveFile({ source, destination, user, noReplace }, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       const value = { source, destination, user, noReplace };
       return { info: await call.unary({ case: "moveFile", value }, "fileInfo", toFileInfo, treeTimeoutMs) };
     },
 
     async removeFile({ path, recursive, user, missingOk }, context) {
       const value = { path, recursive, user, missingOk };
-      await sandboxCall(registry, context).command({ case: "removeFile", value }, treeTimeoutMs);
+      await sandboxCall(deps, context).command({ case: "removeFile", value }, treeTimeoutMs);
       return {};
     },
 
     async setAttributes(request, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       const { path, mode, owner, group, xattrs, recursive, user, modifyTime } = request;
       const value = {
         ...{ path, xattrs, recursive, user },
@@ -101,11 +101,12 @@ export function fileService(registry: VmRegistry, uploads: Uploads) {
     },
 
     async *watchFiles({ path, recursive, user, includeInfo }, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       const { agent, signal, requestId, explain } = call;
       const options = { signal, requestId, onBreak: explain };
       try {
-        for await (const change of watchFiles(agent, { path, recursive, user, includeInfo }, options)) {
+        const changes = watchFiles(agent, { path, recursive, user, includeInfo }, options);
+        for await (const change of withHeartbeats(changes, () => undefined)) {
           yield create(WatchFilesResponseSchema, {
             event: change ? { case: "change", value: toFileChange(change) } : { case: "heartbeat", value: {} },
           });
@@ -116,21 +117,21 @@ export function fileService(registry: VmRegistry, uploads: Uploads) {
     },
 
     async createFileWatch({ path, recursive, user, includeInfo }, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       return { watchId: await watches.open(call, { path, recursive, user, includeInfo }) };
     },
 
     async readFileWatch({ watchId, cursor }, context) {
-      return watches.read(sandboxCall(registry, context), watchId, cursor);
+      return watches.read(sandboxCall(deps, context), watchId, cursor);
     },
 
     async deleteFileWatch({ watchId }, context) {
-      watches.end(sandboxCall(registry, context), watchId);
+      watches.end(sandboxCall(deps, context), watchId);
       return {};
     },
 
     async *searchFiles(request, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       const { path, nameGlob, content, regex, limit, user, ignoreCase, excludeGlobs } = request;
       const value = { path, nameGlob, content, regex, limit, user, ignoreCase, excludeGlobs };
       const page = pages();
@@ -148,7 +149,7 @@ export function fileService(registry: VmRegistry, uploads: Uploads) {
     },
 
     async replaceInFiles({ paths, pattern, replacement, regex, user }, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       const value = { paths, pattern, replacement, regex, user };
       const files: ReturnType<typeof toReplacement>[] = [];
       const replaced = call.stream({ case: "replaceInFiles", value }, (event) => {

@@ -1,12 +1,12 @@
 /**
  * Watches that clients ask for their changes from time to time. They live in this daemon's memory: a watch ends with its
- * VM, with the daemon, or when nobody asked for ten minutes; its client then makes another and lists the directory.
+ * sandbox, with the daemon, or when nobody asked for ten minutes; its client then makes another and lists the directory.
  */
 import { randomUUID } from "node:crypto";
 import { type FileChange, FileChangeKind } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import { fieldProblem, problem } from "@daytonah/lib/problem.ts";
 import { type WatchFiles, watchFiles } from "../guest/watch-files.ts";
-import type { LiveVm } from "../vm/vm-registry.ts";
+import type { VmEntry } from "../vm/vm-entry.ts";
 import { overflow, toFileChange } from "./file-convert.ts";
 import { type SandboxCall, withMeaning } from "./sandbox-call.ts";
 
@@ -27,11 +27,11 @@ interface Watch {
 }
 
 export class FileWatches {
-  readonly #ofVm = new WeakMap<LiveVm, Map<string, Watch>>();
+  readonly #ofSandbox = new WeakMap<VmEntry, Map<string, Watch>>();
 
   /** Resolves with the new watch's id, when it is set. */
   async open(call: SandboxCall, request: WatchFiles): Promise<string> {
-    const watches = this.#watchesOf(call.live);
+    const watches = this.#watchesOf(call.entry);
     if (watches.size >= maxWatches) {
       throw problem("GUEST_LIMIT_EXCEEDED", `The sandbox has ${maxWatches} watches already.`, {
         nextStep: "Delete a watch that you no longer read, or use WatchFiles.",
@@ -43,7 +43,7 @@ export class FileWatches {
       lastAsked: performance.now(),
     };
     watches.set(id, watch);
-    const signal = AbortSignal.any([watch.stop.signal, call.live.ended.signal]);
+    const { signal } = watch.stop;
     const options = { signal, requestId: call.requestId, onBreak: async () => signal.throwIfAborted() };
     const changes = watchFiles(call.agent, request, options);
     const cancel = () => watch.stop.abort(call.signal.reason);
@@ -62,7 +62,7 @@ export class FileWatches {
 
   /** Forgets the changes before the cursor, and answers with those from it on. */
   read(call: SandboxCall, id: string, cursor: bigint) {
-    const watch = this.#watchesOf(call.live).get(id);
+    const watch = this.#watchesOf(call.entry).get(id);
     if (!watch) {
       throw problem("RESOURCE_NOT_FOUND", "There is no such watch, or it is over.", {
         nextStep: "Create another watch, then list the directory.",
@@ -82,13 +82,13 @@ export class FileWatches {
   }
 
   end(call: SandboxCall, id: string): void {
-    this.#watchesOf(call.live).get(id)?.stop.abort(new Error("the watch was deleted"));
-    this.#watchesOf(call.live).delete(id);
+    this.#watchesOf(call.entry).get(id)?.stop.abort(new Error("the watch was deleted"));
+    this.#watchesOf(call.entry).delete(id);
   }
 
-  #watchesOf(live: LiveVm): Map<string, Watch> {
-    const watches = this.#ofVm.get(live) ?? new Map<string, Watch>();
-    this.#ofVm.set(live, watches);
+  #watchesOf(entry: VmEntry): Map<string, Watch> {
+    const watches = this.#ofSandbox.get(entry) ?? new Map<string, Watch>();
+    this.#ofSandbox.set(entry, watches);
     return watches;
   }
 }

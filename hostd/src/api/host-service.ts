@@ -1,34 +1,28 @@
 /** HostDaemonService: what the control plane asks of this host. */
 import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { ServiceImpl } from "@connectrpc/connect";
-import {
-  type HostDaemonService,
-  type VmAccess as VmAccessMessage,
-  VmSchema,
-  VmState,
-  WatchVmsResponseSchema,
-} from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import { durationMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { type HostDaemonService, WatchVmsResponseSchema } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { abortable } from "@daytonah/lib/deadline.ts";
-import { fieldProblem } from "@daytonah/lib/problem.ts";
 import { requestIdKey } from "@daytonah/lib/request-id.ts";
 import { freeMemoryMib, overheadMibPerVm, usableDiskMib } from "../vm/capacity.ts";
+import { claimVm } from "../vm/claim-vm.ts";
 import { deleteVm } from "../vm/delete-vm.ts";
+import { settleVms } from "../vm/freeze-vms.ts";
+import { pauseVm } from "../vm/pause-vm.ts";
+import { resumeVm } from "../vm/resume-vm.ts";
+import { rollBackVm } from "../vm/roll-back-vm.ts";
 import { setVmAccess } from "../vm/set-vm-access.ts";
+import { setVmLifecycle } from "../vm/set-vm-lifecycle.ts";
+import { snapshotVm } from "../vm/snapshot-vm.ts";
 import { startVm } from "../vm/start-vm.ts";
+import { stopVm } from "../vm/stop-vm.ts";
 import type { VmDeps } from "../vm/vm-deps.ts";
-import type { VmAccess, VmRecord } from "../vm/vm-record.ts";
+import { epochOf, stagesOf, toAccess, toLifecycle, toResume, toSnapshot, toStages, toVm } from "./vm-convert.ts";
 
 const heartbeatMs = 5_000;
 const mib = 1024 * 1024;
-
-const states = {
-  starting: VmState.STARTING,
-  running: VmState.RUNNING,
-  failed: VmState.FAILED,
-  deleting: VmState.RUNNING, // until it is gone
-} as const satisfies Record<VmRecord["state"], VmState>;
 
 export interface HostFacts {
   readonly hostId: string;
@@ -39,8 +33,8 @@ export interface HostFacts {
 
 export function hostService(deps: VmDeps, facts: HostFacts): Partial<ServiceImpl<typeof HostDaemonService>> {
   const instanceId = randomUUID();
-  const { registry, images, size, vmm } = deps;
-  const records = () => registry.entries().map(({ record }) => record);
+  const { registry, lease, snapshots, images, files, size, vmm } = deps;
+  const requestIdOf = ({ values }: HandlerContext) => values.get(requestIdKey);
   return {
     async getHost() {
       const { architecture, templates } = images.bundle;
@@ -51,8 +45,11 @@ export function hostService(deps: VmDeps, facts: HostFacts): Partial<ServiceImpl
         vcpus: size.vcpus,
         memoryMib: BigInt(size.memoryMib),
         vmOverheadMib: overheadMibPerVm,
-        memoryFreeMib: BigInt(freeMemoryMib(size, records())),
+        memoryFreeMib: BigInt(freeMemoryMib(size, registry.roomTakers())),
         diskFreeMib: BigInt(usableDiskMib(await deps.store.freeDiskMib())),
+        memoryShared: vmm.capabilities.copyOnWriteRestore,
+        diskShared: files.sharesBlocks,
+        frozen: lease.frozen,
         templates: templates.map(({ name, sha256, sizeBytes, description, packages }) => ({
           ...{ name, description, packages },
           digest: `sha256:${sha256}`,
@@ -62,32 +59,84 @@ export function hostService(deps: VmDeps, facts: HostFacts): Partial<ServiceImpl
     },
 
     async startVm(request, context) {
-      const { sandboxId, template, vcpus, memoryMib, diskMib, env } = request;
+      const { template, vcpus, memoryMib, diskMib, env, standby, snapshotId } = request;
       const started = startVm(deps, {
-        ...{ sandboxId, template, vcpus, memoryMib, diskMib, env },
-        epoch: epochOf(request.epoch),
-        ...(request.access ? { access: toAccess(request.access) } : {}),
-        requestId: context.values.get(requestIdKey),
+        ...toResume(request),
+        ...{ template, vcpus, memoryMib, diskMib, env, standby },
+        ...(snapshotId === "" ? {} : { snapshotId }),
+        requestId: requestIdOf(context),
       });
       const record = await abortable(started, context.signal);
-      const stages = record.state === "running" ? record.stages : [];
-      return {
-        vm: toVm(record, false),
-        stages: stages.map(({ stage, ms }) => ({ stage, duration: toDuration(ms) })),
-      };
+      return { vm: toVm(record), stages: stagesOf(record) };
     },
 
-    async deleteVm({ sandboxId, epoch }, context) {
-      await abortable(deleteVm(deps, sandboxId, epochOf(epoch)), context.signal);
+    async deleteVm({ sandboxId, epoch }, { signal }) {
+      await abortable(deleteVm(deps, sandboxId, epochOf(epoch)), signal);
       return {};
     },
 
-    async setVmAccess({ sandboxId, epoch, access }, context) {
-      if (access) await abortable(setVmAccess(deps, sandboxId, epochOf(epoch), toAccess(access)), context.signal);
+    async setVmAccess({ sandboxId, epoch, access }, { signal }) {
+      if (access) await abortable(setVmAccess(deps, sandboxId, epochOf(epoch), toAccess(access)), signal);
       return {};
     },
 
-    listVms: () => ({ vms: records().map((record) => toVm(record, false)) }),
+    async setVmLifecycle({ sandboxId, epoch, lifecycle }, { signal }) {
+      if (lifecycle) {
+        const set = setVmLifecycle(deps, sandboxId, epochOf(epoch), toLifecycle(lifecycle));
+        await abortable(set, signal);
+      }
+      return {};
+    },
+
+    async pauseVm({ sandboxId, epoch }, { signal }) {
+      const { record, stages } = await abortable(pauseVm(deps, sandboxId, epochOf(epoch)), signal);
+      return { vm: toVm(record), stages: toStages(stages) };
+    },
+
+    async stopVm({ sandboxId, epoch }, { signal }) {
+      const record = await abortable(stopVm(deps, { sandboxId, epoch: epochOf(epoch) }), signal);
+      return record ? { vm: toVm(record) } : {};
+    },
+
+    async resumeVm(request, context) {
+      const resumed = resumeVm(deps, { ...toResume(request), requestId: requestIdOf(context) });
+      const record = await abortable(resumed, context.signal);
+      return { vm: toVm(record), stages: stagesOf(record) };
+    },
+
+    async snapshotVm({ sandboxId, epoch, snapshotId }, { signal }) {
+      const taken = snapshotVm(deps, { sandboxId, epoch: epochOf(epoch), snapshotId });
+      const { manifest, stages } = await abortable(taken, signal);
+      return { snapshot: toSnapshot(manifest), stages: toStages(stages) };
+    },
+
+    async rollBackVm(request, context) {
+      const { snapshotId } = request;
+      const rolledBack = rollBackVm(deps, { ...toResume(request), snapshotId, requestId: requestIdOf(context) });
+      const record = await abortable(rolledBack, context.signal);
+      return { vm: toVm(record), stages: stagesOf(record) };
+    },
+
+    async claimVm(request, context) {
+      const claimed = claimVm(deps, { ...toResume(request), env: request.env, requestId: requestIdOf(context) });
+      const { record, stages } = await abortable(claimed, context.signal);
+      return { vm: toVm(record), stages: toStages(stages) };
+    },
+
+    async deleteVmSnapshot({ snapshotId }, { signal }) {
+      await abortable(snapshots.delete(snapshotId), signal);
+      return {};
+    },
+
+    listVmSnapshots: () => ({ snapshots: snapshots.list().map(toSnapshot) }),
+
+    async renewLease({ duration }) {
+      await lease.renew(duration ? durationMs(duration) : 0);
+      void settleVms(deps); // the answer does not wait for all of them
+      return {};
+    },
+
+    listVms: () => ({ vms: registry.entries().map(({ record }) => toVm(record)) }),
 
     async *watchVms(_, { signal }) {
       for await (const event of registry.watch({ signal, idleMs: heartbeatMs })) {
@@ -111,42 +160,4 @@ export function hostService(deps: VmDeps, facts: HostFacts): Partial<ServiceImpl
       }
     },
   };
-}
-
-function toVm(record: VmRecord, gone: boolean) {
-  const { sandboxId, vcpus, memoryMib, diskMib } = record;
-  return create(VmSchema, {
-    ...{ sandboxId, vcpus, memoryMib, diskMib },
-    epoch: BigInt(record.epoch),
-    state: gone ? VmState.DELETED : states[record.state],
-    accessVersion: BigInt(record.access?.version ?? 0),
-    ...(record.state === "failed"
-      ? { failureReason: record.failure.reason, failureMessage: record.failure.message }
-      : {}),
-  });
-}
-
-/** Whole microseconds: what is finer is noise. */
-function toDuration(ms: number) {
-  const micros = Math.round(ms * 1_000);
-  return { seconds: BigInt(Math.floor(micros / 1_000_000)), nanos: (micros % 1_000_000) * 1_000 };
-}
-
-function toAccess({ version, tokenGeneration, tokenSha256, signingKey, publicPorts }: VmAccessMessage): VmAccess {
-  return {
-    version: countOf("access.version", version),
-    tokenGeneration: countOf("access.token_generation", tokenGeneration),
-    tokenSha256: Buffer.from(tokenSha256).toString("hex"),
-    signingKey: Buffer.from(signingKey).toString("hex"),
-    publicPorts,
-  };
-}
-
-function epochOf(epoch: bigint): number {
-  return countOf("epoch", epoch);
-}
-
-function countOf(field: string, count: bigint): number {
-  if (count > BigInt(Number.MAX_SAFE_INTEGER)) throw fieldProblem(field, "it is beyond what can be counted to");
-  return Number(count);
 }

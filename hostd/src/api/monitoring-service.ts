@@ -4,15 +4,15 @@ import { durationFromMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf
 import type { ServiceImpl } from "@connectrpc/connect";
 import { type MonitoringService, ReadLogsResponseSchema } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import type { MetricsSample } from "../vm/monitor/metrics-history.ts";
-import type { VmRegistry } from "../vm/vm-registry.ts";
 import { readLogs } from "./logs/read-logs.ts";
-import { meaningOf, sandboxCall, withMeaning } from "./sandbox-call.ts";
+import { type CallDeps, meaningOf, sandboxCall, withMeaning } from "./sandbox-call.ts";
 
-export function monitoringService(registry: VmRegistry) {
+export function monitoringService(deps: CallDeps) {
   return {
     async getMetrics({ startTime, endTime, onlyNow }, context) {
-      const call = sandboxCall(registry, context);
-      const { monitor } = call.live;
+      const call = sandboxCall(deps, context);
+      using use = await call.use();
+      const { monitor } = use.live;
       const now = await withMeaning(call.sandboxId, call.explain, () => monitor.read(call));
       const from = startTime ? timestampMs(startTime) : 0;
       const to = endTime ? timestampMs(endTime) : Number.POSITIVE_INFINITY;
@@ -27,7 +27,7 @@ export function monitoringService(registry: VmRegistry) {
       // Whatever ends the stream, the client's leave too, ends what reads for it.
       const stop = new AbortController();
       const signal = AbortSignal.any([context.signal, stop.signal]);
-      const call = sandboxCall(registry, { ...context, signal });
+      const call = sandboxCall(deps, { ...context, signal });
       try {
         for await (const lines of readLogs(call, { sources, follow, tail })) {
           if (lines.length === 0) yield create(ReadLogsResponseSchema, { event: { case: "heartbeat", value: {} } });

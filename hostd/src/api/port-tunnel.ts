@@ -6,22 +6,21 @@ import { joinStreams } from "@daytonah/lib/edge/join-streams.ts";
 import { typedError } from "@daytonah/lib/interceptors.ts";
 import { fieldProblem } from "@daytonah/lib/problem.ts";
 import { requestIdHeader, requestIdKey, requestIdOf } from "@daytonah/lib/request-id.ts";
-import type { VmRegistry } from "../vm/vm-registry.ts";
 import { dialPort } from "./dial-port.ts";
 import { type ListenTlsOptions, notTheServer } from "./listen-tls.ts";
-import { publicPortHeader, tokenGenerationHeader } from "./sandbox-call.ts";
+import { type CallDeps, publicPortHeader, tokenGenerationHeader } from "./sandbox-call.ts";
 
 export function portTunnel(
-  registry: VmRegistry,
+  deps: CallDeps,
   isServer: (request: Http2ServerRequest) => boolean,
 ): ListenTlsOptions["onConnect"] {
   return (request, response) => {
-    void open(registry, isServer, request, response.stream);
+    void open(deps, isServer, request, response.stream);
   };
 }
 
 async function open(
-  registry: VmRegistry,
+  deps: CallDeps,
   isServer: (request: Http2ServerRequest) => boolean,
   request: Http2ServerRequest,
   client: ServerHttp2Stream,
@@ -39,7 +38,7 @@ async function open(
       if (typeof value === "string") requestHeader.set(name, value);
     }
     const values = createContextValues().set(requestIdKey, requestId);
-    const guest = await dialPort(registry, { requestHeader, values, signal: leaving.signal }, port);
+    const guest = await dialPort(deps, { requestHeader, values, signal: leaving.signal }, port);
     if (client.destroyed) return void guest.destroy();
     client.respond({ ":status": 200 });
     joinStreams({ stream: client }, { stream: guest });

@@ -9,14 +9,14 @@ import {
 } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { followProcess, type ProcessEvent } from "../guest/follow-process.ts";
 import { GuestConnectionError } from "../guest/guest-connection-error.ts";
-import type { VmRegistry } from "../vm/vm-registry.ts";
+import { withHeartbeats } from "../guest/with-heartbeats.ts";
 import { startProcessCall, toProcess, toProcessEvent, toSelector, toSize } from "./process-convert.ts";
-import { meaningOf, type SandboxCall, sandboxCall } from "./sandbox-call.ts";
+import { type CallDeps, meaningOf, type SandboxCall, sandboxCall } from "./sandbox-call.ts";
 
-export function processService(registry: VmRegistry) {
+export function processService(deps: CallDeps) {
   return {
     async *exec(request, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       // Always with a name: it makes a repeat after a broken connection safe.
       const processId = request.processId || randomUUID();
       for await (const event of eventsOf(call, startProcessCall(request, processId))) {
@@ -26,7 +26,7 @@ export function processService(registry: VmRegistry) {
     },
 
     async *attachProcess(request, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       const { fromOffset, fromEnd } = request;
       let processId = "";
       const attach = {
@@ -41,7 +41,7 @@ export function processService(registry: VmRegistry) {
 
     async sendInput({ process, offset, data, close }, context) {
       const value = { process: toSelector(process), offset, data, close };
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       return call.unary({ case: "sendInput", value }, "inputAccepted", ({ nextOffset }) => {
         // A client that goes on there must come forward.
         if (nextOffset >= offset + BigInt(data.length)) return { nextOffset };
@@ -51,12 +51,12 @@ export function processService(registry: VmRegistry) {
 
     async signalProcess({ process, signal, onlyProcess }, context) {
       const value = { process: toSelector(process), signal, onlyProcess };
-      await sandboxCall(registry, context).command({ case: "signalProcess", value });
+      await sandboxCall(deps, context).command({ case: "signalProcess", value });
       return {};
     },
 
     async listProcesses({ includeExited }, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       return call.unary({ case: "listProcesses", value: { includeExited } }, "processList", ({ processes }) => ({
         processes: processes.map(toProcess),
       }));
@@ -64,17 +64,17 @@ export function processService(registry: VmRegistry) {
 
     async resizePty({ process, size }, context) {
       const value = { process: toSelector(process), ...(size ? { pty: toSize(size) } : {}) };
-      await sandboxCall(registry, context).command({ case: "resizePty", value });
+      await sandboxCall(deps, context).command({ case: "resizePty", value });
       return {};
     },
 
     async getEnvironment(_, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       return call.unary({ case: "getEnvironment", value: {} }, "environment", ({ env }) => ({ env }));
     },
 
     async setEnvironment({ set, unset, replace }, context) {
-      const call = sandboxCall(registry, context);
+      const call = sandboxCall(deps, context);
       const value = { set, unset, replace };
       return call.unary({ case: "setEnvironment", value }, "environment", ({ env }) => ({ env }));
     },
@@ -83,8 +83,13 @@ export function processService(registry: VmRegistry) {
 
 async function* eventsOf(call: SandboxCall, first: Parameters<typeof followProcess>[1]): AsyncGenerator<ProcessEvent> {
   const { agent, signal, requestId, explain } = call;
+  let started = false;
   try {
-    yield* followProcess(agent, first, { signal, requestId, onBreak: explain });
+    const events = followProcess(agent, first, { signal, requestId, onBreak: explain });
+    for await (const event of withHeartbeats<ProcessEvent>(events, () => ({ case: "heartbeat" }))) {
+      started ||= event.case === "started";
+      if (started) yield event; // a stream's first event is its start
+    }
   } catch (error) {
     throw await meaningOf(call.sandboxId, explain, error);
   }

@@ -2,13 +2,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HandlerContext } from "@connectrpc/connect";
 import { accessTokenInvalid } from "@daytonah/lib/access-token-invalid.ts";
+import { abortable } from "@daytonah/lib/deadline.ts";
 import { fieldProblem, type Problem, problem } from "@daytonah/lib/problem.ts";
 import { requestIdKey } from "@daytonah/lib/request-id.ts";
 import type { AgentClient, GuestCall, GuestEvent, GuestEventCase, GuestEventValue } from "../guest/agent-client.ts";
 import { GuestConnectionError } from "../guest/guest-connection-error.ts";
 import { portNotPublic } from "../vm/access-ends.ts";
-import { failureProblem } from "../vm/start-vm.ts";
-import type { LiveVm, VmEntry, VmRegistry } from "../vm/vm-registry.ts";
+import { sandboxPaused, type VmEntry, type VmUse } from "../vm/vm-entry.ts";
+import type { VmRegistry } from "../vm/vm-registry.ts";
+import { lastingAgent } from "./lasting-agent.ts";
 
 /** A connection breaks a little before the VMM's end is seen. */
 const exitNewsMs = 500;
@@ -18,13 +20,23 @@ export const tokenGenerationHeader = "sandbox-token-generation";
 /** The port that the call was let in to because it is public. */
 export const publicPortHeader = "sandbox-public-port";
 
+/** What calls of the data plane need of the host. */
+export interface CallDeps {
+  readonly registry: VmRegistry;
+  /** Runs a paused VM on for a call; throws where calls don't wake it. */
+  readonly wake: (entry: VmEntry) => Promise<unknown>;
+}
+
 export interface SandboxCall {
   readonly sandboxId: string;
-  readonly live: LiveVm;
+  readonly entry: VmEntry;
+  /** Over pauses and snapshots: what is asked meanwhile waits. */
   readonly agent: AgentClient;
   readonly requestId: string;
-  /** Aborts when the client goes away, and with a Problem when the VM ends. */
+  /** Aborts when the client goes away, and with a Problem when it is no longer let in. */
   readonly signal: AbortSignal;
+  /** The VM as it lives now; wakes it as a call does. Counts as a use of it until disposed. */
+  use(): Promise<VmUse>;
   /** A call with one answer. `convert` throws a GuestConnectionError for one that the agent must not give. */
   unary<C extends GuestEventCase, T>(
     call: GuestCall,
@@ -43,30 +55,31 @@ export interface SandboxCall {
 export type CallContext = Pick<HandlerContext, "requestHeader" | "signal" | "values">;
 
 /** Finds the VM that the call's headers name. */
-export function sandboxCall(registry: VmRegistry, context: CallContext): SandboxCall {
-  const { entry, live, sandboxId } = liveVm(registry, context.requestHeader);
-  const signal = AbortSignal.any([context.signal, live.ended.signal, ...accessSignals(entry, context.requestHeader)]);
+export function sandboxCall({ registry, wake }: CallDeps, context: CallContext): SandboxCall {
+  const entry = entryOf(registry, context.requestHeader);
+  const { sandboxId } = entry;
+  const signal = AbortSignal.any([context.signal, ...accessSignals(entry, context.requestHeader)]);
   const requestId = context.values.get(requestIdKey);
   const options = { signal, requestId };
+  const agent = lastingAgent(entry, () => wake(entry));
   const explain = async () => {
-    if (!live.ended.signal.aborted) await sleep(exitNewsMs, undefined, { signal }).catch(() => undefined);
+    entry.requireLasting();
+    if (entry.record.state === "running" && !entry.held) await newsOf(entry, signal);
     signal.throwIfAborted();
+    entry.requireLasting();
   };
   return {
-    ...{ sandboxId, live },
-    agent: live.agent,
-    requestId,
-    signal,
-    explain,
+    ...{ sandboxId, entry, agent, requestId, signal, explain },
+    use: () => entry.use(signal, { brief: false, whenPaused: () => wake(entry) }),
     unary: (call, expected, convert, timeoutMs) =>
       withMeaning(sandboxId, explain, async () =>
-        convert(await live.agent.unary(call, expected, withTimeout(options, timeoutMs))),
+        convert(await agent.unary(call, expected, withTimeout(options, timeoutMs))),
       ),
     command: (call, timeoutMs) =>
-      withMeaning(sandboxId, explain, () => live.agent.command(call, withTimeout(options, timeoutMs))),
+      withMeaning(sandboxId, explain, () => agent.command(call, withTimeout(options, timeoutMs))),
     async *stream(call, convert) {
       try {
-        using stream = await live.agent.open(call, options);
+        using stream = await agent.open(call, options);
         for (let event = await stream.next(); event; event = await stream.next()) {
           const told = convert(event);
           if (told !== undefined) yield told;
@@ -76,6 +89,15 @@ export function sandboxCall(registry: VmRegistry, context: CallContext): Sandbox
       }
     },
   };
+}
+
+/** A connection may break for its own reasons: then there is none. */
+async function newsOf(entry: VmEntry, signal: AbortSignal): Promise<void> {
+  const waiting = new AbortController();
+  const limit = sleep(exitNewsMs, undefined, { signal: waiting.signal }).catch(() => undefined);
+  await abortable(Promise.race([entry.nextChange(), limit]), signal)
+    .catch(() => undefined)
+    .finally(() => waiting.abort());
 }
 
 function withTimeout<T extends object>(options: T, timeoutMs: number | undefined): T & { readonly timeoutMs?: number } {
@@ -133,10 +155,8 @@ export function sandboxIdOf(header: (name: string) => string | null | undefined)
   throw fieldProblem("sandbox-id", "the header must name a sandbox", "Send the header `sandbox-id`.");
 }
 
-function liveVm(
-  registry: VmRegistry,
-  headers: Headers,
-): { readonly entry: VmEntry; readonly live: LiveVm; readonly sandboxId: string } {
+/** The VM, in a state in which a call to it may be answered sooner or later. */
+function entryOf(registry: VmRegistry, headers: Headers): VmEntry {
   const sandboxId = sandboxIdOf((name) => headers.get(name));
   const entry = registry.get(sandboxId);
   if (!entry) {
@@ -144,21 +164,19 @@ function liveVm(
       metadata: { sandbox_id: sandboxId },
     });
   }
-  const { record, live } = entry;
+  const { record } = entry;
   const epoch = headers.get("sandbox-epoch");
   if (epoch !== null && epoch !== String(record.epoch)) {
     throw problem("SANDBOX_STATE_CONFLICT", `The sandbox is at epoch ${record.epoch}, and the call was for ${epoch}.`, {
       metadata: { sandbox_id: sandboxId, state: record.state, epoch: String(record.epoch) },
     });
   }
-  if (record.state === "failed") throw failureProblem(record.failure);
-  if (!live || record.state !== "running" || live.ended.signal.aborted) {
-    const reason = live?.ended.signal.reason as Problem | undefined;
-    throw reason ?? notRunning(sandboxId, record.state);
+  entry.requireLasting();
+  if (record.state === "paused" && !record.lifecycle?.autoResume) throw sandboxPaused(sandboxId);
+  if (record.state === "starting") {
+    throw problem("SANDBOX_NOT_RUNNING", "The sandbox is starting.", {
+      metadata: { sandbox_id: sandboxId, state: record.state },
+    });
   }
-  return { entry, live, sandboxId };
-}
-
-function notRunning(sandboxId: string, state: string): Problem {
-  return problem("SANDBOX_NOT_RUNNING", `The sandbox is ${state}.`, { metadata: { sandbox_id: sandboxId, state } });
+  return entry;
 }

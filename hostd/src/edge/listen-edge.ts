@@ -8,7 +8,7 @@ import { responseOn } from "@daytonah/lib/edge/response-on.ts";
 import { answerUnknownCall } from "@daytonah/lib/unknown-call.ts";
 import type { DataPlaneOptions, DataPlaneServices } from "../api/data-plane.ts";
 import type { Metrics } from "../api/metrics.ts";
-import type { VmRegistry } from "../vm/vm-registry.ts";
+import type { CallDeps } from "../api/sandbox-call.ts";
 import { dataPlanePart } from "./data-plane-part.ts";
 import type { EdgePart } from "./edge-part.ts";
 import { filesPart } from "./files-part.ts";
@@ -27,19 +27,19 @@ export interface ListenEdgeOptions
 }
 
 export async function listenEdge(
-  registry: VmRegistry,
+  deps: CallDeps,
   services: DataPlaneServices,
   { host, port, tls, limits, ...options }: ListenEdgeOptions,
 ): Promise<DualHttpServer> {
   const visitors = new Visitors(limits);
-  const previews = previewPart(registry, visitors, { log: options.log, meter: options.metrics.previews });
+  const previews = previewPart(deps, visitors, { log: options.log, meter: options.metrics.previews });
   // The first one that answers does.
   const parts: readonly EdgePart[] = [
     previews,
     { handle: answerCors },
-    tcpPart(registry, visitors, options.log),
-    filesPart(registry, visitors, services.httpFiles(options)),
-    dataPlanePart(registry, visitors, services, options),
+    tcpPart(deps, visitors, options.log),
+    filesPart(deps.registry, visitors, services.httpFiles(options)),
+    dataPlanePart(deps.registry, visitors, services, options),
     healthPart,
   ];
   const server = await listenDual({

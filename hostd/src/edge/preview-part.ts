@@ -2,15 +2,15 @@
 import { createContextValues } from "@connectrpc/connect";
 import { createPreviewProxy, type PreviewProxy, type PreviewProxyOptions } from "@daytonah/lib/edge/preview-proxy.ts";
 import { dialPort } from "../api/dial-port.ts";
-import { publicPortHeader, tokenGenerationHeader } from "../api/sandbox-call.ts";
-import type { VmRegistry } from "../vm/vm-registry.ts";
+import { type CallDeps, publicPortHeader, tokenGenerationHeader } from "../api/sandbox-call.ts";
 import type { Visitors } from "./visitors.ts";
 
 export function previewPart(
-  registry: VmRegistry,
+  deps: CallDeps,
   visitors: Visitors,
   { log, meter }: Pick<PreviewProxyOptions, "log" | "meter">,
 ): PreviewProxy {
+  const { registry } = deps;
   return createPreviewProxy({
     serves: () => true,
     lookup: (sandboxId) => {
@@ -23,7 +23,7 @@ export function previewPart(
       // Links are made from the access token: connections that were let in by them end with it.
       else
         requestHeader.set(tokenGenerationHeader, String(registry.get(sandboxId)?.record.access?.tokenGeneration ?? 0));
-      return dialPort(registry, { requestHeader, signal, values: createContextValues() }, port);
+      return dialPort(deps, { requestHeader, signal, values: createContextValues() }, port);
     },
     now: () => new Date(),
     log,

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { LifeEvent } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
 import { sleep } from "@daytonah/lib/sleep.ts";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -105,16 +105,45 @@ async function readCount(): Promise<string> {
   return text;
 }
 
+/** In the parent's memory: looks, without an end, whether it is still where it was, and says what it saw first. */
+const looker = [
+  "import os, time",
+  "name = lambda: open('/proc/sys/kernel/hostname').read()",
+  "at_first = name()",
+  "open('/tmp/looks', 'w')",
+  "while name() == at_first: time.sleep(0.001)",
+  "saw = [open('/etc/machine-id').read().strip(), os.urandom(8).hex(), str(int(time.time() * 1000))]",
+  "open('/tmp/saw.new', 'w').write(' '.join(saw))",
+  "os.rename('/tmp/saw.new', '/tmp/saw')",
+].join("\n");
+
+/** A program with random state of its own: draws from it before and after it is told to begin anew. */
+const gambler = [
+  "import os, random, signal, time",
+  "random.seed(1)",
+  "def anew(*_):",
+  "    before = random.random()",
+  "    random.seed()",
+  "    open('/tmp/drawn.new', 'w').write(f'{before} {random.random()}')",
+  "    os.rename('/tmp/drawn.new', '/tmp/drawn')",
+  "signal.signal(signal.SIGUSR1, anew)",
+  "open('/run/gambler.pid', 'w').write(str(os.getpid()))",
+  "while True: time.sleep(1)",
+].join("\n");
+const hook = ["#!/bin/sh", "kill -USR1 $(cat /run/gambler.pid)", "echo $DNAH_EVENT $DNAH_EPOCH > /tmp/hook", ""].join(
+  "\n",
+);
+
 test("children of one snapshot are machines of their own before a program runs", { timeout: 120_000 }, async () => {
-  const draw = "od -An -tx8 -N8 /dev/urandom | tr -d [:space:]";
-  // A program in the parent's memory that looks, without an end, whether it is still where it was.
-  const eager =
-    'h=$(cat /etc/hostname); touch /tmp/looks; while [ "$(cat /proc/sys/kernel/hostname)" = "$h" ]; do :; done; ' +
-    `echo "$(cat /etc/machine-id) $(${draw}) $(date +%s%3N)" > /tmp/saw`;
-  await run(agent, `nohup sh -c '${eager}' > /dev/null 2>&1 & until [ -e /tmp/looks ]; do sleep 0.01; done`);
-  const hook = "/etc/daytonah/hooks.d/10-note";
-  const script = "#!/bin/sh\\necho $DNAH_EVENT $DNAH_EPOCH $(cat /proc/sys/kernel/hostname) > /tmp/hook\\n";
-  await run(agent, `mkdir -p /etc/daytonah/hooks.d; printf '${script}' > ${hook}; chmod +x ${hook}`);
+  const started = [
+    `nohup python3 -c "${looker}" > /dev/null 2>&1 &`,
+    `nohup python3 -c "${gambler}" > /dev/null 2>&1 &`,
+    "until [ -e /tmp/looks ] && [ -s /run/gambler.pid ]; do sleep 0.01; done",
+    "mkdir -p /etc/daytonah/hooks.d; cd /etc/daytonah/hooks.d",
+    `cat > 10-gambler <<'END'\n${hook}END`,
+    "chmod +x 10-gambler",
+  ];
+  await run(agent, started.join("\n"));
   const dir = join(harness.scratch, "snapshot");
   await mkdir(dir);
   await quiesce(60n);
@@ -124,42 +153,42 @@ test("children of one snapshot are machines of their own before a program runs",
   await parent.resume(options());
   await agentOf(parent);
   await thaw();
-  const children = await Promise.all(
-    configs.map(async (config, index) => {
-      const vm = await vmm.restore(config, dir, options());
-      stack.defer(() => vm.kill());
-      const child = await agentOf(vm);
-      await sleep(500, options()); // a program that ran now would have the parent's randomness
-      const sandboxId = `child${index}`;
-      const event = LifeEvent.FORKED;
-      const { hookTime } = await personalize(child, {
-        sandboxId,
-        epoch: 1n,
-        newMachineId: true,
-        keepEnvironment: true,
-        event,
-      });
-      const clock = timestampMs((await pong(child)).wallClock ?? timestampFromMs(0));
-      expect(Math.abs(clock - Date.now())).toBeLessThan(1000); // the emulated guest's own delays included
-      expect(hookTime).toBeDefined();
-      await expect.poll(() => run(child, "cat /tmp/saw"), { timeout: 20_000 }).toMatch(/^\S+ \S+ \S+\n$/);
-      const [machineId, random] = (await run(child, "cat /tmp/saw")).split(" ");
-      expect(await run(child, "cat /tmp/hook")).toBe(`forked 1 ${sandboxId}\n`);
-      const own = await run(
-        child,
-        `cat /etc/machine-id; cat /etc/hostname; echo $(${draw}); cat /proc/sys/kernel/random/uuid`,
-      );
-      expect(own.split("\n").slice(0, 2)).toEqual([machineId, sandboxId]);
-      return [machineId, random, ...own.split("\n").slice(2, 4)];
-    }),
-  );
-  const drawn = [...children.flat(), (await run(agent, "cat /etc/machine-id")).trim()];
+  const [one, two] = await Promise.all(configs.map((config, index) => childOf(config, dir, `child${index}`)));
+  const drawn = [...(one?.drawn ?? []), ...(two?.drawn ?? []), (await run(agent, "cat /etc/machine-id")).trim()];
+  expect(drawn).toHaveLength(11);
   expect(new Set(drawn).size).toBe(drawn.length);
+  expect(one?.inherited).toEqual(two?.inherited); // what the hook is for
   // The parent is what it was.
   expect(await run(agent, "cat /run/daytonah/generation /etc/hostname; cat /tmp/saw /tmp/hook 2>/dev/null")).toBe(
     "epoch=3\nwake=0\nevent=started\nparent\n",
   );
 });
+
+/** Runs a child, and tells what it drew. */
+async function childOf(config: VmConfig, dir: string, sandboxId: string) {
+  const vm = await vmm.restore(config, dir, options());
+  stack.defer(() => vm.kill());
+  const child = await agentOf(vm);
+  await sleep(500, options()); // a program that ran now would have the parent's randomness
+  const asked = Date.now();
+  const { hookTime } = await personalize(child, {
+    ...{ sandboxId, epoch: 1n, newMachineId: true, keepEnvironment: true },
+    event: LifeEvent.FORKED,
+  });
+  expect(hookTime).toBeDefined();
+  await run(child, "until [ -s /tmp/saw ] && [ -s /tmp/drawn ]; do sleep 0.05; done");
+  const [machineId = "", first = "", time = ""] = (await run(child, "cat /tmp/saw")).trim().split(" ");
+  expect(Number(time)).toBeGreaterThanOrEqual(asked - 50);
+  expect(Number(time)).toBeLessThanOrEqual(Date.now() + 50);
+  const names = await run(
+    child,
+    "cat /etc/machine-id /etc/hostname /tmp/hook; tail -n 1 /etc/hosts; ls /sys/class/net",
+  );
+  expect(names).toBe(`${machineId}\n${sandboxId}\nforked 1\n127.0.1.1 ${sandboxId}\nlo\n`);
+  const own = await run(child, "head -c 16 /dev/urandom | od -An -tx8; cat /proc/sys/kernel/random/uuid");
+  const [inherited = "", afresh = ""] = (await run(child, "cat /tmp/drawn")).split(" ");
+  return { inherited, drawn: [machineId, first, afresh, ...own.trim().split("\n")] };
+}
 
 function rootOf({ handle }: Vm): string {
   return handle.config.disks[0]?.path ?? "";

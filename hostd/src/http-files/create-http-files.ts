@@ -8,9 +8,8 @@ import { problem, problemOf } from "@daytonah/lib/problem.ts";
 import { requestIdHeader, requestIdKey, requestIdOf } from "@daytonah/lib/request-id.ts";
 import { type FilesAddress, readFilesAddress } from "@daytonah/lib/sandbox-files.ts";
 import type { Metrics } from "../api/metrics.ts";
-import { sandboxCall, tokenGenerationHeader } from "../api/sandbox-call.ts";
+import { type CallDeps, sandboxCall, tokenGenerationHeader } from "../api/sandbox-call.ts";
 import type { Uploads } from "../api/uploads.ts";
-import type { VmRegistry } from "../vm/vm-registry.ts";
 import { getArchive, putArchive } from "./archive.ts";
 import { Coders } from "./coders.ts";
 import type { FilesExchange } from "./files-exchange.ts";
@@ -33,7 +32,7 @@ export interface HttpFilesOptions {
 
 type Action = (exchange: FilesExchange) => Promise<void>;
 
-export function createHttpFiles(registry: VmRegistry, uploads: Uploads, { metrics, log }: HttpFilesOptions): HttpFiles {
+export function createHttpFiles(deps: CallDeps, uploads: Uploads, { metrics, log }: HttpFilesOptions): HttpFiles {
   const coders = new Coders();
   const upload = (exchange: FilesExchange) => uploadFile(uploads, exchange);
   const inPieces = ({ query }: FilesExchange) => query.has("upload_id");
@@ -59,7 +58,7 @@ export function createHttpFiles(registry: VmRegistry, uploads: Uploads, { metric
     try {
       if (failure !== undefined) throw failure;
       if (!action) throw problem("UNKNOWN_CALL", `${address.resource} can't be asked for ${method}.`);
-      const call = sandboxCall(registry, contextOf(request, response, address.sandboxId, requestId));
+      const call = sandboxCall(deps, contextOf(request, response, address.sandboxId, requestId));
       await action({ call, coders, query: address.query, request, response });
       metrics.observe(name, "ok", began);
     } catch (error) {

@@ -32,11 +32,12 @@ export function hostSize(cores: number, totalMemoryMib: number, options: HostSiz
   };
 }
 
-/** Failed VMs have no process any more. */
-const holdsMemory = (record: VmRecord) => record.state !== "failed";
+/** Failed and paused VMs have no process. */
+export const holdsRoom = ({ state }: VmRecord): boolean => state !== "failed" && state !== "paused";
 
-export function freeMemoryMib(size: HostSize, records: readonly VmRecord[]): number {
-  const used = records.filter(holdsMemory).reduce((sum, { memoryMib }) => sum + memoryMib + overheadMibPerVm, 0);
+/** `takers`: the VMs that hold room. */
+export function freeMemoryMib(size: HostSize, takers: readonly VmRecord[]): number {
+  const used = takers.reduce((sum, { memoryMib }) => sum + memoryMib + overheadMibPerVm, 0);
   return Math.max(0, size.memoryMib - used);
 }
 
@@ -51,24 +52,28 @@ export interface Demand {
   readonly diskMib: number;
 }
 
-/** Throws NO_CAPACITY or HOST_NO_SPACE where the host has no room for one more VM. */
-export function requireRoom(size: HostSize, records: readonly VmRecord[], freeDiskMib: number, demand: Demand): void {
-  const free = freeMemoryMib(size, records);
+/** Throws NO_CAPACITY or HOST_NO_SPACE where the host has no room for one more VM beside those that hold some. */
+export function requireRoom(size: HostSize, takers: readonly VmRecord[], freeDiskMib: number, demand: Demand): void {
+  const free = freeMemoryMib(size, takers);
   if (demand.memoryMib + overheadMibPerVm > free) {
     throw problem("NO_CAPACITY", `The host has ${free} MiB of memory free, and ${demand.memoryMib} are asked for.`, {
       retryDelayMs: 5_000,
     });
   }
-  const vcpus = records.filter(holdsMemory).reduce((sum, record) => sum + record.vcpus, 0);
+  const vcpus = takers.reduce((sum, record) => sum + record.vcpus, 0);
   if (vcpus + demand.vcpus > size.vcpus) {
     throw problem("NO_CAPACITY", `The host has ${size.vcpus - vcpus} vCPUs free, and ${demand.vcpus} are asked for.`, {
       retryDelayMs: 5_000,
     });
   }
+  requireDisk(freeDiskMib, demand.diskMib);
+}
+
+/** Throws HOST_NO_SPACE where so much can't be written. */
+export function requireDisk(freeDiskMib: number, neededMib: number): void {
   const disk = usableDiskMib(freeDiskMib);
-  if (demand.diskMib > disk) {
-    throw problem("HOST_NO_SPACE", `The host has ${disk} MiB of disk free, and ${demand.diskMib} are needed.`, {
-      retryDelayMs: 30_000,
-    });
-  }
+  if (neededMib <= disk) return;
+  throw problem("HOST_NO_SPACE", `The host has ${disk} MiB of disk free, and ${neededMib} are needed.`, {
+    retryDelayMs: 30_000,
+  });
 }

@@ -1,32 +1,26 @@
 import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Problem } from "@daytonah/lib/problem.ts";
 import { describe, expect, test } from "vitest";
 import { adoptVms } from "./adopt-vms.ts";
 import { deleteVm } from "./delete-vm.ts";
 import { guestCmdline } from "./guest-cmdline.ts";
 import { startVm } from "./start-vm.ts";
+import { failureOf } from "./testing/failure-of.ts";
 import { lifeHost, startOf } from "./testing/test-host.ts";
 import { transitions } from "./vm-record.ts";
 
 const signal = new AbortController().signal;
 const never = ({ signal }: { signal: AbortSignal }) => sleep(60_000, undefined, { signal });
 
-async function failureOf(call: Promise<unknown>): Promise<Problem> {
-  const error = await call.then(
-    () => expect.fail("it should have failed"),
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(Problem);
-  return error as Problem;
-}
-
 test("the table of states", () => {
   expect(transitions).toEqual({
     starting: ["running", "failed", "deleting"],
-    running: ["failed", "deleting"],
-    failed: ["deleting"],
+    running: ["pausing", "paused", "failed", "deleting"],
+    pausing: ["running", "paused", "failed", "deleting"],
+    paused: ["paused", "resuming", "deleting"],
+    resuming: ["resuming", "running", "paused", "failed", "deleting"],
+    failed: ["paused", "resuming", "deleting"],
     deleting: [],
   });
 });

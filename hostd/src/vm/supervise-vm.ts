@@ -1,12 +1,11 @@
 /** What follows when a VM ends that should run: its record says so at once, and what it left goes, but for its disk. */
-import { problem } from "@daytonah/lib/problem.ts";
 import type { AgentClient } from "../guest/agent-client.ts";
 import type { Vm, VmExit } from "../vmm/vmm.ts";
 import { VmMonitor } from "./monitor/vm-monitor.ts";
 import { removeVmCgroup } from "./vm-cgroup.ts";
 import type { VmDeps } from "./vm-deps.ts";
+import { failureProblem, type LiveVm, type VmEntry } from "./vm-entry.ts";
 import type { VmFailure } from "./vm-record.ts";
-import type { LiveVm, VmEntry } from "./vm-registry.ts";
 
 /** Makes the VM the entry's live one. Call it right after the record says "running". */
 export function superviseVm(deps: VmDeps, entry: VmEntry, vm: Vm, agent: AgentClient): LiveVm {
@@ -14,26 +13,28 @@ export function superviseVm(deps: VmDeps, entry: VmEntry, vm: Vm, agent: AgentCl
   const { sampleMs: intervalMs } = deps.limits;
   const monitor = new VmMonitor(vm, agent, { signal: ended.signal, intervalMs, now: deps.now });
   const live: LiveVm = { vm, agent, ended, monitor };
-  entry.live = live;
+  entry.goLive(live);
   void vm.exited.then((exit) => onExit(deps, entry, live, exit));
   return live;
 }
 
 async function onExit(deps: VmDeps, entry: VmEntry, live: LiveVm, exit: VmExit): Promise<void> {
+  if (entry.live !== live) return; // it was ended on purpose
   const failure = vmDied(entry.sandboxId, exitText(exit));
-  live.ended.abort(problem(failure.reason, failure.message, { metadata: failure.metadata }));
-  if (entry.live === live) delete entry.live;
-  if (entry.deletion) return;
+  entry.die(failureProblem(failure));
+  const who = { vm: entry.sandboxId, epoch: entry.record.epoch };
   try {
     await deps.registry.move(entry, { state: "failed", failure });
-    const who = { vm: entry.sandboxId, epoch: entry.record.epoch };
     deps.log.warn("vm.died", { ...who, kind: exit.kind });
     // The end of the guest's console: its users' words.
     if (exit.kind === "died") deps.log.debug("vm.died.detail", { ...who, detail: exit.detail });
-    await sweepVm(deps, entry);
+    await entry.operations.run(`sweep ${live.vm.handle.pid}`, async () => {
+      if (entry.record.state === "failed") await sweepVm(deps, entry); // else it runs again already
+    });
   } catch (error) {
-    if (entry.deletion) return; // a delete came in between, and cleans
-    deps.log.error("vm.died.unrecorded", { vm: entry.sandboxId, error });
+    // A delete cleans; a pause had all it keeps already.
+    if (entry.deletion || entry.record.state === "paused") return;
+    deps.log.error("vm.died.unrecorded", { ...who, error });
   }
 }
 

@@ -5,6 +5,8 @@ import type { CgroupSupport } from "../host/cgroup/apply.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import type { Vmm } from "../vmm/vmm.ts";
 import type { HostSize } from "./capacity.ts";
+import type { HostLease } from "./host-lease.ts";
+import type { SnapshotStore } from "./snapshot-store.ts";
 import type { VmFiles } from "./vm-files.ts";
 import type { VmRegistry } from "./vm-registry.ts";
 import type { VmStore } from "./vm-store.ts";
@@ -12,7 +14,9 @@ import type { VmStore } from "./vm-store.ts";
 export interface VmDeps {
   readonly vmm: Vmm;
   readonly registry: VmRegistry;
+  readonly lease: HostLease;
   readonly store: VmStore;
+  readonly snapshots: SnapshotStore;
   readonly files: VmFiles;
   readonly images: ImageStore;
   readonly size: HostSize;

@@ -1,5 +1,5 @@
 /** The files of VMs: root disks and run directories. Each step may be repeated. */
-import { chmod, chown, mkdir, readdir, rm, stat } from "node:fs/promises";
+import { chmod, chown, link, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { problem } from "@daytonah/lib/problem.ts";
 import { applyCopy } from "../host/disk/apply.ts";
@@ -68,7 +68,30 @@ export class VmFiles {
     return (await readdir(this.#vmsRunDir)).filter((name) => /^\d+$/.test(name)).map(Number);
   }
 
-  /** A VM's own copy of a template's disk, grown to `sizeMib`. */
+  /** Whether copies of disks share their blocks until they are written to. */
+  get sharesBlocks(): boolean {
+    return this.#copyMethod === "reflink";
+  }
+
+  /** What a copy of this disk takes at once. */
+  async copyTakesMib(disk: string): Promise<number> {
+    return this.sharesBlocks ? 0 : Math.ceil(((await stat(disk)).blocks * 512) / mib);
+  }
+
+  /** A disk's copy that is nobody's but ours. */
+  async copyDisk(from: string, to: string, signal: AbortSignal): Promise<void> {
+    const owner = ownerOf(process.geteuid?.() ?? 0);
+    await applyCopy(this.#runner, { source: from, target: to, owner, mode: 0o400 }, this.#copyMethod, { signal });
+  }
+
+  /** Kept memory under a second name: nobody writes to it again, so it is nobody's copy. */
+  async linkMemory(from: string, to: string): Promise<void> {
+    await rm(to, { recursive: true, force: true });
+    await mkdir(to, { mode: 0o700 });
+    for (const name of await readdir(from)) await link(join(from, name), join(to, name));
+  }
+
+  /** A VM's own copy of a template's or snapshot's disk, grown to `sizeMib`. */
   async makeRootDisk(from: string, to: string, sizeMib: number, slot: number, signal: AbortSignal): Promise<void> {
     try {
       const desired = { source: from, target: to, sizeBytes: sizeMib * mib, owner: ownerOf(this.uidOf(slot)) };
@@ -86,7 +109,7 @@ function ownerOf(uid: number): Owner {
   return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
 }
 
-function isNoSpace(error: unknown): boolean {
+export function isNoSpace(error: unknown): boolean {
   if (error instanceof CommandError) return error.stderr.includes("No space left on device"); // LC_ALL=C
   const { code } = error as NodeJS.ErrnoException;
   return code === "ENOSPC" || code === "EDQUOT";

@@ -3,10 +3,9 @@
  * written to disk before it is seen.
  */
 import { problem } from "@daytonah/lib/problem.ts";
-import type { AgentClient } from "../guest/agent-client.ts";
-import type { Vm } from "../vmm/vmm.ts";
-import { AccessEnds } from "./access-ends.ts";
-import type { VmMonitor } from "./monitor/vm-monitor.ts";
+import { holdsRoom } from "./capacity.ts";
+import { startClock, stopClock } from "./life-clock.ts";
+import { VmEntry } from "./vm-entry.ts";
 import {
   planOf,
   transitions,
@@ -18,44 +17,21 @@ import {
 } from "./vm-record.ts";
 import type { VmStore } from "./vm-store.ts";
 
-/** A VM whose agent answered. */
-export interface LiveVm {
-  readonly vm: Vm;
-  readonly agent: AgentClient;
-  /** Aborts when the VM ends or is about to be ended; its reason is the Problem for calls under way. */
-  readonly ended: AbortController;
-  readonly monitor: VmMonitor;
-}
-
-export interface VmEntry {
-  readonly sandboxId: string;
-  readonly record: VmRecord;
-  live?: LiveVm;
-  /** The start under way, or its result. */
-  start?: { readonly result: Promise<VmRecord>; readonly abort: AbortController };
-  deletion?: Promise<void>;
-  readonly accessEnds: AccessEnds;
-}
-
-interface OwnEntry extends VmEntry {
-  record: VmRecord;
-  /** Changes of one record happen one after the other. */
-  lastChange: Promise<unknown>;
-}
-
 /** What a watcher is told of a VM. */
 export type VmChange = { readonly record: VmRecord; readonly gone: boolean };
 
 export class VmRegistry {
   readonly #store: VmStore;
   readonly #slots: number;
-  readonly #entries = new Map<string, OwnEntry>();
+  readonly #now: () => Date;
+  readonly #entries = new Map<string, VmEntry>();
   readonly #watchers = new Set<(change: VmChange) => void>();
   readonly #withheld = new Set<number>();
 
-  constructor(store: VmStore, slots: number) {
+  constructor(store: VmStore, slots: number, now: () => Date) {
     this.#store = store;
     this.#slots = slots;
+    this.#now = now;
   }
 
   get(sandboxId: string): VmEntry | undefined {
@@ -66,12 +42,14 @@ export class VmRegistry {
     return [...this.#entries.values()].sort((a, b) => (a.sandboxId < b.sandboxId ? -1 : 1));
   }
 
+  /** Those whose VM takes memory and processors, or is about to. */
+  roomTakers(): VmRecord[] {
+    return this.entries().flatMap(({ record, takesRoom }) => (takesRoom || holdsRoom(record) ? [record] : []));
+  }
+
   /** Takes up a record that is on disk. */
   restore(record: VmRecord): VmEntry {
-    const entry: OwnEntry = {
-      ...{ sandboxId: record.sandboxId, record },
-      ...{ accessEnds: new AccessEnds(), lastChange: Promise.resolve() },
-    };
+    const entry = new VmEntry(record);
     this.#entries.set(record.sandboxId, entry);
     return entry;
   }
@@ -86,7 +64,7 @@ export class VmRegistry {
   }
 
   /** Takes the sandbox's id and a slot at once, before anything waits; `persist` writes the record. */
-  reserve(plan: Omit<VmPlan, "slot" | "formatVersion"> & { readonly access?: VmAccess }): VmEntry {
+  reserve(plan: Omit<VmPlan, "slot" | "formatVersion">, condition: VmCondition = { state: "starting" }): VmEntry {
     if (this.#entries.has(plan.sandboxId)) throw conflict(plan.sandboxId, "it has a VM");
     const taken = new Set([...this.#withheld, ...[...this.#entries.values()].map(({ record }) => record.slot)]);
     let slot = 0;
@@ -94,7 +72,7 @@ export class VmRegistry {
     if (slot >= this.#slots) {
       throw problem("NO_CAPACITY", `The host has ${this.#slots} VMs already.`, { retryDelayMs: 5_000 });
     }
-    return this.restore({ formatVersion: 1, ...plan, slot, state: "starting" });
+    return this.restore({ formatVersion: 1, ...plan, slot, ...condition });
   }
 
   async persist(entry: VmEntry): Promise<void> {
@@ -103,30 +81,34 @@ export class VmRegistry {
   }
 
   /** Moves a VM on, where its state allows it; throws SANDBOX_STATE_CONFLICT where another change came first. */
-  async move(entry: VmEntry, condition: VmCondition): Promise<VmRecord> {
-    return this.#change(entry, async (own) => {
-      if (!transitions[own.record.state].includes(condition.state)) {
-        throw conflict(own.sandboxId, `it is ${own.record.state}`, own.record.state);
+  async move(entry: VmEntry, condition: VmCondition, plan: Partial<VmPlan> = {}): Promise<VmRecord> {
+    return this.#change(entry, async () => {
+      const { record } = entry;
+      if (!transitions[record.state].includes(condition.state)) {
+        throw conflict(entry.sandboxId, `it is ${record.state}`, record.state);
       }
-      const record = { ...planOf(own.record), ...condition };
-      await this.#store.write(record);
-      own.record = record;
-      this.#publish({ record, gone: false });
-      return record;
+      return this.#write(entry, {
+        ...planOf(record),
+        ...plan,
+        ...this.#lifeClock({ ...record, ...plan }, record.state, condition.state),
+        ...condition,
+      });
+    });
+  }
+
+  /** Changes what is known of a VM, and not what it does. `amend` sees the newest record; undefined changes nothing. */
+  async amend(entry: VmEntry, amend: (record: VmRecord) => VmRecord | undefined): Promise<VmRecord> {
+    return this.#change(entry, async () => {
+      const record = amend(entry.record);
+      return record ? this.#write(entry, record) : entry.record;
     });
   }
 
   /** Changes who may reach it; an access no newer than the present one changes nothing. */
   async setAccess(entry: VmEntry, access: VmAccess): Promise<void> {
-    await this.#change(entry, async (own) => {
-      const before = own.record.access;
-      if (before && before.version >= access.version) return;
-      const record = { ...own.record, access };
-      await this.#store.write(record);
-      own.record = record;
-      own.accessEnds.changed(before, access);
-      this.#publish({ record, gone: false });
-    });
+    await this.amend(entry, (record) =>
+      record.access && record.access.version >= access.version ? undefined : { ...record, access },
+    );
   }
 
   /** The last change: its files are gone, its slot is free. */
@@ -175,12 +157,28 @@ export class VmRegistry {
     }
   }
 
-  async #change<T>(entry: VmEntry, change: (own: OwnEntry) => Promise<T>): Promise<T> {
-    const own = this.#entries.get(entry.sandboxId);
-    if (!own || own !== entry) throw conflict(entry.sandboxId, "it is gone", "deleted");
-    const changed = own.lastChange.then(() => change(own));
-    own.lastChange = changed.catch(() => undefined);
+  #lifeClock({ lifecycle }: VmPlan, from: VmState, to: VmState): Partial<VmPlan> {
+    if (!lifecycle) return {};
+    if (to === "running") return { lifecycle: startClock(lifecycle, this.#now(), from !== "pausing") };
+    return to === "pausing" || to === "paused" ? { lifecycle: stopClock(lifecycle, this.#now()) } : {};
+  }
+
+  async #change<T>(entry: VmEntry, change: () => Promise<T>): Promise<T> {
+    if (this.#entries.get(entry.sandboxId) !== entry) throw conflict(entry.sandboxId, "it is gone", "deleted");
+    const changed = entry.lastChange.then(change);
+    entry.lastChange = changed.catch(() => undefined);
     return changed;
+  }
+
+  /** On disk first, then for everybody to see. */
+  async #write(entry: VmEntry, record: VmRecord): Promise<VmRecord> {
+    await this.#store.write(record);
+    const before = entry.record.access;
+    entry.record = record;
+    if (record.access && record.access !== before) entry.accessEnds.changed(before, record.access);
+    entry.changed();
+    this.#publish({ record, gone: false });
+    return record;
   }
 
   #publish(change: VmChange): void {

@@ -3,10 +3,11 @@
  * deleted. Each write is whole and survives a power cut before it is answered.
  */
 import { rmSync } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { readDiskSpace } from "../host/disk/apply.ts";
-import { readRecord, type VmRecord } from "./vm-record.ts";
+import { syncPath, writeDurably } from "../host/disk/durable.ts";
+import { type DiskStamp, readRecord, type VmRecord } from "./vm-record.ts";
 
 /** A late command for a deleted VM comes within minutes; this is generous. */
 const tombstoneMs = 86_400_000;
@@ -45,6 +46,16 @@ export class VmStore {
     return join(this.dirOf(sandboxId), "root.ext4");
   }
 
+  /** Of a paused VM. */
+  memoryOf(sandboxId: string): string {
+    return join(this.dirOf(sandboxId), "memory");
+  }
+
+  /** Disk and memory of the snapshot it goes back to, before they take the places of its own. */
+  rollBackOf(sandboxId: string): string {
+    return join(this.dirOf(sandboxId), "rollback");
+  }
+
   async freeDiskMib(): Promise<number> {
     return Math.floor((await readDiskSpace(this.#vmsDir)).availableBytes / (1024 * 1024));
   }
@@ -53,7 +64,7 @@ export class VmStore {
     const dir = this.dirOf(record.sandboxId);
     // The VM's own user passes through to its disk.
     if (record.state === "starting" && (await mkdir(dir, { recursive: true, mode: 0o711 }))) {
-      await syncDir(this.#vmsDir);
+      await syncPath(this.#vmsDir);
     }
     await writeDurably(dir, "vm.json", `${JSON.stringify(record, null, 2)}\n`);
   }
@@ -61,6 +72,8 @@ export class VmStore {
   /** The disk first and the record last: what has no record never has a disk. */
   async remove(sandboxId: string): Promise<void> {
     await this.removeRootDisk(sandboxId);
+    await this.removeMemory(sandboxId);
+    await this.removeRollBack(sandboxId);
     await rm(this.dirOf(sandboxId), { recursive: true, force: true });
   }
 
@@ -68,6 +81,41 @@ export class VmStore {
     const disk = this.rootDiskOf(sandboxId);
     await rm(disk, { force: true });
     await rm(`${disk}.draft`, { force: true });
+  }
+
+  /** Whether there is memory that is whole: it takes its place last. */
+  async hasMemory(sandboxId: string): Promise<boolean> {
+    return (await stat(this.memoryOf(sandboxId)).catch(() => undefined)) !== undefined;
+  }
+
+  /** Kept memory, whole or half. */
+  async removeMemory(sandboxId: string): Promise<void> {
+    const memory = this.memoryOf(sandboxId);
+    await rm(memory, { recursive: true, force: true });
+    await rm(`${memory}.draft`, { recursive: true, force: true });
+  }
+
+  async removeRollBack(sandboxId: string): Promise<void> {
+    const rollBack = this.rollBackOf(sandboxId);
+    await rm(rollBack, { recursive: true, force: true });
+    await rm(`${rollBack}.draft`, { recursive: true, force: true });
+  }
+
+  /** What the root disk is now; undefined where there is none. */
+  async stampOf(sandboxId: string): Promise<DiskStamp | undefined> {
+    const found = await stat(this.rootDiskOf(sandboxId), { bigint: true }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+    return found && { mtimeNs: String(found.mtimeNs), sizeBytes: Number(found.size) };
+  }
+
+  /** The stamp of a root disk that nobody writes to, once all of it is on disk. */
+  async sealDisk(sandboxId: string): Promise<DiskStamp> {
+    await syncPath(this.rootDiskOf(sandboxId));
+    const stamp = await this.stampOf(sandboxId);
+    if (!stamp) throw new Error(`${sandboxId} has no root disk`);
+    return stamp;
   }
 
   async removeStray(sandboxId: string): Promise<void> {
@@ -140,16 +188,4 @@ export class VmStore {
       if (Number.isSafeInteger(epoch)) this.#tombstones.set(name, epoch);
     }
   }
-}
-
-async function writeDurably(dir: string, name: string, text: string): Promise<void> {
-  const path = join(dir, name);
-  await writeFile(`${path}.new`, text, { mode: 0o600, flush: true });
-  await rename(`${path}.new`, path);
-  await syncDir(dir);
-}
-
-async function syncDir(dir: string): Promise<void> {
-  await using handle = await open(dir);
-  await handle.sync();
 }

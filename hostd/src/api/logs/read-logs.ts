@@ -42,7 +42,7 @@ async function produce(call: SandboxCall, { sources, follow, tail }: ReadLogsOpt
     }
   };
   const following: Promise<void>[] = [];
-  const console = consoleSource(call.live.monitor, call.signal);
+  const console = consoleSource(call);
   const processes = new ProcessSource(call);
   const agent = agentSource(call, {
     tell: wants(Kind.AGENT),

@@ -20,6 +20,7 @@ import { fileService } from "../file-service.ts";
 import { monitoringService } from "../monitoring-service.ts";
 import { portService } from "../port-service.ts";
 import { processService } from "../process-service.ts";
+import type { CallDeps } from "../sandbox-call.ts";
 import { Uploads } from "../uploads.ts";
 
 const sandboxId = "sbx1";
@@ -36,7 +37,7 @@ export async function oneVm(vsockPath: string, options: OneVmOptions = {}) {
   const dir = await mkdtemp(join(tmpdir(), "dnah-"));
   const store = new VmStore(dir);
   await store.prepare();
-  const registry = new VmRegistry(store, 10);
+  const registry = new VmRegistry(store, 10, () => new Date());
   const images = { kernel: "", initramfs: "", moduleDisk: "", root: "" };
   const config = { dir, uid: 0, gid: 0, kernel: "", initramfs: "", cmdline: [], disks: [] };
   const sizes = { vcpus: 1, memoryMib: 128 };
@@ -60,15 +61,25 @@ export async function oneVm(vsockPath: string, options: OneVmOptions = {}) {
   const cgroups = { limits: "unavailable" };
   const limits = { sampleMs: options.sampleMs ?? 3_600_000 };
   const now = () => new Date();
-  const deps = { registry, store, files, vmm, cgroups, limits, now, log: silentLogger } as unknown as VmDeps;
+  const deps = {
+    registry,
+    wake: nothing,
+    store,
+    files,
+    vmm,
+    cgroups,
+    limits,
+    now,
+    log: silentLogger,
+  } as unknown as VmDeps & CallDeps;
   superviseVm(deps, entry, vm, createAgentClient({ path: vsockPath, port: agentPort }));
 
   const transport = createRouterTransport(
     (router) => {
-      router.service(ProcessService, processService(registry));
-      router.service(FileService, fileService(registry, new Uploads()));
-      router.service(PortService, portService(registry));
-      router.service(MonitoringService, monitoringService(registry));
+      router.service(ProcessService, processService(deps));
+      router.service(FileService, fileService(deps, new Uploads()));
+      router.service(PortService, portService(deps));
+      router.service(MonitoringService, monitoringService(deps));
     },
     { router: { interceptors: [typedErrors(silentLogger), validateRequests] } },
   );
@@ -80,6 +91,9 @@ export async function oneVm(vsockPath: string, options: OneVmOptions = {}) {
     monitoring: createClient(MonitoringService, transport),
     headers: { "sandbox-id": sandboxId, "sandbox-epoch": String(epoch) },
     die: () => exit({ kind: "died", detail: "test" }),
-    [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }),
+    async [Symbol.asyncDispose]() {
+      await entry.lastChange; // a VM that just died is written down
+      await rm(dir, { recursive: true, force: true });
+    },
   };
 }

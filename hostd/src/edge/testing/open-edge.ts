@@ -22,7 +22,7 @@ export async function openEdge(vsockPath: string, { limits, tls }: OpenEdgeOptio
   const stack = new AsyncDisposableStack();
   const vm = stack.use(await oneVm(vsockPath));
   await vm.registry.setAccess(vm.entry, accessOf("token-1", 1));
-  const listener = await listenEdge(vm.registry, dataPlaneServices(vm.registry), {
+  const listener = await listenEdge(vm.deps, dataPlaneServices(vm.deps), {
     ...{ host: "127.0.0.1", port: 0, log: silentLogger },
     metrics: createMetrics({ registry: vm.registry, size: { vcpus: 4, memoryMib: 4096 } }),
     ...(limits ? { limits } : {}),
