@@ -102,6 +102,14 @@ export function hostProblem(hostId: string, error: unknown): Problem {
   if (connectError.code === Code.FailedPrecondition) {
     return problem("SANDBOX_STATE_CONFLICT", "The host has this sandbox in another epoch.", { cause: error });
   }
+  // Of an earlier release: it did nothing, and won't, however often it is asked.
+  if (connectError.code === Code.Unimplemented) {
+    return problem("UNKNOWN_CALL", `The daemon of the host ${hostId} does not know this call.`, {
+      metadata: { host_id: hostId },
+      nextStep: "Upgrade the host's daemon.",
+      cause: error,
+    });
+  }
   return hostUnavailable(hostId, error);
 }
 

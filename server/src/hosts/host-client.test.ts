@@ -1,9 +1,10 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { makeAuthority, makeLeaf } from "../pki/certificates.ts";
 import { makePlatformKeys } from "../pki/platform-keys.ts";
 import { createServerPki, type ServerPki } from "../pki/server-pki.ts";
 import { startHostDaemon } from "../testing/host-daemon.ts";
-import { createConnectHost } from "./connect-host.ts";
+import { createConnectHost, hostProblem } from "./connect-host.ts";
 import { createFakeHost } from "./fake-host.ts";
 import { describeHostClient } from "./host-client.contract.ts";
 
@@ -22,6 +23,13 @@ describeHostClient("Connect over mutual TLS", async () => {
   const daemon = stack.use(await startHostDaemon({ pki: await testPki(), host }));
   const client = stack.use(createConnectHost(daemon.address));
   return { client, host, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+});
+
+test("a daemon that does not know a call has answered", () => {
+  expect(hostProblem("h1", new ConnectError("no such method", Code.Unimplemented))).toMatchObject({
+    reason: "UNKNOWN_CALL",
+    options: { metadata: { host_id: "h1" }, nextStep: "Upgrade the host's daemon." },
+  });
 });
 
 test("a host with another's certificate is not believed", async () => {
