@@ -23,6 +23,8 @@ export class HostLease {
   /** By a clock that nobody sets. */
   #steadyUntil = Number.POSITIVE_INFINITY;
   #frozen = false;
+  /** Of several control planes at once, one after the other. */
+  #lastRenewal: Promise<unknown> = Promise.resolve();
 
   constructor(dataDir: string, now: () => Date) {
     this.#dataDir = dataDir;
@@ -66,7 +68,13 @@ export class HostLease {
   }
 
   /** Written down before it counts. A shorter one than there is changes nothing: of several control planes the latest end counts. */
-  async renew(durationMs: number): Promise<void> {
+  renew(durationMs: number): Promise<void> {
+    const renewal = this.#lastRenewal.then(() => this.#renew(durationMs));
+    this.#lastRenewal = renewal.catch(() => undefined);
+    return renewal;
+  }
+
+  async #renew(durationMs: number): Promise<void> {
     const until = Math.max(this.#now().getTime() + durationMs, this.over ? 0 : (this.#until ?? 0));
     await writeDurably(this.#dataDir, file, JSON.stringify({ formatVersion: 1, until } satisfies Kept));
     this.#until = until;
