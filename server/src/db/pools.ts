@@ -82,6 +82,7 @@ export async function holdPool(db: DbOrTx, id: string, ms: number): Promise<void
 
 export interface PoolLevel {
   readonly pool: PoolRow;
+  /** Those on a host that is silent can't be handed out: others take their place meanwhile. */
   readonly ready: number;
   readonly filling: number;
   /** Creates within its window. */
@@ -96,7 +97,8 @@ export async function poolLevels(db: DbOrTx, now: Date, id?: string): Promise<re
     .selectFrom("pools as p")
     .selectAll("p")
     .select([
-      sql<number>`(select count(*)::int from sandboxes s where s.pool_id = p.id and s.state = 'pooled')`.as("ready"),
+      sql<number>`(select count(*)::int from sandboxes s join hosts h on h.id = s.host_id
+        where s.pool_id = p.id and s.state = 'pooled' and h.state = 'ready')`.as("ready"),
       sql<number>`(select count(*)::int from sandboxes s where s.pool_id = p.id and s.state = 'filling')`.as("filling"),
       sql<number>`(select count(*)::int from pool_demand d
         where d.pool_id = p.id and d.time > ${now}::timestamptz - p.demand_window_ms * interval '1 ms')`.as("demand"),

@@ -226,7 +226,9 @@ test("a template that has changed, and a host that is drained, end what waits", 
   expect(old).not.toContain(sandbox?.id); // also before anybody has drained it
   await until(async () => (await rowsOf(server)).every(({ id }) => !old.includes(id)));
   await until(async () => (await statusOf(server)).ready === 2);
-  await server.database.pool.query("update hosts set draining = true");
+  await server.database.pool.query("update hosts set state = 'unreachable'");
+  expect((await statusOf(server)).ready).toBe(0);
+  await server.database.pool.query("update hosts set state = 'ready', draining = true");
   await until(async () => (await rowsOf(server)).every(({ org_id }) => org_id !== null));
   expect(await failureOf(server.client(SandboxService).createSandbox({}))).toMatchObject({ reason: "NO_CAPACITY" });
 });
