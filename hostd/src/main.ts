@@ -19,6 +19,7 @@ import { applyCopy, probeCopyMethod } from "./host/disk/apply.ts";
 import { createCommandRunner } from "./host/exec.ts";
 import { lockName } from "./host/lock-name.ts";
 import { ImageStore } from "./images/image-store.ts";
+import { openHostIdentity } from "./pki/host-identity.ts";
 import { adoptVms } from "./vm/adopt-vms.ts";
 import { hostSize } from "./vm/capacity.ts";
 import { freezeByLease } from "./vm/freeze-vms.ts";
@@ -70,18 +71,19 @@ async function main(): Promise<void> {
   using _pruning = pruneHourly(deps);
   using _freezing = freezeByLease(deps);
   using _keeping = new LifeKeeper(deps).run();
-  const pki = readPki(config.pkiDir);
+  const identity = openHostIdentity(config.pkiDir);
   const metrics = createMetrics(deps);
   const calls: CallDeps = { registry: deps.registry, wake: (entry) => wakeVm(deps, entry) };
   const services = dataPlaneServices(calls);
   const edge = await openEdge(config, calls, services, { metrics, log });
-  const isServer = bearerCheck(pki.bearer);
+  const isServer = bearerCheck(identity.current.bearer);
   const handler = daemonHandler(deps, {
     facts: { hostId: config.hostId, version, edgeUrl: edge?.url ?? "" },
-    ...{ services, metrics, log, isServer },
+    ...{ identity, services, metrics, log, isServer },
   });
   const onConnect = portTunnel(calls, isServer);
-  const listener = await listenTls({ ...config.listen, identity: pki.identity, handler, onConnect });
+  const listener = await listenTls({ ...config.listen, identity: identity.current, handler, onConnect });
+  identity.onRenewed = listener.show;
   const url = originOf("https", listener.address);
   log.info("hostd.ready", { url, edge: edge?.url, driver: deps.vmm.name });
   process.stdout.write(`ready ${url}\n`);
@@ -178,14 +180,6 @@ async function requirePassage(folder: string): Promise<void> {
     }
     if (path === dirname(path)) return;
   }
-}
-
-function readPki(dir: string) {
-  const read = (name: string) => readFileSync(join(dir, name), "utf8");
-  return {
-    identity: { ca: read("ca.pem"), certificate: read("host.pem"), key: read("host.key") },
-    bearer: read("bearer").trim(),
-  };
 }
 
 try {

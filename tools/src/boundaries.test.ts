@@ -32,7 +32,7 @@ const parts: Record<string, Record<string, readonly string[]>> = {
     host: [],
     guest: [],
     vm: ["vmm", "host", "guest", "images"],
-    api: ["vm", "guest"],
+    api: ["vm", "guest", "pki"],
   },
 };
 

@@ -4,6 +4,7 @@ import type http from "node:http";
 import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import type { Logger } from "@daytonah/lib/log.ts";
 import type { NodeHandler, NodeRequest } from "@daytonah/lib/node-http.ts";
+import type { HostIdentity } from "../pki/host-identity.ts";
 import type { VmDeps } from "../vm/vm-deps.ts";
 import { createDataPlane, type DataPlaneServices } from "./data-plane.ts";
 import { type HostFacts, hostService } from "./host-service.ts";
@@ -15,6 +16,7 @@ const maxBodyBytes = 8 * 1024 * 1024;
 
 export interface DaemonHandlerOptions {
   readonly facts: HostFacts;
+  readonly identity: HostIdentity;
   readonly services: DataPlaneServices;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -22,10 +24,10 @@ export interface DaemonHandlerOptions {
 }
 
 export function daemonHandler(deps: VmDeps, options: DaemonHandlerOptions): NodeHandler {
-  const { facts, services, metrics, log, isServer } = options;
+  const { facts, identity, services, metrics, log, isServer } = options;
   const rpc = createDataPlane(services, {
     ...{ metrics, log, maxBodyBytes },
-    routes: (router) => router.service(HostDaemonService, hostService(deps, facts)),
+    routes: (router) => router.service(HostDaemonService, hostService(deps, facts, identity)),
     // Its one client is near, and has better uses for its time.
     acceptCompression: [],
   });

@@ -6,6 +6,7 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { type HostDaemonService, WatchVmsResponseSchema } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { abortable } from "@daytonah/lib/deadline.ts";
 import { requestIdKey } from "@daytonah/lib/request-id.ts";
+import type { HostIdentity } from "../pki/host-identity.ts";
 import { freeMemoryMib, overheadMibPerVm, usableDiskMib } from "../vm/capacity.ts";
 import { claimVm } from "../vm/claim-vm.ts";
 import { deleteVm } from "../vm/delete-vm.ts";
@@ -19,6 +20,7 @@ import { snapshotVm } from "../vm/snapshot-vm.ts";
 import { startVm } from "../vm/start-vm.ts";
 import { stopVm } from "../vm/stop-vm.ts";
 import type { VmDeps } from "../vm/vm-deps.ts";
+import { certificateService } from "./certificate-service.ts";
 import { epochOf, stagesOf, toAccess, toLifecycle, toResume, toSnapshot, toStages, toVm } from "./vm-convert.ts";
 
 const heartbeatMs = 5_000;
@@ -31,7 +33,11 @@ export interface HostFacts {
   readonly edgeUrl: string;
 }
 
-export function hostService(deps: VmDeps, facts: HostFacts): Partial<ServiceImpl<typeof HostDaemonService>> {
+export function hostService(
+  deps: VmDeps,
+  facts: HostFacts,
+  identity: HostIdentity,
+): Partial<ServiceImpl<typeof HostDaemonService>> {
   const instanceId = randomUUID();
   const { registry, lease, snapshots, images, files, size, vmm } = deps;
   const requestIdOf = ({ values }: HandlerContext) => values.get(requestIdKey);
@@ -41,6 +47,7 @@ export function hostService(deps: VmDeps, facts: HostFacts): Partial<ServiceImpl
       return {
         ...{ ...facts, instanceId, architecture },
         driver: vmm.name,
+        certificateExpireTime: timestampFromDate(identity.current.expireTime),
         hardwareIsolated: vmm.capabilities.hardwareIsolated,
         vcpus: size.vcpus,
         memoryMib: BigInt(size.memoryMib),
@@ -57,6 +64,8 @@ export function hostService(deps: VmDeps, facts: HostFacts): Partial<ServiceImpl
         })),
       };
     },
+
+    ...certificateService(identity),
 
     async startVm(request, context) {
       const { template, vcpus, memoryMib, diskMib, env, standby, snapshotId } = request;

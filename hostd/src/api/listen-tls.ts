@@ -24,6 +24,8 @@ export interface TlsIdentity {
 
 export interface TlsListener extends AsyncDisposable {
   readonly address: AddressInfo;
+  /** For connections made from now on; those there are go on. */
+  show(identity: TlsIdentity): void;
   /** Takes no new calls, lets those under way end, and breaks them after `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
@@ -42,12 +44,9 @@ export async function listenTls({ host, port, identity, handler, onConnect }: Li
   const server = http2.createSecureServer(
     {
       ...http2ServerSettings,
-      ca: identity.ca,
-      cert: identity.certificate,
-      key: identity.key,
+      ...contextOf(identity),
       requestCert: true,
       rejectUnauthorized: true,
-      minVersion: "TLSv1.3",
       handshakeTimeout: handshakeMs,
       noDelay: true,
     },
@@ -82,7 +81,12 @@ export async function listenTls({ host, port, identity, handler, onConnect }: Li
     await closed;
     clearTimeout(force);
   };
-  return { address: server.address() as AddressInfo, close, [Symbol.asyncDispose]: () => close(0) };
+  const show = (next: TlsIdentity) => server.setSecureContext(contextOf(next));
+  return { address: server.address() as AddressInfo, show, close, [Symbol.asyncDispose]: () => close(0) };
+}
+
+function contextOf({ ca, certificate, key }: TlsIdentity) {
+  return { ca, cert: certificate, key, minVersion: "TLSv1.3" } as const;
 }
 
 /** Says whether a request carries this bearer, in the same time for every wrong one of its length. */

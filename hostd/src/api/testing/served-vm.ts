@@ -1,7 +1,6 @@
 /** The daemon's port, with TLS and guards, before one VM. */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { silentLogger } from "@daytonah/lib/log.ts";
+import { openHostIdentity } from "../../pki/host-identity.ts";
 import type { TestPki } from "../../testing/pki.ts";
 import { daemonHandler } from "../daemon-handler.ts";
 import { dataPlaneServices } from "../data-plane.ts";
@@ -13,12 +12,13 @@ import { oneVm } from "./one-vm.ts";
 export async function servedVm(pki: TestPki, vsockPath: string) {
   const vm = await oneVm(vsockPath);
   const deps = { ...vm.deps, size: { vcpus: 4, memoryMib: 4096 } };
-  const read = (name: string) => readFile(join(pki.dir, name), "utf8");
+  const identity = openHostIdentity(pki.dir);
   const listener = await listenTls({
     ...{ host: "127.0.0.1", port: 0 },
-    identity: { ca: pki.ca, certificate: await read("host.pem"), key: await read("host.key") },
+    identity: identity.current,
     handler: daemonHandler(deps, {
       facts: { hostId: "h", version: "0", edgeUrl: "" },
+      identity,
       services: dataPlaneServices(deps),
       metrics: createMetrics(deps),
       log: silentLogger,
@@ -26,6 +26,7 @@ export async function servedVm(pki: TestPki, vsockPath: string) {
     }),
     onConnect: portTunnel(deps, bearerCheck(pki.bearer)),
   });
+  identity.onRenewed = listener.show;
   const stack = new AsyncDisposableStack();
   stack.use(vm);
   stack.use(listener);
