@@ -31,7 +31,9 @@ import { createFollowHosts } from "./loops/follow-hosts.ts";
 import type { HostStatus, HostStatuses } from "./loops/host-statuses.ts";
 import { createMarkLost } from "./loops/mark-lost.ts";
 import { createPlaceEvents } from "./loops/place-events.ts";
+import { createRenewCertificates } from "./loops/renew-certificates.ts";
 import { createRenewClaims } from "./loops/renew-claims.ts";
+import { createRenewLeases } from "./loops/renew-leases.ts";
 import { createRepairCreates } from "./loops/repair-creates.ts";
 import { createTellHosts } from "./loops/tell-hosts.ts";
 import { openPlatformKeys } from "./pki/platform-keys.ts";
@@ -196,6 +198,8 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
       createPlaceEvents(deps),
       createFillPools(deps),
       createMarkLost(deps, statuses),
+      createRenewLeases(deps, statuses),
+      createRenewCertificates(deps, keys.pki, statuses),
       createTellHosts(deps, statuses),
       followHosts,
     ];

@@ -54,7 +54,7 @@ export function createAdmit({ pool, isPrepared, onAdmitted, onRefused }: AdmitOp
     const rpc = path.slice(1);
     try {
       await decide(request, rpc, values);
-      onAdmitted(request);
+      if (!needsNoCredential(rpc)) onAdmitted(request); // whoever joins stays a stranger
     } catch (cause) {
       const error = asDatabaseProblem(cause);
       onRefused(rpc, error);

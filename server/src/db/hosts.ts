@@ -93,6 +93,36 @@ export async function deleteHost(db: DbOrTx, id: string): Promise<boolean> {
   return numDeletedRows > 0n;
 }
 
+/** Its name where the caller may renew its certificate now: for a minute no other server does. */
+export async function claimCertificate(db: DbOrTx, id: string): Promise<string | undefined> {
+  const row = await db
+    .updateTable("hosts")
+    .set({ certificate_claim_until: sql<Date>`clock_timestamp() + interval '1 minute'` })
+    .where("id", "=", id)
+    .where(sql<boolean>`coalesce(certificate_claim_until <= clock_timestamp(), true)`)
+    .returning("tls_name")
+    .executeTakeFirst();
+  return row?.tls_name;
+}
+
+/** Those of these hosts whose lease the caller is to renew: it ends in less than `renewBelowMs`, and now in `leaseMs`. */
+export async function extendLeases(
+  db: DbOrTx,
+  ids: readonly string[],
+  { leaseMs, renewBelowMs }: { readonly leaseMs: number; readonly renewBelowMs: number },
+): Promise<readonly string[]> {
+  if (ids.length === 0) return [];
+  const after = (ms: number) => sql<Date>`clock_timestamp() + make_interval(secs => ${ms / 1000})`;
+  const rows = await db
+    .updateTable("hosts")
+    .set({ lease_until: after(leaseMs) })
+    .where("id", "in", ids)
+    .where(sql<boolean>`coalesce(lease_until < ${after(renewBelowMs)}, true)`)
+    .returning("id")
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
 /** Unless another server has heard of it within this time. */
 export async function markUnreachable(db: DbOrTx, hostId: string, silentMs: number): Promise<void> {
   await db

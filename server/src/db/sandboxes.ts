@@ -162,13 +162,20 @@ export async function sandboxesById(db: DbOrTx, ids: readonly string[]): Promise
 }
 
 /** Running sandboxes of hosts that were silent for longer than this. Several servers look: seen_time is the newest of all. */
-export async function sandboxesOnSilentHosts(db: DbOrTx, silentMs: number): Promise<readonly SandboxRow[]> {
+export async function sandboxesOnSilentHosts(
+  db: DbOrTx,
+  silentMs: number,
+  leaseMarginMs: number,
+): Promise<readonly SandboxRow[]> {
   return db
     .selectFrom("sandboxes")
     .innerJoin("hosts", "hosts.id", "sandboxes.host_id")
     .selectAll("sandboxes")
     .where("sandboxes.state", "=", "running")
     .where(sql<boolean>`hosts.seen_time < clock_timestamp() - make_interval(secs => ${silentMs / 1000})`)
+    .where(
+      sql<boolean>`coalesce(hosts.lease_until < clock_timestamp() - make_interval(secs => ${leaseMarginMs / 1000}), true)`,
+    )
     .execute();
 }
 

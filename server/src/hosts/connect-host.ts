@@ -1,4 +1,5 @@
 /** HostClient over Connect on HTTP/2 with mutual TLS and a bearer. */
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
@@ -67,6 +68,16 @@ export function createConnectHost(host: HostAddress): ConnectHost {
       call(async () => (await client.listVmSnapshots({}, callOptions(options, shortMs))).snapshots),
     claimVm: (plan, options) =>
       call(() => client.claimVm({ ...plan, env: { ...plan.env } }, callOptions(options, claimMs))),
+    renewLease: (ms, options) =>
+      call(async () => {
+        await client.renewLease({ duration: durationFromMs(ms) }, callOptions(options, shortMs));
+      }),
+    requestCertificate: (options) =>
+      call(async () => (await client.requestCertificate({}, callOptions(options, shortMs))).certificateRequest),
+    installCertificate: (certificate, options) =>
+      call(async () => {
+        await client.installCertificate({ certificate }, callOptions(options, shortMs));
+      }),
     listVms: (options) => call(async () => (await client.listVms({}, callOptions(options, shortMs))).vms),
     async *watchVms(options) {
       const silence = setTimeout(() => sessionManager.abort(new Error(`silent for ${silenceMs} ms`)), silenceMs);

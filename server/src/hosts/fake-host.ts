@@ -29,6 +29,10 @@ export interface FakeHost extends HostClient, FakeLife, FakeSnapshots {
   onStart: (id: VmId) => Promise<void>;
   /** SetVmAccess waits for what this returns; rejecting is its failure. */
   onAccess: (id: VmId) => Promise<void>;
+  /** Milliseconds of each RenewLease that came. */
+  readonly leases: readonly number[];
+  /** RequestCertificate and InstallCertificate; a test that renews brings its own. */
+  certificates: Pick<HostClient, "requestCertificate" | "installCertificate">;
   /** False: every call fails as if nobody listened, and watchers are cut off. */
   reachable: boolean;
   /** The VMM is killed. */
@@ -48,6 +52,7 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
   const refused = new Map<string, bigint>();
   const starts = new Map<string, Promise<void>>();
   const calls: string[] = [];
+  const leases: number[] = [];
   const watchers = new Set<Watcher>();
   let reachable = true;
 
@@ -90,6 +95,16 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
       if (!value) cutWatchers();
     },
     cutWatchers,
+    leases,
+    certificates: { requestCertificate: noCertificates, installCertificate: noCertificates },
+
+    async renewLease(ms) {
+      demandReachable();
+      leases.push(ms);
+    },
+
+    requestCertificate: (options) => host.certificates.requestCertificate(options),
+    installCertificate: (certificate, options) => host.certificates.installCertificate(certificate, options),
 
     async getHost() {
       demandReachable();
@@ -198,4 +213,8 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
     },
   };
   return host;
+}
+
+async function noCertificates(): Promise<never> {
+  throw problem("UNKNOWN_CALL", "This fake has no certificate.");
 }

@@ -4,6 +4,8 @@ export interface HostAuthority {
   readonly certificate: string;
   /** Names the authority in join tokens. */
   readonly fingerprint: string;
+  /** How long its certificates are good for. */
+  readonly leafLifeMs: number;
   /** The secret that the server shows to the host of this name beside its certificate. */
   bearerOf(tlsName: string): string;
   /** Digest of the key in a PKCS #10 request; throws FIELD_INVALID where it is none, or not signed by that key. */

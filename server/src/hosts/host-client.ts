@@ -36,6 +36,12 @@ export interface HostClient {
   listVmSnapshots(options: CallOptions): Promise<readonly VmSnapshot[]>;
   /** Gives a standby VM to its owner, with a higher epoch. Idempotent by id and epoch. */
   claimVm(plan: ClaimPlan, options: CallOptions): Promise<ClaimVmResponse>;
+  /** From now on. Of several the latest end counts. */
+  renewLease(ms: number, options: CallOptions): Promise<void>;
+  /** PKCS #10, DER, for a key that the host makes and keeps. */
+  requestCertificate(options: CallOptions): Promise<Uint8Array>;
+  /** PEM, for the key of the last request. */
+  installCertificate(certificate: string, options: CallOptions): Promise<void>;
   /** What there is now. */
   listVms(options: CallOptions): Promise<readonly Vm[]>;
   /** Every VM, `synced`, then changes; ends or throws when the host is gone. */

@@ -2,7 +2,7 @@
 import { type AdmittedHost, admittedHosts } from "../db/hosts.ts";
 import type { HostClient } from "../hosts/host-client.ts";
 import type { ServiceDeps } from "../services/deps.ts";
-import type { HostStatus } from "./host-statuses.ts";
+import { type HostStatus, newHostStatus } from "./host-statuses.ts";
 import { repeat } from "./repeat.ts";
 import { createWatchHost } from "./watch-hosts.ts";
 
@@ -26,7 +26,7 @@ export function createFollowHosts(
 
   const follow = (host: AdmittedHost, name: string) => {
     const client = hosts.add(host);
-    const status: HostStatus = { hostId: host.id, connected: false, heardAt: deps.clock.now(), edgeUrl: "" };
+    const status = newHostStatus(host.id, deps.clock.now());
     statuses.set(host.id, status);
     const ending = new AbortController();
     const watching = createWatchHost(deps, client, status).run({ signal: ending.signal });

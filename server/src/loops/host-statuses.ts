@@ -7,6 +7,18 @@ export interface HostStatus {
   heardAt: number;
   /** Origin of its edge as it said last; empty where it has none. */
   edgeUrl: string;
+  /** When its certificate ends, as it said last; never for one that does not say. */
+  certificateExpiresAt: number;
+  /** When a renewal of its lease failed last, by our clock; 0 where none did. */
+  leaseFailedAt: number;
+}
+
+export function newHostStatus(hostId: string, now: number): HostStatus {
+  return {
+    ...{ hostId, connected: false, heardAt: now, edgeUrl: "" },
+    certificateExpiresAt: Number.POSITIVE_INFINITY,
+    leaseFailedAt: 0,
+  };
 }
 
 export type HostStatuses = ReadonlyMap<string, HostStatus>;

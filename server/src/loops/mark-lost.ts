@@ -8,8 +8,10 @@ import { repeat } from "./repeat.ts";
 
 /** After this, no new sandbox is placed on it. */
 const unreachableMs = 7_000;
-/** After this, its sandboxes are lost. */
+/** After this, its sandboxes are lost, */
 const lostMs = 20_000;
+/** and this long after its lease has ended: renewals are under way for a while, and clocks don't run alike. */
+const leaseMarginMs = 5_000;
 
 export function createMarkLost(deps: ServiceDeps, statuses: HostStatuses) {
   return {
@@ -32,7 +34,7 @@ export async function markLost(deps: ServiceDeps, statuses: HostStatuses): Promi
     if (silentFor(hostId, unreachableMs)) await markUnreachable(deps.db, hostId, unreachableMs);
   }
   if (![...statuses.keys()].some((hostId) => silentFor(hostId, lostMs))) return;
-  for (const row of await sandboxesOnSilentHosts(deps.db, lostMs)) {
+  for (const row of await sandboxesOnSilentHosts(deps.db, lostMs, leaseMarginMs)) {
     if (!silentFor(row.host_id ?? "", lostMs)) continue;
     const moved = await move(deps, { id: row.id, epoch: row.epoch, to: "lost", from: ["running"] });
     if (moved) deps.log.warn("sandbox.lost", { sandbox: row.id, host: row.host_id });

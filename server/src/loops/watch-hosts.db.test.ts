@@ -9,7 +9,7 @@ import { createEventFeed } from "../services/event-feed.ts";
 import { createHeldClaims } from "../services/held-claims.ts";
 import { systemClock } from "../system-clock.ts";
 import { type TestServer, testServer, until } from "../testing/test-server.ts";
-import type { HostStatus } from "./host-statuses.ts";
+import { newHostStatus } from "./host-statuses.ts";
 import { createWatchHost } from "./watch-hosts.ts";
 
 async function newSandbox(server: TestServer): Promise<string> {
@@ -72,7 +72,7 @@ test("a silent host's sandboxes are lost, and running again when it is back", as
   server.host.reachable = false;
   // The margin passes, for this server's clock and for what all servers wrote.
   skippedMs += 60_000;
-  await server.database.pool.query("update hosts set seen_time = now() - interval '1 minute'");
+  await server.database.pool.query("update hosts set seen_time = now() - interval '1 minute', lease_until = null");
   await until(stateIs(server, sandboxId, SandboxState.LOST));
   const { rows } = await server.database.pool.query("select state from hosts");
   expect(rows).toEqual([{ state: "unreachable" }]);
@@ -111,7 +111,7 @@ test("a database that does not answer makes no host a silent one", async () => {
     tokenKey: "k",
     edgeUrlOf: () => "",
   };
-  const status: HostStatus = { hostId: "h1", connected: false, heardAt: 0, edgeUrl: "" };
+  const status = newHostStatus("h1", 0);
   const abort = new AbortController();
   const running = createWatchHost(deps, host, status).run(abort);
   await until(() => Date.now() - status.heardAt < 5_000);

@@ -1,4 +1,5 @@
 /** Follows one host: what it is, which VMs it has, and each change; connects again for as long as the server lives. */
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { GetHostResponse, Vm } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { isDatabaseUnavailable } from "../db/database-problem.ts";
 import { type HostReport, saveHost } from "../db/hosts.ts";
@@ -64,6 +65,7 @@ async function refresh({ db }: ServiceDeps, host: HostClient, status: HostStatus
   if (response.hostId !== host.hostId) throw new Error(`the host ${host.hostId} says it is ${response.hostId}`);
   await saveHost(db, reportOf(response));
   status.edgeUrl = response.edgeUrl;
+  if (response.certificateExpireTime) status.certificateExpiresAt = timestampMs(response.certificateExpireTime);
 }
 
 function reportOf(host: GetHostResponse): HostReport {

@@ -21,6 +21,7 @@ export async function createServerPki({ authority, bearerKey }: PlatformKeys, no
   return {
     authority,
     certificate: authority.certificate,
+    leafLifeMs,
     fingerprint: createHash("sha256").update(new X509Certificate(authority.certificate).raw).digest("base64url"),
     get client() {
       return client;

@@ -2,6 +2,7 @@
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ConnectRouter, type Interceptor } from "@connectrpc/connect";
 import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { http2ServerSettings, http2SessionWindowBytes } from "@daytonah/lib/http2-settings.ts";
@@ -80,6 +81,15 @@ export async function startHostDaemon({
         },
         setVmLifecycle: async ({ lifecycle, ...id }) => {
           await host.setVmLifecycle({ ...id, lifecycle: lifecycle as VmLifecycle }, {});
+          return {};
+        },
+        renewLease: async ({ duration }) => {
+          await host.renewLease(duration ? durationMs(duration) : 0, {});
+          return {};
+        },
+        requestCertificate: async () => ({ certificateRequest: await host.requestCertificate({}) }),
+        installCertificate: async ({ certificate }) => {
+          await host.installCertificate(certificate, {});
           return {};
         },
         pauseVm: (request) => host.pauseVm(request, {}),

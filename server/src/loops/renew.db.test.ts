@@ -1,0 +1,75 @@
+import { X509Certificate } from "node:crypto";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { GetHostResponse } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import { SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { expect, test } from "vitest";
+import { createFakeHost } from "../hosts/fake-host.ts";
+import { leafLifeMs } from "../pki/certificates.ts";
+import { systemClock } from "../system-clock.ts";
+import { makeRequest } from "../testing/make-request.ts";
+import { testServer, until } from "../testing/test-server.ts";
+
+test("a host whose certificate is near its end gets a new one, once of all servers, and calls go on", async () => {
+  const offer: { certificateExpireTime?: GetHostResponse["certificateExpireTime"] } = {
+    certificateExpireTime: timestampFromMs(Date.now() + leafLifeMs / 4),
+  };
+  const host = createFakeHost("h1", offer);
+  const { request, key } = await makeRequest();
+  const installed: string[] = [];
+  let requests = 0;
+  host.certificates = {
+    requestCertificate: async () => {
+      requests += 1;
+      return request;
+    },
+    installCertificate: async (certificate) => {
+      server.daemon.show({ certificate, key });
+      installed.push(certificate);
+    },
+  };
+  await using server = await testServer({ host });
+  await using _another = await server.another();
+  await until(() => installed.length > 0);
+  const certificate = new X509Certificate(installed[0] ?? "");
+  expect(certificate.verify(new X509Certificate(server.pki.certificate).publicKey)).toBe(true);
+  expect(certificate).toMatchObject({ subjectAltName: "DNS:h1", ca: false });
+  expect(certificate.validToDate.getTime()).toBeGreaterThan(Date.now() + leafLifeMs * 0.9);
+  expect(requests).toBe(1);
+
+  const sandboxes = server.client(SandboxService);
+  await sandboxes.createSandbox({});
+  server.daemon.cutConnections(); // the next one is shown the new certificate
+  await until(() => sandboxes.createSandbox({}).then(Boolean, () => false));
+});
+
+test("a host's lease is renewed by one server at a time, and in time", async () => {
+  await using server = await testServer();
+  await using _another = await server.another();
+  await until(() => server.host.leases.length >= 2);
+  expect(new Set(server.host.leases)).toEqual(new Set([15_000]));
+  const { rows } = await server.database.pool.query<{ left: number }>(
+    "select extract(epoch from lease_until - clock_timestamp())::float8 as left from hosts",
+  );
+  expect(rows[0]?.left).toBeGreaterThan(11);
+  expect(rows[0]?.left).toBeLessThanOrEqual(15);
+});
+
+test("no sandbox is lost while its host's lease may hold", async () => {
+  let skippedMs = 0;
+  const clock = { ...systemClock, now: () => systemClock.now() + skippedMs };
+  await using server = await testServer({ clock });
+  const sandboxes = server.client(SandboxService);
+  const { sandbox } = await sandboxes.createSandbox({});
+  const state = async () => (await sandboxes.getSandbox({ sandboxId: sandbox?.id ?? "" })).sandbox?.state;
+  server.host.reachable = false;
+  skippedMs += 60_000;
+  const { pool } = server.database;
+  await pool.query(
+    "update hosts set seen_time = now() - interval '1 minute', lease_until = now() - interval '1 second'",
+  );
+  await until(async () => (await pool.query("select state from hosts")).rows[0].state === "unreachable");
+  await systemClock.sleep(2_000, {}); // two turns of the loop: what must not happen can't be waited for
+  expect(await state()).toBe(SandboxState.RUNNING);
+  await pool.query("update hosts set lease_until = now() - interval '6 seconds'");
+  await until(async () => (await state()) === SandboxState.LOST);
+});
