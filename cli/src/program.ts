@@ -7,6 +7,7 @@ import { registerDoctor } from "./commands/doctor.ts";
 import { registerEvents } from "./commands/events.ts";
 import { registerExec } from "./commands/exec.ts";
 import { registerForward } from "./commands/forward.ts";
+import { registerHost } from "./commands/host.ts";
 import { registerHosts } from "./commands/hosts.ts";
 import { registerKeys } from "./commands/keys.ts";
 import { registerLabel } from "./commands/label.ts";
@@ -58,6 +59,7 @@ export function createProgram(): Command {
   // What there is
   registerTemplates(program);
   registerHosts(program);
+  registerHost(program);
   registerPools(program);
   registerKeys(program);
   addGlobalOptions(program);

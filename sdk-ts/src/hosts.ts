@@ -1,3 +1,4 @@
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { HostState } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import type { Connection } from "./connection.ts";
 import { dateOf, lowerNameOf } from "./convert.ts";
@@ -27,6 +28,24 @@ export interface Host {
   readonly seenTime: Date;
   /** Release of its daemon. */
   readonly version: string;
+}
+
+/** What `client.hosts.createJoinToken` asks for. */
+export interface JoinTokenOptions {
+  /** Id that the host will have; of its own choice where absent. */
+  readonly hostId?: string | undefined;
+  /** How long the token works, milliseconds, a minute to 7 days; an hour where absent. */
+  readonly ttlMs?: number | undefined;
+  /** Ends the call. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A token with which one host may join, once. */
+export interface JoinToken {
+  /** For `dnah host join`. It is never shown again. */
+  readonly token: string;
+  /** When it ends. */
+  readonly expireTime: Date;
 }
 
 /** The hosts of the platform; at `client.hosts`. */
@@ -60,6 +79,24 @@ export class Hosts {
         version: host.version,
       }));
       return { items, nextPageToken: answer.nextPageToken };
+    });
+  }
+
+  /** Makes a token with which one host may join, once. Needs scope `admin`. */
+  async createJoinToken({ hostId = "", ttlMs, signal }: JoinTokenOptions = {}): Promise<JoinToken> {
+    const request = { hostId, ...(ttlMs === undefined ? {} : { ttl: durationFromMs(ttlMs) }) };
+    const { token, expireTime } = await this.#connection.unary(
+      (call) => this.#connection.hosts.createJoinToken(request, call),
+      { signal, repeatable: true },
+    );
+    return { token, expireTime: dateOf(expireTime) };
+  }
+
+  /** Forgets a host that has no sandboxes and snapshots any more. Needs scope `admin`. */
+  async remove(hostId: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    await this.#connection.unary((call) => this.#connection.hosts.removeHost({ hostId }, call), {
+      signal: options.signal,
+      repeatable: false,
     });
   }
 }

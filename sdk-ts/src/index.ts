@@ -63,7 +63,7 @@ export type { FileWatch } from "./files/file-watch.ts";
 export type { SandboxFiles } from "./files/sandbox-files.ts";
 export type { FileReplacement, FindOptions, ReplaceOptions, SearchOptions, TextMatch } from "./files/search-types.ts";
 export type { FileChange, WatchOptions } from "./files/watch-types.ts";
-export type { Host, Hosts } from "./hosts.ts";
+export type { Host, Hosts, JoinToken, JoinTokenOptions } from "./hosts.ts";
 export type { LogEntry, LogSource, LogsOptions } from "./monitoring/logs.ts";
 export type { Metrics, MetricsOptions, MetricsSample } from "./monitoring/metrics.ts";
 export type { CreateOrganizationOptions, Organization, Organizations } from "./organizations.ts";

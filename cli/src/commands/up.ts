@@ -3,8 +3,8 @@ import { detach, down, runningPlatform } from "../up/detached.ts";
 import { defaultDataDir, defaultRunDir, layoutOf } from "../up/layout.ts";
 import { readUpOptions, type UpFlags } from "../up/options.ts";
 import { preflight, requireRoot } from "../up/preflight.ts";
+import { reported } from "../up/reported.ts";
 import { up } from "../up/up.ts";
-import { UpError } from "../up/up-error.ts";
 
 interface Flags extends UpFlags {
   readonly detach: boolean;
@@ -76,15 +76,4 @@ async function runUp(flags: Flags): Promise<void> {
   await ended;
   console.error("dnah: ending; sandboxes go on and are taken over by the next `dnah up`");
   await platform.stop();
-}
-
-/** Prints an UpError as two lines; anything else is a fault of ours and keeps its stack. */
-async function reported(work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (!(error instanceof UpError)) throw error;
-    console.error(`dnah: ${error.message}\nnext: ${error.nextStep}`);
-    process.exitCode = 1;
-  }
 }

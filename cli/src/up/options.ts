@@ -1,26 +1,31 @@
-/** What `dnah up` was asked for, parsed and checked once. */
+/** What `dnah up` and `dnah host` were asked for, parsed and checked once. */
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Layout, layoutOf } from "./layout.ts";
 import { UpError } from "./up-error.ts";
 
-export interface UpOptions {
+/** Of a host's daemon. */
+export interface DaemonOptions {
   readonly layout: Layout;
-  readonly listen: Address;
   readonly hostdListen: Address;
   readonly edgeListen: Address;
-  /** An own PostgreSQL; a private one is started where absent. */
-  readonly databaseUrl: string | undefined;
   readonly bundle: string;
   readonly vhostDeviceVsock: string | undefined;
   readonly cloudHypervisor: string | undefined;
   /** The daemon checks it. */
   readonly vmm: string;
   readonly logLevel: string;
-  /** Settings of the control plane, and of the host's daemon, that are handed on as they are in the environment. */
-  readonly serverEnv: Readonly<Record<string, string>>;
+  /** Settings that are handed on to the daemon as they are in the environment. */
   readonly hostdEnv: Readonly<Record<string, string>>;
+}
+
+export interface UpOptions extends DaemonOptions {
+  readonly listen: Address;
+  /** An own PostgreSQL; a private one is started where absent. */
+  readonly databaseUrl: string | undefined;
+  /** The same for the control plane. */
+  readonly serverEnv: Readonly<Record<string, string>>;
   /** Writes ~/.config/dnah/config.json, so that `dnah` finds the platform. */
   readonly writeConfig: boolean;
 }
@@ -31,22 +36,35 @@ export interface Address {
 }
 
 /** The flags as the command line gives them. */
-export interface UpFlags {
+export interface DaemonFlags {
   readonly dataDir: string;
   readonly runDir: string;
-  readonly listen: string;
   readonly hostdListen: string;
   readonly edgeListen: string;
-  readonly databaseUrl?: string;
   readonly bundle?: string;
   readonly vhostDeviceVsock?: string;
   readonly cloudHypervisor?: string;
   readonly vmm?: string;
   readonly logLevel: string;
+}
+
+export interface UpFlags extends DaemonFlags {
+  readonly listen: string;
+  readonly databaseUrl?: string;
   readonly config: boolean;
 }
 
 export function readUpOptions(flags: UpFlags, env: NodeJS.ProcessEnv): UpOptions {
+  return {
+    ...readDaemonOptions(flags, env),
+    listen: readAddress("--listen", flags.listen),
+    databaseUrl: flags.databaseUrl ?? env.DNAH_DATABASE_URL,
+    serverEnv: pick(env, ["DNAH_PUBLIC_URL", "DNAH_DOMAIN"]),
+    writeConfig: flags.config,
+  };
+}
+
+export function readDaemonOptions(flags: DaemonFlags, env: NodeJS.ProcessEnv): DaemonOptions {
   const setup = readSetup(env);
   const bundle = flags.bundle ?? env.DNAH_BUNDLE ?? setup.bundle;
   if (bundle === undefined || !existsSync(join(bundle, "bundle.json"))) {
@@ -57,20 +75,21 @@ export function readUpOptions(flags: UpFlags, env: NodeJS.ProcessEnv): UpOptions
   }
   return {
     layout: layoutOf(resolve(flags.dataDir), resolve(flags.runDir)),
-    listen: readAddress("--listen", flags.listen),
     hostdListen: readAddress("--hostd-listen", flags.hostdListen),
     edgeListen: readAddress("--edge-listen", flags.edgeListen),
-    databaseUrl: flags.databaseUrl ?? env.DNAH_DATABASE_URL,
     bundle: resolve(bundle),
     vhostDeviceVsock: flags.vhostDeviceVsock ?? env.DNAH_VHOST_DEVICE_VSOCK ?? setup.vhostDeviceVsock,
     cloudHypervisor: flags.cloudHypervisor ?? env.DNAH_CLOUD_HYPERVISOR,
     vmm: flags.vmm ?? env.DNAH_VMM ?? "auto",
     logLevel: flags.logLevel,
-    serverEnv: pick(env, ["DNAH_PUBLIC_URL", "DNAH_DOMAIN"]),
-    hostdEnv: pick(env, ["DNAH_EDGE_URL", "DNAH_EDGE_TLS_CERT", "DNAH_EDGE_TLS_KEY"]),
-    writeConfig: flags.config,
+    hostdEnv: pick(env, hostdSettings),
   };
 }
+
+const hostdSettings = [
+  ...["DNAH_EDGE_URL", "DNAH_EDGE_TLS_CERT", "DNAH_EDGE_TLS_KEY"],
+  ...["DNAH_VCPUS", "DNAH_MEMORY_MIB", "DNAH_MEMORY_OVERCOMMIT"],
+];
 
 function pick(env: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));

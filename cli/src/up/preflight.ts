@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, statfsSync } from "node:fs";
 import net from "node:net";
 import { basename, join } from "node:path";
-import type { Address, UpOptions } from "./options.ts";
+import type { Address, DaemonOptions, UpOptions } from "./options.ts";
 import { UpError } from "./up-error.ts";
 
 const minimumFreeMib = 2048;
@@ -17,6 +17,12 @@ export function requireRoot(): void {
 }
 
 export async function preflight(options: UpOptions): Promise<void> {
+  await preflightDaemon(options);
+  await requireFreePort("--listen", options.listen);
+  if (options.databaseUrl === undefined) requireAccount(databaseUser);
+}
+
+export async function preflightDaemon(options: DaemonOptions): Promise<void> {
   const { dataDir, runDir, binDir } = options.layout;
   for (const folder of [dataDir, runDir, binDir]) mkdirSync(folder, { recursive: true });
   // VMs' own users pass through to their files; what is private below has a mode of its own.
@@ -29,10 +35,8 @@ export async function preflight(options: UpOptions): Promise<void> {
       "make room, or choose another disk with --data-dir",
     );
   }
-  await requireFreePort("--listen", options.listen);
   await requireFreePort("--hostd-listen", options.hostdListen);
   await requireFreePort("--edge-listen", options.edgeListen);
-  if (options.databaseUrl === undefined) requireAccount(databaseUser);
 }
 
 async function requireFreePort(flag: string, { host, port }: Address): Promise<void> {

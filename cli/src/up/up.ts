@@ -9,8 +9,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Child, startChild } from "./child.ts";
 import { writeClientConfig } from "./client-config.ts";
-import type { Address, UpOptions } from "./options.ts";
-import { databaseUser, installProgram, preflight } from "./preflight.ts";
+import type { UpOptions } from "./options.ts";
+import { databaseUser, preflight } from "./preflight.ts";
+import { originOf, startDaemon } from "./start-daemon.ts";
 import { UpError } from "./up-error.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -38,7 +39,7 @@ export async function up(options: UpOptions, report: (line: string) => void): Pr
     const databaseUrl = options.databaseUrl ?? (running[0] as Child).ready;
     issueHostCertificate(options, databaseUrl);
     // The daemon first: the control plane is ready only when a host is.
-    running.push(await startDaemon(options, report));
+    running.push(await startDaemon(options, hostId, report));
     running.push(await startServer(options, databaseUrl, report));
     const url = `http://${options.listen.host}:${options.listen.port}`;
     writeFileSync(layout.stateFile, JSON.stringify({ pid: process.pid, url }));
@@ -87,32 +88,6 @@ function issueHostCertificate({ layout, hostdListen }: UpOptions, databaseUrl: s
   });
 }
 
-function startDaemon(options: UpOptions, report: (line: string) => void): Promise<Child> {
-  const { layout, hostdListen, edgeListen } = options;
-  const env = {
-    DNAH_HOST_ID: hostId,
-    DNAH_HOSTD_LISTEN: `${hostdListen.host}:${hostdListen.port}`,
-    DNAH_EDGE_LISTEN: `${edgeListen.host}:${edgeListen.port}`,
-    ...options.hostdEnv,
-    DNAH_HOSTD_DATA_DIR: layout.hostdDir,
-    DNAH_HOSTD_RUN_DIR: layout.runDir,
-    DNAH_BUNDLE: options.bundle,
-    DNAH_PKI_DIR: layout.hostPkiDir,
-    DNAH_VMM: options.vmm,
-    DNAH_LOG_LEVEL: options.logLevel,
-    ...(options.vhostDeviceVsock === undefined
-      ? {}
-      : {
-          DNAH_VHOST_DEVICE_VSOCK: installProgram(layout.binDir, "--vhost-device-vsock", options.vhostDeviceVsock),
-        }),
-    ...(options.cloudHypervisor === undefined
-      ? {}
-      : { DNAH_CLOUD_HYPERVISOR: installProgram(layout.binDir, "--cloud-hypervisor", options.cloudHypervisor) }),
-  };
-  const script = [join(root, "hostd/src/main.ts")];
-  return startChild({ name: "hostd", script, env, readyPrefix: "ready ", readyMs: 120_000 }, report);
-}
-
 function startServer(options: UpOptions, databaseUrl: string, report: (line: string) => void): Promise<Child> {
   const { layout, listen } = options;
   const env = {
@@ -125,8 +100,4 @@ function startServer(options: UpOptions, databaseUrl: string, report: (line: str
   };
   const script = [join(root, "server/src/main.ts")];
   return startChild({ name: "server", script, env, readyPrefix: "ready ", readyMs: 60_000 }, report);
-}
-
-function originOf({ host, port }: Address): string {
-  return `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
