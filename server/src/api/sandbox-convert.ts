@@ -4,12 +4,14 @@ import { durationFromMs, durationMs, timestampFromDate } from "@bufbuild/protobu
 import {
   type CreateSandboxRequest,
   EndAction,
+  type LineageEntrySchema,
   type Lifecycle as ProtoLifecycle,
   SandboxState as ProtoState,
   type Sandbox,
   SandboxSchema,
   type StageTimeSchema,
 } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import type { Relative } from "../db/lineage.ts";
 import type { SandboxRow } from "../db/sandboxes.ts";
 import type { Lifecycle } from "../domain/lifecycle.ts";
 import type { SandboxState } from "../domain/sandbox-state.ts";
@@ -63,6 +65,14 @@ export function sandboxFromRow(row: SandboxRow, edgeUrl: string): Sandbox {
       ? { failure: { reason: row.failure_reason ?? "", message: row.failure_message ?? "" } }
       : {}),
   });
+}
+
+export function relativeToProto(relative: Relative): MessageInitShape<typeof LineageEntrySchema> {
+  return {
+    ...{ sandboxId: relative.id, state: protoStates[relative.state] },
+    snapshotId: relative.fork_id === null ? (relative.snapshot_id ?? "") : "",
+    createTime: timestampFromDate(relative.create_time),
+  };
 }
 
 /** The rule in the proto has let known states through only. */

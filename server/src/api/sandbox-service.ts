@@ -3,6 +3,7 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { hostById } from "../db/hosts.ts";
+import { ancestorsOf, childrenOf } from "../db/lineage.ts";
 import { listSandboxes, type SandboxRow, sandboxOf } from "../db/sandboxes.ts";
 import { accessTokenOf } from "../domain/access-token.ts";
 import type { Origins } from "../domain/links.ts";
@@ -12,6 +13,7 @@ import type { ServiceDeps } from "../services/deps.ts";
 import { forkSandbox } from "../services/fork-sandbox.ts";
 import { pauseSandbox } from "../services/pause-sandbox.ts";
 import { resumeSandbox } from "../services/resume-sandbox.ts";
+import { rollBackSandbox } from "../services/roll-back-sandbox.ts";
 import { rotateAccessToken } from "../services/rotate-access-token.ts";
 import { sandboxNotFound } from "../services/sandbox-problems.ts";
 import { setPortVisibility } from "../services/set-port-visibility.ts";
@@ -22,7 +24,14 @@ import { forkResultOf } from "./fork-convert.ts";
 import { callOf } from "./interceptors.ts";
 import { createLinks } from "./links.ts";
 import { pageOf, sizeOfPage, timePositionOf } from "./paging.ts";
-import { createInputOf, lifecycleFromProto, sandboxFromRow, stageToProto, statesFromProto } from "./sandbox-convert.ts";
+import {
+  createInputOf,
+  lifecycleFromProto,
+  relativeToProto,
+  sandboxFromRow,
+  stageToProto,
+  statesFromProto,
+} from "./sandbox-convert.ts";
 
 export function createSandboxService(
   deps: ServiceDeps,
@@ -98,6 +107,19 @@ export function createSandboxService(
       const { row, stages } = await resumeSandbox(deps, input, callOf(context));
       const accessToken = accessTokenOf(deps.tokenKey, row.id, row.token_generation);
       return { sandbox: toProto(row), accessToken, stages: stages.map(stageToProto) };
+    },
+
+    async rollBackSandbox({ sandboxId, snapshotId, idempotencyKey }, context) {
+      const input = { orgId: callerOf(context).orgId, sandboxId, snapshotId, idempotencyKey };
+      const { row, stages } = await rollBackSandbox(deps, input, callOf(context));
+      return { sandbox: toProto(row), stages: stages.map(stageToProto) };
+    },
+
+    async getSandboxLineage({ sandboxId }, context) {
+      const row = await sandboxOf(deps.db, callerOf(context).orgId, sandboxId);
+      if (!row) throw sandboxNotFound(sandboxId);
+      const [ancestors, children] = [await ancestorsOf(deps.db, row.id, 100), await childrenOf(deps.db, row.id, 1_000)];
+      return { ancestors: ancestors.map(relativeToProto), children: children.map(relativeToProto) };
     },
 
     async forkSandbox(request, context) {

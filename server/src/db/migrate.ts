@@ -9,6 +9,7 @@ import { pause } from "./migrations/0006-pause.ts";
 import { snapshots } from "./migrations/0007-snapshots.ts";
 import { joining } from "./migrations/0008-joining.ts";
 import { pools } from "./migrations/0009-pools.ts";
+import { rollBack } from "./migrations/0010-roll-back.ts";
 import type { Db } from "./schema.ts";
 
 export const migrations = {
@@ -21,6 +22,7 @@ export const migrations = {
   "0007-snapshots": snapshots,
   "0008-joining": joining,
   "0009-pools": pools,
+  "0010-roll-back": rollBack,
 };
 
 /** Throws what went wrong; then nothing was changed, since all runs in one transaction. */

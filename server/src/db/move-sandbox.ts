@@ -22,8 +22,10 @@ export type Move = {
   | { readonly to: "failed"; readonly failure: Failure }
   | { readonly to: "paused"; readonly memoryKept: boolean }
   /** Begins a new epoch and its time anew; `timeoutMs`: another one from now on. */
-  | { readonly to: "resuming"; readonly timeoutMs?: number | undefined }
-  | { readonly to: Exclude<SandboxState, "failed" | "paused" | "resuming"> }
+  | { readonly to: "resuming"; readonly timeoutMs?: number | undefined; readonly rollBackTo?: string }
+  /** `rolledBackTo`: it runs as it was then. */
+  | { readonly to: "running"; readonly rolledBackTo?: string | null }
+  | { readonly to: Exclude<SandboxState, "failed" | "paused" | "resuming" | "running"> }
 );
 
 /**
@@ -35,6 +37,7 @@ export async function moveSandbox(db: DbOrTx, move: Move): Promise<SandboxRow | 
   const failure = move.to === "failed" ? move.failure : undefined;
   const timeout = (move.to === "resuming" ? move.timeoutMs : undefined) ?? sql`timeout_ms`;
   const anew = timeBeginsAnew(move.to);
+  const rolledBackTo = move.to === "running" ? (move.rolledBackTo ?? null) : null;
   // One statement, so that the row and its event need no transaction of their own.
   const { rows } = await sql<SandboxRow>`
     with moved as (
@@ -52,6 +55,8 @@ export async function moveSandbox(db: DbOrTx, move: Move): Promise<SandboxRow | 
         lifecycle_version = lifecycle_version + case when ${anew} then 1 else 0 end,
         access_told = case when ${toldByStart(move)} then access_version else access_told end,
         lifecycle_told = case when ${toldByStart(move)} then lifecycle_version else lifecycle_told end,
+        roll_back_to = ${move.to === "resuming" ? (move.rollBackTo ?? null) : null},
+        snapshot_id = coalesce(${rolledBackTo}, snapshot_id),
         claim_until = ${isClaimed(move.to) ? claimEnd : sql`null`}
       where id = ${move.id} and epoch = ${move.epoch} and state = any(${sources as SandboxState[]})
       returning *
@@ -59,6 +64,9 @@ export async function moveSandbox(db: DbOrTx, move: Move): Promise<SandboxRow | 
       insert into events (org_id, sandbox_id, kind, epoch, data)
       select org_id, id, 'sandbox.' || state, epoch, ${JSON.stringify(failure ? { reason: failure.reason } : {})}::jsonb
       from moved where org_id is not null
+      union all
+      select org_id, id, 'sandbox.rolled_back', epoch, jsonb_build_object('snapshot_id', snapshot_id)
+      from moved where ${rolledBackTo}::text is not null
     )
     select * from moved`.execute(db);
   return rows[0];

@@ -180,6 +180,7 @@ create table sandboxes (
   fork_id text,
   pool_id text,
   template_digest text,
+  roll_back_to text,
   constraint sandboxes_fork_id_fkey FOREIGN KEY (fork_id) REFERENCES snapshots(id),
   constraint sandboxes_host_id_fkey FOREIGN KEY (host_id) REFERENCES hosts(id),
   constraint sandboxes_on_timeout_check CHECK ((on_timeout = ANY (ARRAY['pause'::text, 'delete'::text]))),
@@ -187,6 +188,7 @@ create table sandboxes (
   constraint sandboxes_owner_check CHECK (((org_id IS NOT NULL) OR (state = ANY (ARRAY['filling'::text, 'pooled'::text, 'deleting'::text])))),
   constraint sandboxes_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES sandboxes(id),
   constraint sandboxes_pkey PRIMARY KEY (id),
+  constraint sandboxes_roll_back_to_fkey FOREIGN KEY (roll_back_to) REFERENCES snapshots(id),
   constraint sandboxes_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES snapshots(id),
   constraint sandboxes_state_check CHECK ((state = ANY (ARRAY['filling'::text, 'pooled'::text, 'creating'::text, 'running'::text, 'pausing'::text, 'paused'::text, 'archiving'::text, 'archived'::text, 'resuming'::text, 'lost'::text, 'failed'::text, 'deleting'::text, 'deleted'::text])))
 );

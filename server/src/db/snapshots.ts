@@ -102,14 +102,18 @@ export async function lockReadySnapshot(tx: DbOrTx, orgId: string, id: string): 
     .executeTakeFirst();
 }
 
-/** A sandbox that is being made from it, so that it can't be deleted now. Nobody begins another while the snapshot is locked. */
+/** A sandbox that is being made from it, or put back to it, so that it can't be deleted now. Nobody begins another while the snapshot is locked. */
 export async function sandboxMadeFrom(tx: DbOrTx, snapshotId: string): Promise<string | undefined> {
   await tx.selectFrom("snapshots").select("id").where("id", "=", snapshotId).forUpdate().execute();
   const row = await tx
     .selectFrom("sandboxes")
     .select("id")
-    .where("snapshot_id", "=", snapshotId)
-    .where("state", "=", "creating")
+    .where(({ or, and, eb }) =>
+      or([
+        and([eb("snapshot_id", "=", snapshotId), eb("state", "=", "creating")]),
+        and([eb("roll_back_to", "=", snapshotId), eb("state", "=", "resuming")]),
+      ]),
+    )
     .limit(1)
     .executeTakeFirst();
   return row?.id;

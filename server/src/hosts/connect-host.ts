@@ -60,6 +60,7 @@ export function createConnectHost(host: HostAddress): ConnectHost {
     pauseVm: (id, options) => call(() => client.pauseVm(id, callOptions(options, memoryMs))),
     resumeVm: (plan, options) => call(() => client.resumeVm(plan, callOptions(options, memoryMs))),
     snapshotVm: (id, options) => call(() => client.snapshotVm(id, callOptions(options, memoryMs))),
+    rollBackVm: (plan, options) => call(() => client.rollBackVm(plan, callOptions(options, memoryMs))),
     deleteVmSnapshot: (snapshotId, options) =>
       call(async () => {
         await client.deleteVmSnapshot({ snapshotId }, callOptions(options, deleteMs));

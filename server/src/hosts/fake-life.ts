@@ -18,6 +18,8 @@ export interface FakeHooks {
   onPause: (id: VmId) => Promise<void>;
   /** The same for ResumeVm; the VM is then as it was. */
   onResume: (id: VmId) => Promise<void>;
+  /** The same for RollBackVm. */
+  onRollBack: (id: VmId) => Promise<void>;
   /** The same for SnapshotVm. */
   onSnapshot: (id: VmId) => Promise<void>;
   /** The same for ClaimVm. */
@@ -50,7 +52,7 @@ const stages = [{ stage: "memory", duration: durationFromMs(1) }];
 
 export function createFakeHooks(): FakeHooks {
   const at = async () => undefined;
-  return { onPause: at, onResume: at, onSnapshot: at, onClaim: at };
+  return { onPause: at, onResume: at, onRollBack: at, onSnapshot: at, onClaim: at };
 }
 
 export function createFakeLife(fake: FakeVms, hooks: FakeHooks): FakeLife {

@@ -2,7 +2,9 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
+  RollBackVmResponseSchema,
   SnapshotVmResponseSchema,
+  type Vm,
   type VmSnapshot,
   VmSnapshotSchema,
   VmState,
@@ -11,13 +13,14 @@ import { problem } from "@daytonah/lib/problem.ts";
 import type { FakeHooks, FakeVms } from "./fake-life.ts";
 import type { HostClient, VmId } from "./host-client.ts";
 
-export interface FakeSnapshots extends Pick<HostClient, "snapshotVm" | "deleteVmSnapshot" | "listVmSnapshots"> {
+export interface FakeSnapshots
+  extends Pick<HostClient, "snapshotVm" | "rollBackVm" | "deleteVmSnapshot" | "listVmSnapshots"> {
   /** What there is, by id. */
   readonly snapshots: ReadonlyMap<string, VmSnapshot>;
 }
 
 export function createFakeSnapshots(fake: FakeVms, hooks: FakeHooks): FakeSnapshots {
-  const { vms, calls, demandReachable } = fake;
+  const { vms, calls, put, demandReachable } = fake;
   const snapshots = new Map<string, VmSnapshot>();
   const underWay = new Map<string, Promise<void>>();
 
@@ -49,6 +52,25 @@ export function createFakeSnapshots(fake: FakeVms, hooks: FakeHooks): FakeSnapsh
       demandReachable();
       const stages = [{ stage: "window", duration: durationFromMs(1) }];
       return create(SnapshotVmResponseSchema, { snapshot: snapshots.get(snapshotId) as VmSnapshot, stages });
+    },
+
+    async rollBackVm({ sandboxId, epoch, snapshotId, access, lifecycle }) {
+      demandReachable();
+      calls.push(`roll-back ${sandboxId} ${epoch}`);
+      const vm = vms.get(sandboxId);
+      if (!vm) throw problem("SANDBOX_NOT_FOUND", "This host has no such sandbox.");
+      if (!snapshots.has(snapshotId)) throw problem("SNAPSHOT_NOT_FOUND", "This host has no such snapshot.");
+      if (vm.epoch > epoch) throw problem("SANDBOX_STATE_CONFLICT", "It has a higher epoch.");
+      if (vm.epoch < epoch) {
+        await hooks.onRollBack({ sandboxId, epoch });
+        demandReachable();
+        const versions = { accessVersion: access.version, lifecycleVersion: lifecycle.version };
+        const back = { state: VmState.RUNNING, memoryKept: false, failureReason: "", failureMessage: "" };
+        // One that was deleted meanwhile stays so.
+        if (vms.has(sandboxId)) put({ ...vm, ...versions, ...back, epoch });
+      }
+      const stages = [{ stage: "restore", duration: durationFromMs(1) }];
+      return create(RollBackVmResponseSchema, { vm: vms.get(sandboxId) as Vm, stages });
     },
 
     async deleteVmSnapshot(snapshotId) {

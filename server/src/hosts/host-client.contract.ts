@@ -147,6 +147,18 @@ export function describeHostClient(name: string, open: () => Promise<HostUnderTe
       expect(await reasonOf(under.client.startVm({ ...child, sandboxId: "s3" }, {}))).toBe("SNAPSHOT_NOT_FOUND");
     });
 
+    test("puts a VM back to a snapshot once, with a higher epoch", async () => {
+      await using under = await open();
+      await under.client.startVm(spec, {});
+      await under.client.snapshotVm({ sandboxId: "s1", epoch: 1n, snapshotId: "snap_1" }, {});
+      const plan = { sandboxId: "s1", epoch: 2n, access: accessOf(2n), lifecycle: lifecycleOf(2n) };
+      const back = (snapshotId: string) => under.client.rollBackVm({ ...plan, snapshotId }, {});
+      expect(await reasonOf(back("snap_2"))).toBe("SNAPSHOT_NOT_FOUND");
+      const [first, second] = [await back("snap_1"), await back("snap_1")];
+      expect(first.vm).toMatchObject({ state: State.RUNNING, epoch: 2n, accessVersion: 2n, lifecycleVersion: 2n });
+      expect(second.vm).toEqual(first.vm);
+    });
+
     test("deletes a snapshot that is still being taken, as soon as it is", async () => {
       await using under = await open();
       await under.client.startVm(spec, {});

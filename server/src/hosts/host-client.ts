@@ -5,6 +5,7 @@ import type {
   GetHostResponse,
   PauseVmResponse,
   ResumeVmResponse,
+  RollBackVmResponse,
   SnapshotVmResponse,
   StartVmResponse,
   Vm,
@@ -31,6 +32,8 @@ export interface HostClient {
   resumeVm(plan: ResumePlan, options: CallOptions): Promise<ResumeVmResponse>;
   /** Idempotent by snapshotId. The VM is as it was then, also where the host refuses. */
   snapshotVm(id: VmId & { readonly snapshotId: string }, options: CallOptions): Promise<SnapshotVmResponse>;
+  /** With a higher epoch than the VM's. Idempotent by id and epoch. Until the snapshot is copied the VM is as it was. */
+  rollBackVm(plan: ResumePlan & { readonly snapshotId: string }, options: CallOptions): Promise<RollBackVmResponse>;
   /** Idempotent, also for a snapshot that never was. */
   deleteVmSnapshot(snapshotId: string, options: CallOptions): Promise<void>;
   listVmSnapshots(options: CallOptions): Promise<readonly VmSnapshot[]>;

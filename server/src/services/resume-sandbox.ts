@@ -1,6 +1,6 @@
-/** Resumes a sandbox: from its memory, or from its disk where there is no memory of it. */
+/** Resumes a sandbox: from its memory, from its disk where there is no memory of it, or from a snapshot it goes back to. */
 
-import type { ResumeVmResponse } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import type { ResumeVmResponse, RollBackVmResponse } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { abortable } from "@daytonah/lib/deadline.ts";
 import { moveSandbox } from "../db/move-sandbox.ts";
 import { type SandboxRow, sandboxById } from "../db/sandboxes.ts";
@@ -55,18 +55,25 @@ async function beginResume(tx: DbOrTx, row: SandboxRow, timeoutMs: number | unde
 /** The row is in resuming and claimed by us. May be repeated after a crash. */
 export async function finishResume(deps: ServiceDeps, row: SandboxRow, requestId: string): Promise<MovedSandbox> {
   using _ = deps.claims.hold(row.id);
-  let answer: ResumeVmResponse;
+  let answer: ResumeVmResponse | RollBackVmResponse;
   try {
-    const access = vmAccessOf(deps.tokenKey, row);
-    const id = { sandboxId: row.id, epoch: BigInt(row.epoch) };
-    answer = await hostOf(deps, row).resumeVm({ ...id, access, lifecycle: vmLifecycleOf(row) }, { requestId });
+    answer = await runOn(deps, row, requestId);
   } catch (error) {
     throw await leaveMove(deps, row, error);
   }
-  const running = await move(deps, { id: row.id, epoch: row.epoch, to: "running", from: ["resuming"] });
+  const { id, epoch, roll_back_to: rolledBackTo } = row;
+  const running = await move(deps, { id, epoch, to: "running", from: ["resuming"], rolledBackTo });
   if (running) return { row: running, stages: stagesOf(answer) };
   const now = await sandboxById(deps.db, row.id);
   // A repair in another server was as fast as we were, with the same result.
   if (now?.state === "running" && now.epoch === row.epoch) return { row: now, stages: stagesOf(answer) };
   throw now?.state === "failed" ? failureOf(now) : stateConflict(now, row.id);
+}
+
+function runOn(deps: ServiceDeps, row: SandboxRow, requestId: string): Promise<ResumeVmResponse | RollBackVmResponse> {
+  const host = hostOf(deps, row);
+  const [access, lifecycle] = [vmAccessOf(deps.tokenKey, row), vmLifecycleOf(row)];
+  const plan = { sandboxId: row.id, epoch: BigInt(row.epoch), access, lifecycle };
+  if (row.roll_back_to === null) return host.resumeVm(plan, { requestId });
+  return host.rollBackVm({ ...plan, snapshotId: row.roll_back_to }, { requestId });
 }

@@ -95,6 +95,7 @@ export async function startHostDaemon({
         pauseVm: (request) => host.pauseVm(request, {}),
         resumeVm: (request) => host.resumeVm({ ...request, ...toldOf(request) }, {}),
         snapshotVm: (request) => host.snapshotVm(request, {}),
+        rollBackVm: (request) => host.rollBackVm({ ...request, ...toldOf(request) }, {}),
         deleteVmSnapshot: async ({ snapshotId }) => {
           await host.deleteVmSnapshot(snapshotId, {});
           return {};
