@@ -13,6 +13,7 @@ test("what is absent has its default", () => {
     publicUrl: undefined,
     domain: "localhost",
     publicMetrics: false,
+    tombstoneMs: 86_400_000,
   });
 });
 
@@ -23,6 +24,12 @@ test("addresses are read", () => {
 test("origin and domain are read", () => {
   const config = readConfig({ ...least, DNAH_PUBLIC_URL: "https://api.example.org/", DNAH_DOMAIN: "example.net" });
   expect(config).toMatchObject({ publicUrl: "https://api.example.org", domain: "example.net" });
+});
+
+test("a time is a number with its unit, or 0", () => {
+  const tombstoneMs = (text: string) => readConfig({ ...least, DNAH_TOMBSTONE_RETENTION: text }).tombstoneMs;
+  expect(["0", "30s", "15m", "7d"].map(tombstoneMs)).toEqual([0, 30_000, 900_000, 604_800_000]);
+  expect(() => tombstoneMs("1 week")).toThrow('DNAH_TOMBSTONE_RETENTION is "1 week": write a time such as');
 });
 
 test("one error lists every problem and repeats no password", () => {

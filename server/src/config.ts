@@ -16,6 +16,8 @@ export interface Config {
   readonly domain: string;
   /** False: /metrics answers on loopback only. */
   readonly publicMetrics: boolean;
+  /** How long hosts keep what deleted sandboxes had; 0: not at all. */
+  readonly tombstoneMs: number;
 }
 
 const logLevels: readonly LogLevel[] = ["error", "warn", "info", "debug", "silent"];
@@ -40,6 +42,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     domain: readDomain(env.DNAH_DOMAIN || "localhost", problems),
     publicMetrics:
       readOneOf("DNAH_METRICS", env.DNAH_METRICS ?? "loopback", ["loopback", "public"], problems) === "public",
+    tombstoneMs: readTime("DNAH_TOMBSTONE_RETENTION", env.DNAH_TOMBSTONE_RETENTION || "24h", problems),
   };
   if (problems.length > 0) throw new Error(`The configuration is wrong:\n  ${problems.join("\n  ")}`);
   return Object.freeze(config);
@@ -68,6 +71,13 @@ function readDomain(text: string, problems: string[]): string {
     );
   }
   return text;
+}
+
+function readTime(name: string, text: string, problems: string[]): number {
+  const match = /^(?:0|(\d{1,6})([smhd]))$/.exec(text);
+  if (!match) problems.push(`${name} is ${JSON.stringify(text)}: write a time such as 30m, 24h or 7d, or 0`);
+  const unitMs = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[match?.[2] ?? ""] ?? 0;
+  return Number(match?.[1] ?? 0) * unitMs;
 }
 
 function readOneOf<T extends string>(name: string, text: string, allowed: readonly T[], problems: string[]): T {

@@ -38,6 +38,7 @@ test("PostgreSQL down at start and killed in mid-run: clear errors, recovery by 
     publicUrl: undefined,
     domain: "localhost",
     publicMetrics: false,
+    tombstoneMs: 0,
   };
   await using server = await startServer({ config, clock: systemClock, log: silentLogger, graceMs: 500 });
   const readyz = async () => (await fetch(`${server.url}/readyz`)).status;

@@ -31,6 +31,7 @@ import { createFollowHosts } from "./loops/follow-hosts.ts";
 import type { HostStatus, HostStatuses } from "./loops/host-statuses.ts";
 import { createMarkLost } from "./loops/mark-lost.ts";
 import { createPlaceEvents } from "./loops/place-events.ts";
+import { createPurgeTombstones } from "./loops/purge-tombstones.ts";
 import { createRenewCertificates } from "./loops/renew-certificates.ts";
 import { createRenewClaims } from "./loops/renew-claims.ts";
 import { createRenewLeases } from "./loops/renew-leases.ts";
@@ -108,6 +109,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     get tokenKey() {
       return openedKeys().tokenKey;
     },
+    tombstoneMs: config.tombstoneMs,
     edgeUrlOf: (hostId: string | null) => statuses.get(hostId ?? "")?.edgeUrl ?? "",
   };
   const metrics = createMetrics(database, statuses);
@@ -195,6 +197,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
       createFinishMoves(deps),
       createRunJobs({ ...deps, pool: database.pool, jobs: [createForgetOld(deps.db)] }),
       createFinishSnapshots(deps),
+      createPurgeTombstones(deps),
       createPlaceEvents(deps),
       createFillPools(deps),
       createMarkLost(deps, statuses),

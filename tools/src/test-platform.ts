@@ -24,6 +24,8 @@ export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
     "--hostd-listen": `127.0.0.1:${hostdPort}`,
     "--edge-listen": `127.0.0.1:${edgePort}`,
     "--bundle": setup.bundle,
+    // What a test deletes is to be gone.
+    "--tombstone-retention": "0",
     "--vhost-device-vsock": setup.vhostDeviceVsock,
   };
   const argv = [join(root, "cli/src/main.ts"), "up", ...Object.entries(flags).flat(), "--no-config"];

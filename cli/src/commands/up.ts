@@ -21,6 +21,10 @@ export function registerUp(program: Command): void {
     .option("--hostd-listen <host:port>", "address of the host daemon (mutual TLS)", "127.0.0.1:18048")
     .option("--edge-listen <host:port>", "address of the host's edge, for clients of its sandboxes", "127.0.0.1:18049")
     .option("--database-url <url>", "a PostgreSQL of yours; a private one is run otherwise")
+    .option(
+      "--tombstone-retention <time>",
+      "how long deleted sandboxes can be restored, such as 7d, or 0 (default: 24h)",
+    )
     .option("--bundle <folder>", "guest images; those of `npm run quickstart` otherwise")
     .option("--vhost-device-vsock <file>", "vsock device for emulated VMs")
     .option("--vmm <driver>", "cloud-hypervisor, qemu, or auto: cloud-hypervisor where KVM is of use (default: auto)")

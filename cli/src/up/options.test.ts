@@ -48,6 +48,11 @@ test("what the processes are told by variables is handed on, and nothing else", 
   ]);
 });
 
+test("how long deleted sandboxes are kept is handed on", () => {
+  const { serverEnv } = readUpOptions({ ...flags, bundle: folderWithBundle(), tombstoneRetention: "0" }, {});
+  expect(serverEnv).toEqual({ DNAH_TOMBSTONE_RETENTION: "0" });
+});
+
 test("without images it says how to make them", () => {
   const cache = mkdtempSync(join(tmpdir(), "dnah-cache-"));
   expect(() => readUpOptions(flags, { DNAH_CACHE_DIR: cache })).toThrow(/no guest images yet/);

@@ -51,6 +51,8 @@ export interface DaemonFlags {
 export interface UpFlags extends DaemonFlags {
   readonly listen: string;
   readonly databaseUrl?: string;
+  /** The control plane checks it. */
+  readonly tombstoneRetention?: string;
   readonly config: boolean;
 }
 
@@ -59,7 +61,10 @@ export function readUpOptions(flags: UpFlags, env: NodeJS.ProcessEnv): UpOptions
     ...readDaemonOptions(flags, env),
     listen: readAddress("--listen", flags.listen),
     databaseUrl: flags.databaseUrl ?? env.DNAH_DATABASE_URL,
-    serverEnv: pick(env, ["DNAH_PUBLIC_URL", "DNAH_DOMAIN"]),
+    serverEnv: {
+      ...pick(env, ["DNAH_PUBLIC_URL", "DNAH_DOMAIN", "DNAH_TOMBSTONE_RETENTION"]),
+      ...(flags.tombstoneRetention === undefined ? {} : { DNAH_TOMBSTONE_RETENTION: flags.tombstoneRetention }),
+    },
     writeConfig: flags.config,
   };
 }

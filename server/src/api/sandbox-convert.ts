@@ -60,6 +60,7 @@ export function sandboxFromRow(row: SandboxRow, edgeUrl: string): Sandbox {
     ...(row.end_time && timeRuns.has(row.state) ? { endTime: timestampFromDate(row.end_time) } : {}),
     parentId: row.fork_id === null ? "" : (row.parent_id ?? ""),
     snapshotId: row.snapshot_id ?? "",
+    ...(row.state === "deleted" && row.purge_time ? { purgeTime: timestampFromDate(row.purge_time) } : {}),
     memoryKept: row.state === "paused" && row.memory_kept,
     ...(row.state === "failed"
       ? { failure: { reason: row.failure_reason ?? "", message: row.failure_message ?? "" } }

@@ -1,5 +1,5 @@
 /** daytonah.v1.SandboxService. */
-import { durationMs } from "@bufbuild/protobuf/wkt";
+import { durationMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { hostById } from "../db/hosts.ts";
@@ -18,6 +18,7 @@ import { rotateAccessToken } from "../services/rotate-access-token.ts";
 import { sandboxNotFound } from "../services/sandbox-problems.ts";
 import { setPortVisibility } from "../services/set-port-visibility.ts";
 import { setSandboxTimeout } from "../services/set-sandbox-timeout.ts";
+import { undeleteSandbox } from "../services/undelete-sandbox.ts";
 import { updateSandbox } from "../services/update-sandbox.ts";
 import { callerOf } from "./admit.ts";
 import { forkResultOf } from "./fork-convert.ts";
@@ -71,10 +72,15 @@ export function createSandboxService(
       return { sandboxes: page.map(toProto), nextPageToken };
     },
 
-    async deleteSandbox({ sandboxId, idempotencyKey }, context) {
+    async deleteSandbox({ sandboxId, idempotencyKey, purge }, context) {
       const { orgId } = callerOf(context);
-      await deleteSandbox(deps, { orgId, sandboxId, idempotencyKey }, context.signal);
-      return {};
+      const purgeTime = await deleteSandbox(deps, { orgId, sandboxId, idempotencyKey, purge }, context.signal);
+      return purgeTime ? { purgeTime: timestampFromDate(purgeTime) } : {};
+    },
+
+    async undeleteSandbox({ sandboxId, idempotencyKey }, context) {
+      const call = { orgId: callerOf(context).orgId, sandboxId, idempotencyKey };
+      return { sandbox: toProto(await undeleteSandbox(deps, call, context.signal)) };
     },
 
     async updateSandbox({ sandboxId, setMetadata, removeMetadata, idempotencyKey }, context) {

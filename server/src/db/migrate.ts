@@ -10,6 +10,7 @@ import { snapshots } from "./migrations/0007-snapshots.ts";
 import { joining } from "./migrations/0008-joining.ts";
 import { pools } from "./migrations/0009-pools.ts";
 import { rollBack } from "./migrations/0010-roll-back.ts";
+import { tombstones } from "./migrations/0011-tombstones.ts";
 import type { Db } from "./schema.ts";
 
 export const migrations = {
@@ -23,6 +24,7 @@ export const migrations = {
   "0008-joining": joining,
   "0009-pools": pools,
   "0010-roll-back": rollBack,
+  "0011-tombstones": tombstones,
 };
 
 /** Throws what went wrong; then nothing was changed, since all runs in one transaction. */

@@ -25,7 +25,11 @@ export type Move = {
   | { readonly to: "resuming"; readonly timeoutMs?: number | undefined; readonly rollBackTo?: string }
   /** `rolledBackTo`: it runs as it was then. */
   | { readonly to: "running"; readonly rolledBackTo?: string | null }
-  | { readonly to: Exclude<SandboxState, "failed" | "paused" | "resuming" | "running"> }
+  /** `keepMs`: how long its host keeps what it has; nothing is kept of what never ran. */
+  | { readonly to: "deleting"; readonly keepMs?: number }
+  /** `kept`: what its host has of it until purge_time. */
+  | { readonly to: "deleted"; readonly kept?: { readonly memoryKept: boolean } | undefined }
+  | { readonly to: Exclude<SandboxState, "failed" | "paused" | "resuming" | "running" | "deleting" | "deleted"> }
 );
 
 /**
@@ -47,12 +51,13 @@ export async function moveSandbox(db: DbOrTx, move: Move): Promise<SandboxRow | 
         epoch = ${epochAfter(move)},
         failure_reason = ${failure?.reason ?? null},
         failure_message = ${failure?.message ?? null},
-        host_id = ${hostAfter(move.to)},
+        host_id = ${hostAfter(move)},
         env = null,
-        memory_kept = ${move.to === "paused" ? move.memoryKept : sql`memory_kept`},
+        memory_kept = ${memoryAfter(move) ?? sql`memory_kept`},
+        purge_time = ${purgeTimeAfter(move)},
         timeout_ms = ${timeout},
         end_time = case when ${anew} then clock_timestamp() + ${timeout} * interval '1 ms' else end_time end,
-        lifecycle_version = lifecycle_version + case when ${anew} then 1 else 0 end,
+        lifecycle_version = lifecycle_version + case when ${anew} or ${wakingChanges(move.to)} then 1 else 0 end,
         access_told = case when ${toldByStart(move)} then access_version else access_told end,
         lifecycle_told = case when ${toldByStart(move)} then lifecycle_version else lifecycle_told end,
         roll_back_to = ${move.to === "resuming" ? (move.rollBackTo ?? null) : null},
@@ -78,9 +83,27 @@ function epochAfter(move: Move) {
 }
 
 /** A sandbox that never ran has nothing on its host that is worth keeping: docs/sandbox-life.md. */
-function hostAfter(to: SandboxState) {
-  if (to === "deleted") return sql`null`;
-  return to === "failed" ? sql`case when state = 'creating' then null else host_id end` : sql`host_id`;
+function hostAfter(move: Move) {
+  if (move.to === "deleted" && !move.kept) return sql`null`;
+  return move.to === "failed" ? sql`case when state = 'creating' then null else host_id end` : sql`host_id`;
+}
+
+function memoryAfter(move: Move): boolean | undefined {
+  if (move.to === "deleted") return move.kept?.memoryKept ?? false;
+  return move.to === "paused" ? move.memoryKept : undefined;
+}
+
+function purgeTimeAfter(move: Move) {
+  if (move.to === "deleted") return move.kept ? sql`purge_time` : sql`null`;
+  if (move.to !== "deleting" || !move.keepMs) return sql`null`;
+  const end = sql`clock_timestamp() + ${move.keepMs}::bigint * interval '1 ms'`;
+  return sql`case when state <> 'creating' and host_id is not null then ${end} end`;
+}
+
+/** Nothing wakes what is deleted, until that is taken back. */
+function wakingChanges(to: SandboxState) {
+  if (to === "deleting") return sql`true`;
+  return to === "paused" ? sql`state = 'deleted'` : sql`false`;
 }
 
 /** At a resume, also where the host woke it by itself. */

@@ -181,6 +181,7 @@ create table sandboxes (
   pool_id text,
   template_digest text,
   roll_back_to text,
+  purge_time timestamp(3) with time zone,
   constraint sandboxes_fork_id_fkey FOREIGN KEY (fork_id) REFERENCES snapshots(id),
   constraint sandboxes_host_id_fkey FOREIGN KEY (host_id) REFERENCES hosts(id),
   constraint sandboxes_on_timeout_check CHECK ((on_timeout = ANY (ARRAY['pause'::text, 'delete'::text]))),
@@ -200,6 +201,7 @@ CREATE INDEX sandboxes_by_parent ON sandboxes USING btree (parent_id, create_tim
 CREATE INDEX sandboxes_by_snapshot ON sandboxes USING btree (snapshot_id) WHERE (snapshot_id IS NOT NULL);
 CREATE INDEX sandboxes_claimed ON sandboxes USING btree (claim_until) WHERE (state = ANY (ARRAY['filling'::text, 'creating'::text, 'pausing'::text, 'resuming'::text, 'deleting'::text]));
 CREATE INDEX sandboxes_pooled ON sandboxes USING btree (pool_id, state_time) WHERE (state = ANY (ARRAY['filling'::text, 'pooled'::text]));
+CREATE INDEX sandboxes_tombstones ON sandboxes USING btree (purge_time) WHERE ((state = 'deleted'::text) AND (host_id IS NOT NULL));
 CREATE INDEX sandboxes_untold ON sandboxes USING btree (host_id) WHERE ((access_told < access_version) OR (lifecycle_told < lifecycle_version));
 
 create table snapshots (

@@ -167,6 +167,8 @@ interface SandboxesTable {
   readonly snapshot_id: string | null;
   /** The same for a fork: the internal snapshot of its parent, which all children of the call share. */
   readonly fork_id: string | null;
+  /** For deleting and deleted: until when its host keeps what it had. Null: nothing is kept. */
+  readonly purge_time: Date | null;
   /** For resuming: the snapshot that it is put back to. */
   readonly roll_back_to: string | null;
   /** The pool it waits in; while it is being created: the one it was claimed from, so that its VM is there already. */

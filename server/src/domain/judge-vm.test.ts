@@ -31,7 +31,7 @@ test("the table of verdicts for a VM of the sandbox's epoch and host", () => {
     lost: running: recover, paused: follow, failed: fail, deleted: fail
     failed: running: follow, paused: follow
     deleting: none
-    deleted: starting: delete, running: delete, pausing: delete, paused: delete, resuming: delete, failed: delete"
+    deleted: running: stop"
   `);
 });
 
@@ -51,6 +51,7 @@ test("a VM without a row is nobody's to delete", () => {
 test("a VM of a sandbox that is on another host, or on none, is deleted", () => {
   expect(judgeVm(row("running", 1n, "h2"), vm("running"))).toBe("delete");
   expect(judgeVm(row("failed", 1n, null), vm("failed"))).toBe("delete");
+  expect(judgeVm(row("deleted", 1n, null), vm("paused"))).toBe("delete");
 });
 
 test("a VM of an older epoch is old news, and never deleted: it may be all that there is", () => {

@@ -20,18 +20,29 @@ export interface ReportedVm {
 }
 
 /**
- * `fail` and `recover` move the sandbox. `follow`: the host has paused or woken it by itself, or is ahead of an older
+ * `fail` and `recover` move the sandbox. `stop`: it is deleted, and what it has on disk is kept for a time. `follow`: the host has paused or woken it by itself, or is ahead of an older
  * database; to be confirmed by a fresh look. `expire` deletes the sandbox, `delete` ends the VM, `none`: as it should be, or
  * another's work. `discard`: it can't wait in its pool any more. `disown`: it is not the pool's, but somebody's: the database
  * is an older one than the host. `unknown`: no row was ever written for it, so the database is an older one than the host; a person must
  * look, no loop destroys it.
  */
-export type Verdict = "none" | "delete" | "fail" | "recover" | "follow" | "expire" | "discard" | "disown" | "unknown";
+export type Verdict =
+  | "none"
+  | "delete"
+  | "fail"
+  | "recover"
+  | "stop"
+  | "follow"
+  | "expire"
+  | "discard"
+  | "disown"
+  | "unknown";
 
 export function judgeVm(wanted: WantedSandbox | undefined, vm: ReportedVm): Verdict {
   if (vm.state === "deleted") return judgeVanished(wanted, vm);
   if (!wanted) return "unknown";
-  if (wanted.state === "deleted" || wanted.hostId !== vm.hostId) return "delete";
+  if (wanted.hostId !== vm.hostId) return "delete";
+  if (wanted.state === "deleted") return vm.state === "running" ? "stop" : "none"; // its tombstone
   if (wanted.state === "deleting") return "none"; // finish-deletes is at it
   if (wanted.ofPool) return judgePoolVm(wanted, vm);
   // Old news. Were it the truth, it would still be all that there is of this sandbox.

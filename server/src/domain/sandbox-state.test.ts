@@ -4,7 +4,9 @@ import { sandboxStates, sourcesOf, targetsOf } from "./sandbox-state.ts";
 test("the table of transitions", () => {
   const table = sandboxStates.map((from) => `${from} → ${targetsOf(from).join(", ")}`).join("\n");
   expect(table).toMatchInlineSnapshot(`
-    "creating → running, failed, deleting
+    "filling → pooled, deleting
+    pooled → creating, deleting
+    creating → running, failed, deleting
     running → pausing, paused, resuming, lost, failed, deleting
     pausing → running, paused, failed, deleting
     paused → running, archiving, resuming, failed, deleting

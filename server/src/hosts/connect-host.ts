@@ -58,6 +58,7 @@ export function createConnectHost(host: HostAddress): ConnectHost {
         await client.setVmLifecycle(change, callOptions(options, shortMs));
       }),
     pauseVm: (id, options) => call(() => client.pauseVm(id, callOptions(options, memoryMs))),
+    stopVm: (id, options) => call(async () => (await client.stopVm(id, callOptions(options, deleteMs))).vm),
     resumeVm: (plan, options) => call(() => client.resumeVm(plan, callOptions(options, memoryMs))),
     snapshotVm: (id, options) => call(() => client.snapshotVm(id, callOptions(options, memoryMs))),
     rollBackVm: (plan, options) => call(() => client.rollBackVm(plan, callOptions(options, memoryMs))),

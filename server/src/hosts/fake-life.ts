@@ -26,7 +26,8 @@ export interface FakeHooks {
   onClaim: (plan: ClaimPlan) => Promise<void>;
 }
 
-export interface FakeLife extends Pick<HostClient, "setVmLifecycle" | "pauseVm" | "resumeVm" | "claimVm" | "listVms"> {
+export interface FakeLife
+  extends Pick<HostClient, "setVmLifecycle" | "pauseVm" | "stopVm" | "resumeVm" | "claimVm" | "listVms"> {
   readonly hooks: FakeHooks;
   /** When they end, as it was told last. */
   readonly lifecycles: ReadonlyMap<string, VmLifecycle>;
@@ -124,6 +125,19 @@ export function createFakeLife(fake: FakeVms, hooks: FakeHooks): FakeLife {
       if (vm.state === VmState.RUNNING || vm.state === VmState.PAUSING) await pauses.get(id.sandboxId);
       demandReachable();
       return create(PauseVmResponseSchema, { vm: findAt(id), stages });
+    },
+
+    async stopVm({ sandboxId, epoch }) {
+      demandReachable();
+      calls.push(`stop ${sandboxId} ${epoch}`);
+      await pauses.get(sandboxId)?.catch(() => undefined);
+      await resumes.get(sandboxId)?.catch(() => undefined);
+      const vm = vms.get(sandboxId);
+      if (!vm) return undefined;
+      if (vm.epoch > epoch) throw problem("SANDBOX_STATE_CONFLICT", "It has a higher epoch.");
+      const stopped = { ...vm, state: VmState.PAUSED, failureReason: "", failureMessage: "" };
+      if (vm.state !== VmState.PAUSED) put(stopped);
+      return stopped;
     },
 
     async resumeVm({ access, lifecycle, ...id }) {

@@ -28,6 +28,8 @@ export interface HostClient {
   setVmLifecycle(id: VmId & { readonly lifecycle: VmLifecycle }, options: CallOptions): Promise<void>;
   /** Idempotent by id and epoch. Where the host refuses, the VM runs on. */
   pauseVm(id: VmId, options: CallOptions): Promise<PauseVmResponse>;
+  /** Ends it and keeps what it has on disk. Idempotent; undefined where the host has no such VM. */
+  stopVm(id: VmId, options: CallOptions): Promise<Vm | undefined>;
   /** With a higher epoch than the VM's. Idempotent by id and epoch. Where the host refuses, the VM is as it was. */
   resumeVm(plan: ResumePlan, options: CallOptions): Promise<ResumeVmResponse>;
   /** Idempotent by snapshotId. The VM is as it was then, also where the host refuses. */

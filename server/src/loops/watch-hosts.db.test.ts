@@ -109,6 +109,7 @@ test("a database that does not answer makes no host a silent one", async () => {
     log: silentLogger,
     onMoved: () => undefined,
     tokenKey: "k",
+    tombstoneMs: 0,
     edgeUrlOf: () => "",
   };
   const status = newHostStatus("h1", 0);

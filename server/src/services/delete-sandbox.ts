@@ -7,27 +7,43 @@ import { moveSandbox } from "../db/move-sandbox.ts";
 import { forgetPoolVm } from "../db/pool-vms.ts";
 import { type SandboxRow, sandboxById, sandboxOf } from "../db/sandboxes.ts";
 import type { DbOrTx } from "../db/schema.ts";
+import { takeTombstone } from "../db/tombstones.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { hostOf } from "./host-of.ts";
 import { digestOf, idempotencyKeyReused } from "./idempotent.ts";
 import { move } from "./move.ts";
+import { purgeSandbox } from "./purge-sandbox.ts";
 import { sandboxNotFound, stateConflict } from "./sandbox-problems.ts";
+import { stopForTombstone } from "./stop-for-tombstone.ts";
 
 export interface DeleteSandboxInput {
   readonly orgId: string;
   readonly sandboxId: string;
   /** Empty: none. */
   readonly idempotencyKey: string;
+  /** Keeps nothing, and ends the tombstone of one that is deleted. */
+  readonly purge: boolean;
 }
 
 const rpc = "DeleteSandbox";
 
-export async function deleteSandbox(deps: ServiceDeps, input: DeleteSandboxInput, signal: AbortSignal): Promise<void> {
-  const begun = await deps.db.transaction().execute((tx) => beginDelete(tx, input));
-  deps.onMoved(input.sandboxId);
-  if (begun.t === "ours") return abortable(deps.background.run(finishDelete(deps, begun.row)), signal);
-  const byUs = await finishOrAwait(deps, input.sandboxId, signal);
-  if (!byUs && begun.t === "another's") throw sandboxNotFound(input.sandboxId);
+/** Until when it can be taken back; null where it can't. */
+export async function deleteSandbox(
+  deps: ServiceDeps,
+  input: DeleteSandboxInput,
+  signal: AbortSignal,
+): Promise<Date | null> {
+  const { orgId, sandboxId, purge } = input;
+  const begun = await deps.db.transaction().execute((tx) => beginDelete(deps, tx, input));
+  deps.onMoved(sandboxId);
+  if (begun.t === "ours") await abortable(deps.background.run(finishDelete(deps, begun.row)), signal);
+  else {
+    const byUs = await finishOrAwait(deps, sandboxId, signal);
+    const tombstone = purge ? await takeTombstone(deps.db, orgId, sandboxId) : undefined;
+    if (tombstone) await abortable(deps.background.run(purgeSandbox(deps, tombstone)), signal);
+    else if (!byUs && begun.t === "another's") throw sandboxNotFound(sandboxId);
+  }
+  return (await sandboxById(deps.db, sandboxId))?.purge_time ?? null;
 }
 
 type Begun =
@@ -36,11 +52,11 @@ type Begun =
   | { readonly t: "replay" }
   | { readonly t: "another's" };
 
-async function beginDelete(tx: DbOrTx, input: DeleteSandboxInput): Promise<Begun> {
+async function beginDelete({ tombstoneMs }: ServiceDeps, tx: DbOrTx, input: DeleteSandboxInput): Promise<Begun> {
   await commitLazily(tx);
-  const { orgId, sandboxId, idempotencyKey } = input;
+  const { orgId, sandboxId, idempotencyKey, purge } = input;
   if (idempotencyKey !== "") {
-    const digest = digestOf({ sandboxId });
+    const digest = digestOf({ sandboxId, purge });
     const taken = await takeKey(tx, { orgId, rpc, key: idempotencyKey, digest, resultId: sandboxId });
     if (taken.t === "reused") throw idempotencyKeyReused(idempotencyKey);
     if (taken.t === "replay") return { t: "replay" };
@@ -48,9 +64,11 @@ async function beginDelete(tx: DbOrTx, input: DeleteSandboxInput): Promise<Begun
   // Again, where it moved between our look and our move: each time it is further along, so this ends.
   for (let left = 10; left > 0; left--) {
     const row = await sandboxOf(tx, orgId, sandboxId);
-    if (!row || row.state === "deleted") throw sandboxNotFound(sandboxId);
-    if (row.state === "deleting") return { t: "another's" };
-    const moved = await moveSandbox(tx, { id: row.id, epoch: row.epoch, to: "deleting" });
+    const tombstone = row?.state === "deleted" && row.host_id !== null;
+    if (!row || (row.state === "deleted" && !(purge && tombstone))) throw sandboxNotFound(sandboxId);
+    if (row.state === "deleting" || tombstone) return { t: "another's" };
+    const keepMs = purge ? 0 : tombstoneMs;
+    const moved = await moveSandbox(tx, { id: row.id, epoch: row.epoch, to: "deleting", keepMs });
     if (moved) return { t: "ours", row: moved };
   }
   throw stateConflict(await sandboxById(tx, sandboxId), sandboxId);
@@ -74,11 +92,12 @@ async function finishOrAwait(deps: ServiceDeps, sandboxId: string, signal: Abort
 export async function finishDelete(deps: ServiceDeps, row: SandboxRow): Promise<void> {
   using _ = deps.claims.hold(row.id);
   try {
-    if (row.host_id !== null) {
+    const kept = row.host_id !== null && row.purge_time !== null ? await stopForTombstone(deps, row) : undefined;
+    if (row.host_id !== null && !kept) {
       await hostOf(deps, row).deleteVm({ sandboxId: row.id, epoch: BigInt(row.epoch) }, {});
     }
     if (row.org_id === null) await forgetPoolVm(deps.db, row);
-    else await move(deps, { id: row.id, epoch: row.epoch, to: "deleted" });
+    else await move(deps, { id: row.id, epoch: row.epoch, to: "deleted", kept });
   } catch (error) {
     // For finish-deletes or the next caller; where even this fails, the claim runs out.
     await releaseClaim(deps.db, row.id).catch(() => undefined);
@@ -89,7 +108,8 @@ export async function finishDelete(deps: ServiceDeps, row: SandboxRow): Promise<
 
 /** Its host has stopped it at the end of its time. Where the delete can't be finished now, the loop finish-deletes does. */
 export async function deleteExpired(deps: ServiceDeps, row: SandboxRow): Promise<void> {
-  const moved = await move(deps, { id: row.id, epoch: row.epoch, to: "deleting", from: ["running", "paused", "lost"] });
+  const from = ["running", "paused", "lost"] as const;
+  const moved = await move(deps, { id: row.id, epoch: row.epoch, to: "deleting", from, keepMs: deps.tombstoneMs });
   if (!moved) return;
   void deps.background
     .run(finishDelete(deps, moved))

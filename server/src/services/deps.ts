@@ -17,6 +17,8 @@ export interface ServiceDeps {
   readonly log: Logger;
   /** From which sandboxes' access tokens are made. */
   readonly tokenKey: string;
+  /** How long hosts keep what deleted sandboxes had; 0: not at all. */
+  readonly tombstoneMs: number;
   /** Origin of a host's edge; empty where it has none, or we have not heard of the host yet. */
   readonly edgeUrlOf: (hostId: string | null) => string;
   /** A sandbox left a state: whoever remembers where it is must ask again. */

@@ -90,6 +90,7 @@ async function apply(
   vm: Vm,
 ): Promise<void> {
   if (verdict === "delete") return deleteUnwanted(deps, host, vm);
+  if (verdict === "stop") return stopUnwanted(deps, host, vm);
   if (verdict === "unknown") {
     deps.log.warn("vm.unknown", { sandbox: vm.sandboxId, host: host.hostId, epoch: String(vm.epoch) });
   } else if (row && verdict === "fail") {
@@ -112,6 +113,14 @@ function deleteUnwanted(deps: ServiceDeps, host: HostClient, vm: Vm): void {
   deps.log.info("vm.unwanted", { sandbox: vm.sandboxId, host: host.hostId, epoch: String(vm.epoch) });
   void deps.background
     .run(host.deleteVm({ sandboxId: vm.sandboxId, epoch: vm.epoch }, {}))
+    .catch((error: unknown) => deps.log.warn("vm.cleanup_delayed", { sandbox: vm.sandboxId, error }));
+}
+
+/** It was woken while it was being deleted. */
+function stopUnwanted(deps: ServiceDeps, host: HostClient, vm: Vm): void {
+  deps.log.info("vm.unwanted", { sandbox: vm.sandboxId, host: host.hostId, epoch: String(vm.epoch) });
+  void deps.background
+    .run(host.stopVm({ sandboxId: vm.sandboxId, epoch: vm.epoch }, {}))
     .catch((error: unknown) => deps.log.warn("vm.cleanup_delayed", { sandbox: vm.sandboxId, error }));
 }
 

@@ -21,10 +21,15 @@ export async function tellAccess(deps: ServiceDeps, row: SandboxRow): Promise<vo
 /** False where its host is not to be told now; the next start tells it then. */
 export async function tell(row: SandboxRow, call: () => Promise<void>): Promise<boolean> {
   if (!(reachableStates as readonly SandboxState[]).includes(row.state)) return false;
+  await tellIfThere(call);
+  return true;
+}
+
+/** Where the host has no such VM there is nothing to tell. */
+export async function tellIfThere(call: () => Promise<void>): Promise<void> {
   try {
     await call();
   } catch (error) {
     if (!nothingToTell.has(problemOf(error)?.reason)) throw error;
   }
-  return true;
 }

@@ -93,6 +93,10 @@ export async function startHostDaemon({
           return {};
         },
         pauseVm: (request) => host.pauseVm(request, {}),
+        stopVm: async (request) => {
+          const vm = await host.stopVm(request, {});
+          return vm ? { vm } : {};
+        },
         resumeVm: (request) => host.resumeVm({ ...request, ...toldOf(request) }, {}),
         snapshotVm: (request) => host.snapshotVm(request, {}),
         rollBackVm: (request) => host.rollBackVm({ ...request, ...toldOf(request) }, {}),

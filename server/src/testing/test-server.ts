@@ -62,6 +62,7 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
     publicUrl: undefined,
     domain: "localhost",
     publicMetrics: false,
+    tombstoneMs: 0,
     ...options.config,
   };
   const start = async () => {

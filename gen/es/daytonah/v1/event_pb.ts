@@ -97,7 +97,8 @@ export type Event = Message<"daytonah.v1.Event"> & {
   cursor: string;
 
   /**
-   * "sandbox." or "snapshot." and the state it moved to, or "sandbox.forked", "sandbox.rolled_back", "sandbox.moved".
+   * "sandbox." or "snapshot." and the state it moved to, or "sandbox.forked", "sandbox.rolled_back", "sandbox.moved",
+   * "sandbox.purged".
    *
    * @generated from field: string kind = 2;
    */

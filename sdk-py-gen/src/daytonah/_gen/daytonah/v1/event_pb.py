@@ -113,7 +113,8 @@ class Event(Message[_EventFields]):
             string cursor = 1;
             ```
         kind:
-            "sandbox." or "snapshot." and the state it moved to, or "sandbox.forked", "sandbox.rolled_back", "sandbox.moved".
+            "sandbox." or "snapshot." and the state it moved to, or "sandbox.forked", "sandbox.rolled_back", "sandbox.moved",
+            "sandbox.purged".
 
             ```proto
             string kind = 2;
