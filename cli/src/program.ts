@@ -11,6 +11,7 @@ import { registerHost } from "./commands/host.ts";
 import { registerHosts } from "./commands/hosts.ts";
 import { registerKeys } from "./commands/keys.ts";
 import { registerLabel } from "./commands/label.ts";
+import { registerLife } from "./commands/life.ts";
 import { registerLogs } from "./commands/logs.ts";
 import { registerLs } from "./commands/ls.ts";
 import { registerMetrics } from "./commands/metrics.ts";
@@ -21,6 +22,7 @@ import { registerPs } from "./commands/ps.ts";
 import { registerRm } from "./commands/rm.ts";
 import { registerRun } from "./commands/run.ts";
 import { registerShell } from "./commands/shell.ts";
+import { registerSnapshots } from "./commands/snapshots.ts";
 import { registerTemplates } from "./commands/templates.ts";
 import { registerUp } from "./commands/up.ts";
 import { registerWatch } from "./commands/watch.ts";
@@ -49,6 +51,8 @@ export function createProgram(): Command {
   registerLabel(program);
   registerRm(program);
   registerEvents(program);
+  registerLife(program);
+  registerSnapshots(program);
   // What runs in them
   registerPs(program);
   registerLogs(program);

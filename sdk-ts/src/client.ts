@@ -3,6 +3,7 @@ import { type ClientOptions, resolveOptions } from "./client-options.ts";
 import { Connection } from "./connection.ts";
 import { Events } from "./events.ts";
 import { Hosts } from "./hosts.ts";
+import { Snapshots } from "./life/snapshots.ts";
 import { Organizations } from "./organizations.ts";
 import { Pools } from "./pools.ts";
 import { Templates } from "./templates.ts";
@@ -23,6 +24,8 @@ export class Client {
   readonly templates: Templates;
   /** VMs that wait for creates. */
   readonly pools: Pools;
+  /** What was kept of sandboxes. */
+  readonly snapshots: Snapshots;
   /** The machines that run sandboxes. */
   readonly hosts: Hosts;
   /** Whom sandboxes belong to. */
@@ -39,6 +42,7 @@ export class Client {
     this.events = new Events(this.connection);
     this.templates = new Templates(this.connection);
     this.pools = new Pools(this.connection);
+    this.snapshots = new Snapshots(this.connection);
     this.hosts = new Hosts(this.connection);
     this.organizations = new Organizations(this.connection);
     this.apiKeys = new ApiKeys(this.connection);

@@ -5,6 +5,7 @@ import { HostService } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import { ApiKeyService, OrganizationService } from "@daytonah/gen/daytonah/v1/organization_pb.ts";
 import { PoolService } from "@daytonah/gen/daytonah/v1/pool_pb.ts";
 import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { SnapshotService } from "@daytonah/gen/daytonah/v1/snapshot_pb.ts";
 import { TemplateService } from "@daytonah/gen/daytonah/v1/template_pb.ts";
 import { createTransport } from "#transport";
 import type { ResolvedOptions } from "./client-options.ts";
@@ -29,6 +30,7 @@ export class Connection {
   readonly sandboxes: RpcClient<typeof SandboxService>;
   readonly pools: RpcClient<typeof PoolService>;
   readonly events: RpcClient<typeof EventService>;
+  readonly snapshots: RpcClient<typeof SnapshotService>;
   readonly templates: RpcClient<typeof TemplateService>;
   readonly hosts: RpcClient<typeof HostService>;
   readonly organizations: RpcClient<typeof OrganizationService>;
@@ -45,6 +47,7 @@ export class Connection {
     this.sandboxes = createClient(SandboxService, transport);
     this.pools = createClient(PoolService, transport);
     this.events = createClient(EventService, transport);
+    this.snapshots = createClient(SnapshotService, transport);
     this.templates = createClient(TemplateService, transport);
     this.hosts = createClient(HostService, transport);
     this.organizations = createClient(OrganizationService, transport);

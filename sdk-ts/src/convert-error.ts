@@ -1,5 +1,5 @@
 /** Turns what the RPC layer throws into this package's errors. */
-import { durationMs } from "@bufbuild/protobuf/wkt";
+import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorInfoSchema, ErrorReason as WireReason } from "@daytonah/gen/daytonah/v1/error_pb.ts";
 import { nameOf } from "./convert.ts";
@@ -58,6 +58,29 @@ export function convertError(error: unknown, signal?: AbortSignal): unknown {
     violations: info.violations.map(({ field, rule, message }) => ({ field, rule, message })),
     retryAfterMs: info.retryDelay && durationMs(info.retryDelay),
     cause: wire,
+  });
+}
+
+/** Codes of the kinds of failure that a part of an answer can be. */
+const codeOfClass = new Map<DaytonahErrorClass, ErrorCode>([
+  [NotFoundError, "not_found"],
+  [ConflictError, "aborted"],
+  [CapacityError, "resource_exhausted"],
+  [UnavailableError, "unavailable"],
+]);
+
+/** The error for a failure that is a part of an answer, by the name of its reason. */
+export function errorOfReason(failure: {
+  readonly reason: string;
+  readonly message: string;
+  readonly retryDelay?: Duration | undefined;
+}): DaytonahError {
+  const { reason, message, retryDelay } = failure;
+  const known = Object.hasOwn(classOfReason, reason) ? classOfReason[reason as ErrorReason] : PlatformError;
+  return new known(message, {
+    code: codeOfClass.get(known) ?? "internal",
+    reason: reason as ErrorReason,
+    retryAfterMs: retryDelay && durationMs(retryDelay),
   });
 }
 

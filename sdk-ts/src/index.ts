@@ -64,6 +64,10 @@ export type { SandboxFiles } from "./files/sandbox-files.ts";
 export type { FileReplacement, FindOptions, ReplaceOptions, SearchOptions, TextMatch } from "./files/search-types.ts";
 export type { FileChange, WatchOptions } from "./files/watch-types.ts";
 export type { Host, Hosts, JoinToken, JoinTokenOptions } from "./hosts.ts";
+export type { ForkOptions, LifeOptions, Lineage, Relative, SnapshotOptions } from "./life/life-types.ts";
+export type { Lifecycle } from "./life/lifecycle.ts";
+export type { ListSnapshotsOptions, Snapshot, Snapshots } from "./life/snapshots.ts";
+export type { StageTime } from "./life/stage-time.ts";
 export type { LogEntry, LogSource, LogsOptions } from "./monitoring/logs.ts";
 export type { Metrics, MetricsOptions, MetricsSample } from "./monitoring/metrics.ts";
 export type { CreateOrganizationOptions, Organization, Organizations } from "./organizations.ts";
@@ -86,7 +90,6 @@ export type {
   ListSandboxesOptions,
   SandboxInfo,
   SandboxState,
-  StageTime,
   UpdateSandboxOptions,
 } from "./sandbox-types.ts";
 export type { Template, Templates } from "./templates.ts";

@@ -3,6 +3,7 @@ import type { Sandbox as WireSandbox } from "@daytonah/gen/daytonah/v1/sandbox_p
 import { SandboxState as WireState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import type { Client } from "./client.ts";
 import { dateOf, type LowerName, lowerNameOf } from "./convert.ts";
+import { type Lifecycle, lifecycleOf } from "./life/lifecycle.ts";
 import type { ListOptions } from "./pages.ts";
 
 /** Where a sandbox is in its life: "creating", "running", "failed" …; "unknown" is newer than this package. */
@@ -40,20 +41,24 @@ export interface SandboxInfo {
   readonly directUrl: string | undefined;
   /** Ports whose addresses are open to everyone. */
   readonly publicPorts: readonly number[];
-}
-
-/** How long a stage of a create took: "queue", "disk", "vmm", "agent", "personalize". */
-export interface StageTime {
-  /** Its name. */
-  readonly stage: string;
-  /** How long it took, milliseconds. */
-  readonly ms: number;
+  /** When and how it ends or pauses by itself. */
+  readonly lifecycle: Lifecycle;
+  /** When `lifecycle.timeoutMs` is over; undefined where it has none, and while it is paused. */
+  readonly endTime: Date | undefined;
+  /** The sandbox it was forked from; undefined where it was not. */
+  readonly parentId: string | undefined;
+  /** The snapshot it was made from or last rolled back to; it may be deleted by now. */
+  readonly snapshotId: string | undefined;
+  /** While it is paused: whether it goes on where it was, or starts from its disk. */
+  readonly memoryKept: boolean;
 }
 
 /** Options of `Sandbox.create`. */
 export interface CreateSandboxOptions {
   /** Name of a template; "base" where absent. */
   readonly template?: string | undefined;
+  /** Goes on from this snapshot's memory and disk, as another machine; instead of a template, and with the snapshot's sizes. */
+  readonly snapshotId?: string | undefined;
   /** Virtual CPUs, 1 to 64; 1 where absent. */
   readonly vcpus?: number | undefined;
   /** Memory, 128 to 262,144 MiB; 512 where absent. */
@@ -64,6 +69,8 @@ export interface CreateSandboxOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Your labels, 64 at most, to find it by. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** When it ends or pauses by itself; never where absent. */
+  readonly lifecycle?: Lifecycle | undefined;
   /** The same key again, within a day, gives the same sandbox. Also after a crash of the platform. Printable ASCII, 128 at most. */
   readonly idempotencyKey?: string | undefined;
   /** Aborting it gives the sandbox up: the platform deletes what it has of it, unless idempotencyKey is set. */
@@ -126,6 +133,11 @@ export function sandboxInfoOf(sandbox: WireSandbox | undefined): SandboxInfo {
     hardwareIsolated: sandbox.hardwareIsolated,
     directUrl: sandbox.directUrl || undefined,
     publicPorts: sandbox.publicPorts,
+    lifecycle: lifecycleOf(sandbox.lifecycle),
+    endTime: sandbox.endTime && dateOf(sandbox.endTime),
+    parentId: sandbox.parentId || undefined,
+    snapshotId: sandbox.snapshotId || undefined,
+    memoryKept: sandbox.memoryKept,
   };
 }
 

@@ -1,6 +1,6 @@
-import { durationMs } from "@bufbuild/protobuf/wkt";
 import { defaultClient } from "./client.ts";
 import type { Connection } from "./connection.ts";
+import { defined } from "./convert.ts";
 import { DataPlane } from "./data-plane/data-plane.ts";
 import { NotFoundError } from "./errors.ts";
 import { type Environment, type EnvironmentChange, getEnvironment, setEnvironment } from "./exec/environment.ts";
@@ -18,6 +18,20 @@ import { type ProcessInfo, processInfoOf } from "./exec/process-info.ts";
 import { type SignalName, signalNumberOf } from "./exec/signal-names.ts";
 import { attachProcess, startDetached, startProcess } from "./exec/start-process.ts";
 import { SandboxFiles } from "./files/sandbox-files.ts";
+import type { ForkOptions, LifeOptions, Lineage, SnapshotOptions } from "./life/life-types.ts";
+import { lifecycleToWire } from "./life/lifecycle.ts";
+import {
+  type Child,
+  forkSandbox,
+  pauseSandbox,
+  readLineage,
+  resumeSandbox,
+  rollBackSandbox,
+  setSandboxTimeout,
+  takeSnapshot,
+} from "./life/sandbox-life.ts";
+import type { Snapshot } from "./life/snapshots.ts";
+import { type StageTime, stageTimesOf } from "./life/stage-time.ts";
 import { type LogEntry, type LogsOptions, readLogs } from "./monitoring/logs.ts";
 import { type Metrics, type MetricsOptions, readMetrics } from "./monitoring/metrics.ts";
 import { pages } from "./pages.ts";
@@ -31,7 +45,6 @@ import {
   type CreateSandboxOptions,
   type ListSandboxesOptions,
   type SandboxInfo,
-  type StageTime,
   sandboxInfoOf,
   type UpdateSandboxOptions,
   wireStateOf,
@@ -90,13 +103,22 @@ export class Sandbox implements AsyncDisposable {
    */
   static async create(options: CreateSandboxOptions = {}): Promise<Sandbox> {
     const { connection } = options.client ?? defaultClient();
-    const { template = "", vcpus = 0, memoryMib = 0, diskMib = 0, idempotencyKey = "", signal } = options;
+    const {
+      template = "",
+      snapshotId = "",
+      vcpus = 0,
+      memoryMib = 0,
+      diskMib = 0,
+      idempotencyKey = "",
+      signal,
+    } = options;
     const request = {
       template,
       resources: { vcpus, memoryMib, diskMib },
       env: { ...options.env },
       metadata: { ...options.metadata },
-      idempotencyKey,
+      ...{ idempotencyKey, snapshotId },
+      ...defined({ lifecycle: lifecycleToWire(options.lifecycle) }),
     };
     const { timeoutMs = createTimeoutMs } = options;
     const answer = await connection.unary((call) => connection.sandboxes.createSandbox(request, call), {
@@ -104,9 +126,8 @@ export class Sandbox implements AsyncDisposable {
       timeoutMs,
       repeatable: idempotencyKey !== "",
     });
-    const stages = answer.stages.map(({ stage, duration }) => ({ stage, ms: duration ? durationMs(duration) : 0 }));
-    const { id, directUrl } = sandboxInfoOf(answer.sandbox);
-    return new Sandbox(new DataPlane(connection, id, answer.accessToken || undefined, directUrl), stages);
+    const child = { info: sandboxInfoOf(answer.sandbox), accessToken: answer.accessToken || undefined };
+    return Sandbox.#of(connection, child, stageTimesOf(answer.stages));
   }
 
   /**
@@ -276,6 +297,85 @@ export class Sandbox implements AsyncDisposable {
     return readLogs(this.#plane, options);
   }
 
+  /**
+   * Writes its memory and disk down and gives its CPU and memory back; resolves when it is paused. Its programs stand still and go
+   * on at `resume`, and so do the streams that you have open. Paused already is no error. Needs scope `sandboxes:write`.
+   */
+  async pause(options: LifeOptions = {}): Promise<SandboxInfo> {
+    const answer = await pauseSandbox(this.#connection, this.id, options);
+    return this.#learn(sandboxInfoOf(answer.sandbox));
+  }
+
+  /**
+   * Runs a paused sandbox on, or starts a failed one again from its disk; resolves when programs can run. Running already is
+   * no error. `lifecycleTimeoutMs` sets its lifecycle's time-out anew. Throws a CapacityError where no host has room. Needs scope
+   * `sandboxes:write`.
+   */
+  async resume(options: LifeOptions & { readonly lifecycleTimeoutMs?: number | undefined } = {}): Promise<SandboxInfo> {
+    const answer = await resumeSandbox(this.#connection, this.id, options.lifecycleTimeoutMs, options);
+    return this.#learn(sandboxInfoOf(answer.sandbox));
+  }
+
+  /**
+   * Keeps this instant of its memory and disk, of a running or paused sandbox; its programs stand still for a moment. See
+   * `Sandbox.create({ snapshotId })` and `rollBack`. Needs scope `sandboxes:write`.
+   */
+  snapshot(options: SnapshotOptions = {}): Promise<Snapshot> {
+    return takeSnapshot(this.#connection, this.id, options);
+  }
+
+  /**
+   * Makes a child: another machine that goes on from this instant, with its own id, name and randomness, while this one stays as it
+   * was. Programs that keep random state of their own should read docs/pause-and-fork.md. Needs scope `sandboxes:write`.
+   *
+   * @example
+   * await using child = await sandbox.fork();
+   */
+  async fork(options: ForkOptions = {}): Promise<Sandbox> {
+    const [outcome] = await this.forkMany(1, options);
+    if (outcome?.status !== "fulfilled") throw outcome?.reason;
+    return outcome.value;
+  }
+
+  /**
+   * Makes `count` children of one instant, 1 to 100; an outcome for each, a Sandbox or a DaytonahError. Throws where none could be
+   * tried.
+   */
+  async forkMany(count: number, options: ForkOptions = {}): Promise<readonly PromiseSettledResult<Sandbox>[]> {
+    const outcomes = await forkSandbox(this.#connection, this.id, count, options);
+    return outcomes.map((outcome) =>
+      outcome.status === "rejected"
+        ? outcome
+        : { status: "fulfilled", value: Sandbox.#of(this.#connection, outcome.value) },
+    );
+  }
+
+  /**
+   * Puts it back to one of its own snapshots, under the same id; what it did since is gone, its streams end. Resolves when
+   * programs can run. Throws a NotFoundError (SNAPSHOT_NOT_FOUND) for another's. Needs scope `sandboxes:write`.
+   */
+  async rollBack(snapshotId: string, options: LifeOptions = {}): Promise<SandboxInfo> {
+    const answer = await rollBackSandbox(this.#connection, this.id, snapshotId, options);
+    return this.#learn(sandboxInfoOf(answer.sandbox));
+  }
+
+  /**
+   * Sets when it ends, counted from now; undefined: it has no end any more. With `extendOnly` only ever later. What happens then
+   * is `lifecycle.onTimeout` of its create. Needs scope `sandboxes:write`.
+   */
+  async setTimeout(
+    timeoutMs: number | undefined,
+    options: CallOptions & { readonly extendOnly?: boolean | undefined } = {},
+  ): Promise<SandboxInfo> {
+    const answer = await setSandboxTimeout(this.#connection, this.id, timeoutMs, options);
+    return this.#learn(sandboxInfoOf(answer.sandbox));
+  }
+
+  /** Where it comes from, and what was made of it. Needs scope `sandboxes:read`. */
+  lineage(options: CallOptions = {}): Promise<Lineage> {
+    return readLineage(this.#connection, this.id, options.signal);
+  }
+
   /** Deletes the sandbox; resolves when its VM and disk are gone. Throws a NotFoundError where it is gone already. */
   async kill(options: CallOptions = {}): Promise<void> {
     const request = { sandboxId: this.id, idempotencyKey: randomId() };
@@ -292,6 +392,10 @@ export class Sandbox implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
     }
+  }
+
+  static #of(connection: Connection, { info, accessToken }: Child, stages: readonly StageTime[] = []): Sandbox {
+    return new Sandbox(new DataPlane(connection, info.id, accessToken, info.directUrl), stages);
   }
 
   /** Its host can be another one than before. */

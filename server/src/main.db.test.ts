@@ -1,14 +1,46 @@
+import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { createClient } from "@connectrpc/connect";
 import { SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { expect, test } from "vitest";
 import { createFakeHost, type FakeHost } from "./hosts/fake-host.ts";
 import { openTestPki, startJoinedHostDaemon } from "./testing/joined-host-daemon.ts";
-import { startServerProcess } from "./testing/server-process.ts";
 import { tempDir } from "./testing/temp-dir.ts";
 import { testDatabase } from "./testing/test-database.ts";
 import { connectTransport, until } from "./testing/test-server.ts";
+
+interface ServerProcess extends AsyncDisposable {
+  readonly url: string;
+  readonly kill: (signal: NodeJS.Signals) => Promise<number | null>;
+}
+
+async function startProcess(env: Record<string, string>): Promise<ServerProcess> {
+  const child: ChildProcess = spawn(process.execPath, [fileURLToPath(new URL("main.ts", import.meta.url))], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...env, DNAH_LISTEN: "127.0.0.1:0", DNAH_LOG_LEVEL: "error" },
+  });
+  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const kill = async (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    return ended;
+  };
+  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
+  for await (const line of lines) {
+    if (line.startsWith("ready ")) {
+      return {
+        url: line.slice("ready ".length),
+        kill,
+        [Symbol.asyncDispose]: async () => {
+          await kill("SIGKILL");
+        },
+      };
+    }
+  }
+  throw new Error(`it ended with ${await ended} before it was ready`);
+}
 
 /** The next StartVm stays open until `go`; resolves with its sandbox. */
 function holdNext(host: FakeHost): { readonly begun: Promise<string>; readonly go: () => void } {
@@ -37,7 +69,7 @@ test("after kill -9 the next server finishes creates with a key, undoes those wi
     DNAH_SECRET_FILE: secretFile,
     DNAH_BOOTSTRAP_KEY_FILE: join(dir.path, "admin.key"),
   };
-  await using first = await startServerProcess(env);
+  await using first = await startProcess(env);
   const key = readFileSync(env.DNAH_BOOTSTRAP_KEY_FILE, "utf8").trim();
   const clientOf = (url: string) =>
     createClient(SandboxService, connectTransport(url, { authorization: `Bearer ${key}` }));
@@ -58,7 +90,7 @@ test("after kill -9 the next server finishes creates with a key, undoes those wi
   keyed.go();
   orphaned.go();
 
-  await using second = await startServerProcess(env);
+  await using second = await startProcess(env);
   const again = await clientOf(second.url).createSandbox({ idempotencyKey: "k" });
   expect(again).toMatchObject({ replayed: true, sandbox: { id: keyedId, state: SandboxState.RUNNING } });
   await until(() => host.vms.size === 2);
@@ -72,5 +104,5 @@ test("after kill -9 the next server finishes creates with a key, undoes those wi
 });
 
 test("a wrong configuration is one message and exit code 2", async () => {
-  await expect(startServerProcess({})).rejects.toThrow("it ended with 2");
+  await expect(startProcess({})).rejects.toThrow("it ended with 2");
 });

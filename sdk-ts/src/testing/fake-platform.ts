@@ -9,9 +9,11 @@ import { MonitoringService } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import { PortService } from "@daytonah/gen/daytonah/v1/port_pb.ts";
 import { ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { SnapshotService } from "@daytonah/gen/daytonah/v1/snapshot_pb.ts";
 import { fakeAdminServices } from "./fake-admin-services.ts";
 import { fakeEventService } from "./fake-event-service.ts";
 import { fakeFileService } from "./fake-file-service.ts";
+import { fakeLifeService } from "./fake-life-service.ts";
 import { fakeMonitoringService } from "./fake-monitoring-service.ts";
 import { fakePortService } from "./fake-port-service.ts";
 import { fakeProcessService } from "./fake-process-service.ts";
@@ -24,6 +26,9 @@ export class FakePlatform extends FakeState {
   readonly routes = (router: ConnectRouter): void => {
     router.service(SandboxService, fakeSandboxService(this));
     router.service(EventService, fakeEventService(this));
+    const { sandboxLife, snapshotService } = fakeLifeService(this);
+    router.service(SandboxService, { ...fakeSandboxService(this), ...sandboxLife });
+    router.service(SnapshotService, snapshotService);
     this.dataPlaneRoutes(router);
     fakeAdminServices(this, router);
   };

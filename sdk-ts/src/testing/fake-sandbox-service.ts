@@ -4,8 +4,7 @@ import { type Duration, durationFromMs, durationMs, timestampFromMs, timestampNo
 import { Code, type ServiceImpl } from "@connectrpc/connect";
 import { SandboxSchema, type SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { fakeError } from "./fake-error.ts";
-import { FakeLog } from "./fake-log.ts";
-import { type FakeState, page } from "./fake-state.ts";
+import { type FakeState, newFakeSandbox, page } from "./fake-state.ts";
 
 export function fakeSandboxService(platform: FakeState): Partial<ServiceImpl<typeof SandboxService>> {
   const { faults, sandboxes } = platform;
@@ -40,23 +39,11 @@ export function fakeSandboxService(platform: FakeState): Partial<ServiceImpl<typ
         hostId: "host-1",
         hardwareIsolated: true,
         directUrl: platform.directUrl,
+        snapshotId: request.snapshotId,
+        ...(request.lifecycle ? { lifecycle: request.lifecycle } : {}),
       });
       if (!known) {
-        const { env } = request;
-        sandboxes.set(id, {
-          id,
-          info: sandbox,
-          accessToken: `token-${id}`,
-          env,
-          processes: new Map(),
-          files: new Map(),
-          uploads: new Map(),
-          changes: new FakeLog(),
-          watches: new Map(),
-          servers: new Map(),
-          serverChanges: new FakeLog(),
-          logs: new FakeLog(),
-        });
+        sandboxes.set(id, newFakeSandbox(sandbox, request.env));
         if (request.idempotencyKey) byKey.set(request.idempotencyKey, id);
       }
       const stages = [
@@ -80,8 +67,9 @@ export function fakeSandboxService(platform: FakeState): Partial<ServiceImpl<typ
     }),
     deleteSandbox: faults.unary((request, context) => {
       platform.controlPlane(context);
-      for (const process of platform.sandbox(request.sandboxId).processes.values()) process.kill(9);
-      sandboxes.delete(request.sandboxId);
+      const sandbox = platform.sandbox(request.sandboxId);
+      for (const process of sandbox.processes.values()) process.kill(9);
+      sandboxes.delete(sandbox.id);
       return {};
     }),
     updateSandbox: faults.unary((request, context) => {

@@ -5,6 +5,7 @@ import type { Event } from "@daytonah/gen/daytonah/v1/event_pb.ts";
 import type { FileChange } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import type { LogEntry } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import type { Sandbox } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import type { Snapshot } from "@daytonah/gen/daytonah/v1/snapshot_pb.ts";
 import { fakeError } from "./fake-error.ts";
 import { FaultPlan } from "./fake-faults.ts";
 import { FakeLog } from "./fake-log.ts";
@@ -41,6 +42,23 @@ export interface FakeSandbox {
   readonly logs: FakeLog<LogEntry>;
 }
 
+export function newFakeSandbox(info: Sandbox, env: Record<string, string>): FakeSandbox {
+  return {
+    id: info.id,
+    info,
+    accessToken: `token-${info.id}`,
+    env,
+    processes: new Map(),
+    files: new Map(),
+    uploads: new Map(),
+    changes: new FakeLog(),
+    watches: new Map(),
+    servers: new Map(),
+    serverChanges: new FakeLog(),
+    logs: new FakeLog(),
+  };
+}
+
 export interface FakeCall {
   readonly method: string;
   readonly credential: string;
@@ -56,6 +74,9 @@ export class FakeState {
   readonly sandboxes = new Map<string, FakeSandbox>();
   /** The cursor is the index of the next one. */
   readonly events = new FakeLog<Event>();
+  readonly snapshots = new Map<string, Snapshot>();
+  /** How many sandboxes there can be. */
+  room = 100;
   readonly faults = new FaultPlan();
   /** Every call that came, with its credential. */
   readonly calls: FakeCall[] = [];
