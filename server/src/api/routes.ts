@@ -41,7 +41,7 @@ export function apiRoutes(
     router.service(EventService, createEventService(deps));
     router.service(SnapshotService, createSnapshotService(deps));
     router.service(PoolService, createPoolService(deps));
-    router.service(TemplateService, createTemplateService(deps.db));
+    router.service(TemplateService, createTemplateService(deps));
     router.service(HostService, createHostService(deps, authority));
     router.service(OrganizationService, createOrganizationService(deps.db));
     router.service(ApiKeyService, createApiKeyService(deps.db, onRevoked));

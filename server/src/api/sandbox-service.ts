@@ -34,10 +34,7 @@ import {
   statesFromProto,
 } from "./sandbox-convert.ts";
 
-export function createSandboxService(
-  deps: ServiceDeps,
-  origins: () => Origins,
-): Partial<ServiceImpl<typeof SandboxService>> {
+export function createSandboxService(deps: ServiceDeps, origins: () => Origins): ServiceImpl<typeof SandboxService> {
   const toProto = (row: SandboxRow) => sandboxFromRow(row, deps.edgeUrlOf(row.host_id));
   return {
     async createSandbox(request, context) {

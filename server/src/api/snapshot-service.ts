@@ -75,5 +75,6 @@ function snapshotFromRow(row: SnapshotRow): Snapshot {
     createTime: timestampFromDate(row.create_time),
     sizeBytes: BigInt(row.size_bytes),
     memoryKept: row.memory_kept,
+    templateName: row.template_name ?? "",
   });
 }

@@ -11,6 +11,7 @@ import { joining } from "./migrations/0008-joining.ts";
 import { pools } from "./migrations/0009-pools.ts";
 import { rollBack } from "./migrations/0010-roll-back.ts";
 import { tombstones } from "./migrations/0011-tombstones.ts";
+import { templates } from "./migrations/0012-templates.ts";
 import type { Db } from "./schema.ts";
 
 export const migrations = {
@@ -25,6 +26,7 @@ export const migrations = {
   "0009-pools": pools,
   "0010-roll-back": rollBack,
   "0011-tombstones": tombstones,
+  "0012-templates": templates,
 };
 
 /** Throws what went wrong; then nothing was changed, since all runs in one transaction. */

@@ -26,7 +26,8 @@ export interface NewSandbox {
 
 /** What it starts from instead of its template. */
 export interface Origin {
-  readonly parentId: string;
+  /** Absent for a template's. */
+  readonly parentId?: string;
   /** A snapshot that users see, or that of a fork. */
   readonly snapshotId: string;
   readonly forked: boolean;
@@ -63,7 +64,7 @@ export async function insertSandbox(tx: DbOrTx, sandbox: NewSandbox): Promise<Sa
     })
     .returningAll()
     .executeTakeFirstOrThrow();
-  await insertEvent(tx, sandbox.orgId, row, origin ? { parent_id: origin.parentId } : {});
+  await insertEvent(tx, sandbox.orgId, row, origin?.parentId ? { parent_id: origin.parentId } : {});
   return row;
 }
 

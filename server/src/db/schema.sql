@@ -223,6 +223,8 @@ create table snapshots (
   memory_kept boolean not null default false,
   claim_until timestamp(3) with time zone,
   create_time timestamp(3) with time zone not null default clock_timestamp(),
+  template_name text,
+  template_description text,
   constraint snapshots_host_id_fkey FOREIGN KEY (host_id) REFERENCES hosts(id),
   constraint snapshots_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations(id),
   constraint snapshots_pkey PRIMARY KEY (id),
@@ -232,7 +234,19 @@ create table snapshots (
 CREATE UNIQUE INDEX snapshots_being_taken ON snapshots USING btree (sandbox_id) WHERE (state = 'creating'::text);
 CREATE INDEX snapshots_by_host ON snapshots USING btree (host_id) WHERE (state <> 'deleted'::text);
 CREATE INDEX snapshots_by_org ON snapshots USING btree (org_id, create_time DESC, id DESC) WHERE (NOT internal);
-CREATE INDEX snapshots_open ON snapshots USING btree (claim_until) WHERE ((state = ANY (ARRAY['creating'::text, 'deleting'::text])) OR internal);
+CREATE INDEX snapshots_open ON snapshots USING btree (claim_until) WHERE ((state = ANY (ARRAY['creating'::text, 'deleting'::text])) OR internal OR (template_name IS NOT NULL));
+
+create table templates (
+  org_id text not null,
+  name text not null,
+  description text not null,
+  snapshot_id text not null,
+  create_time timestamp(3) with time zone not null default clock_timestamp(),
+  constraint templates_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations(id),
+  constraint templates_pkey PRIMARY KEY (org_id, name),
+  constraint templates_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES snapshots(id)
+);
+CREATE INDEX templates_by_snapshot ON templates USING btree (snapshot_id);
 
 CREATE OR REPLACE FUNCTION public.copy_host_offer()
  RETURNS trigger

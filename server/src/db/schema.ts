@@ -17,6 +17,7 @@ export interface Tables {
   readonly platform_keys: PlatformKeysTable;
   readonly sandboxes: SandboxesTable;
   readonly snapshots: SnapshotsTable;
+  readonly templates: TemplatesTable;
   readonly pools: PoolsTable;
   readonly pool_demand: PoolDemandTable;
   readonly events: EventsTable;
@@ -197,6 +198,17 @@ interface SnapshotsTable {
   readonly size_bytes: ColumnType<string, string | undefined, string>;
   readonly memory_kept: Generated<boolean>;
   readonly claim_until: Date | null;
+  readonly create_time: SetTime;
+  /** Taken for this template, which stands on it from when it is ready until another one has the name. */
+  readonly template_name: string | null;
+  readonly template_description: string | null;
+}
+
+interface TemplatesTable {
+  readonly org_id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly snapshot_id: string;
   readonly create_time: SetTime;
 }
 

@@ -14,6 +14,8 @@ export interface NewSnapshot {
   /** Of a fork: nobody sees it, and it goes as soon as the children run. */
   readonly internal: boolean;
   readonly keyed: boolean;
+  /** That is to stand on it. */
+  readonly template?: { readonly name: string; readonly description: string } | undefined;
 }
 
 /** In state creating, claimed, with its event. Undefined while another one of the sandbox is being taken. Inside a transaction. */
@@ -30,6 +32,7 @@ export async function insertSnapshot(
       ...{ internal: snapshot.internal, keyed: snapshot.keyed, template: sandbox.template },
       ...{ vcpus: sandbox.vcpus, memory_mib: sandbox.memory_mib, disk_mib: sandbox.disk_mib },
       metadata: JSON.stringify(snapshot.metadata),
+      ...{ template_name: snapshot.template?.name, template_description: snapshot.template?.description },
       claim_until: claimEnd,
     })
     .onConflict((conflict) => conflict.column("sandbox_id").where("state", "=", "creating").doNothing())

@@ -1,8 +1,9 @@
-/** Finishes the snapshots that a server left when it died, and deletes those of forks that are done. */
-import { doneForkSnapshots, takeAbandonedSnapshots } from "../db/snapshot-claims.ts";
-import { moveSnapshot, type SnapshotRow } from "../db/snapshots.ts";
+/** Finishes the snapshots that a server left when it died, and deletes those of forks and templates that are done. */
+import { takeAbandonedSnapshots, unneededSnapshots } from "../db/snapshot-claims.ts";
+import type { SnapshotRow } from "../db/snapshots.ts";
 import { finishDeleteSnapshot } from "../services/delete-snapshot.ts";
 import type { ServiceDeps } from "../services/deps.ts";
+import { forgetSnapshot } from "../services/forget-snapshot.ts";
 import { abandonSnapshot, takeSnapshot } from "../services/take-snapshot.ts";
 import { repeat } from "./repeat.ts";
 
@@ -18,17 +19,14 @@ export function createFinishSnapshots(deps: ServiceDeps) {
 /** One turn; exported for tests. */
 export async function finishSnapshots(deps: ServiceDeps): Promise<void> {
   const abandoned = await takeAbandonedSnapshots(deps.db, 50, deps.claims.ids());
-  for (const row of abandoned) finishLater(deps, row);
-  for (const { id } of await doneForkSnapshots(deps.db, 50)) {
-    const row = await moveSnapshot(deps.db, { id, to: "deleting", from: ["ready"] });
-    if (row) finishLater(deps, row);
-  }
+  for (const row of abandoned) later(deps, row.id, finish(deps, row));
+  for (const { id } of await unneededSnapshots(deps.db, 50)) later(deps, id, forgetSnapshot(deps, id));
 }
 
-function finishLater(deps: ServiceDeps, row: SnapshotRow): void {
+function later(deps: ServiceDeps, snapshot: string, work: Promise<unknown>): void {
   void deps.background
-    .run(finish(deps, row))
-    .catch((error: unknown) => deps.log.debug("snapshot.finish_delayed", { snapshot: row.id, error }));
+    .run(work)
+    .catch((error: unknown) => deps.log.debug("snapshot.finish_delayed", { snapshot, error }));
 }
 
 async function finish(deps: ServiceDeps, row: SnapshotRow): Promise<unknown> {

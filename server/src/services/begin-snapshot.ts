@@ -22,6 +22,8 @@ export interface SnapshotCall {
   readonly name: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly internal: boolean;
+  /** That is to stand on it. */
+  readonly template?: { readonly name: string; readonly description: string };
 }
 
 export type BegunSnapshot<T> =
@@ -61,7 +63,7 @@ async function attempt<T>(
   call: SnapshotCall,
   also: (tx: DbOrTx, snapshot: SnapshotRow, sandbox: SandboxRow) => Promise<T>,
 ): Promise<BegunSnapshot<T>> {
-  const { orgId, sandboxId, idempotencyKey, rpc, request, name, metadata, internal } = call;
+  const { orgId, sandboxId, idempotencyKey, rpc, request, name, metadata, internal, template } = call;
   const id = newSnapshotId();
   const keyed = idempotencyKey !== "";
   if (keyed) {
@@ -78,7 +80,7 @@ async function attempt<T>(
   const snapshot = await insertSnapshot(
     tx,
     { ...sandbox, org_id: orgId, host_id },
-    { id, name, metadata, internal, keyed },
+    { id, name, metadata, internal, keyed, template },
   );
   if (!snapshot) throw new Busy();
   return { t: "new", snapshot, also: await also(tx, snapshot, sandbox) };

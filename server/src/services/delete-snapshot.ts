@@ -4,6 +4,7 @@ import { problem } from "@daytonah/lib/problem.ts";
 import type { DbOrTx } from "../db/schema.ts";
 import { releaseSnapshotClaim } from "../db/snapshot-claims.ts";
 import { moveSnapshot, type SnapshotRow, sandboxMadeFrom, snapshotOf } from "../db/snapshots.ts";
+import { templateOn } from "../db/templates.ts";
 import { Busy, unlessBusy } from "./busy.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { hostOf } from "./host-of.ts";
@@ -30,6 +31,12 @@ async function beginDelete(tx: DbOrTx, orgId: string, snapshotId: string): Promi
   const row = await snapshotOf(tx, orgId, snapshotId);
   if (!row || row.state === "deleted") throw snapshotNotFound(snapshotId);
   if (row.state !== "ready") throw new Busy();
+  const template = await templateOn(tx, snapshotId);
+  if (template !== undefined) {
+    throw problem("RESOURCE_IN_USE", `The template ${template} stands on the snapshot ${snapshotId}.`, {
+      metadata: { snapshot_id: snapshotId, used_by: `template ${template}` },
+    });
+  }
   const child = await sandboxMadeFrom(tx, snapshotId);
   if (child !== undefined) {
     throw problem("RESOURCE_IN_USE", `The sandbox ${child} is being made from the snapshot ${snapshotId}.`, {

@@ -1,10 +1,10 @@
 /** The second half of a fork: takes the instant, then starts the children from it, a few at a time. */
 import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
 import { refuseSandbox, type SandboxRow } from "../db/sandboxes.ts";
-import { moveSnapshot, type SnapshotRow } from "../db/snapshots.ts";
+import type { SnapshotRow } from "../db/snapshots.ts";
 import type { NewChildren } from "./begin-fork.ts";
-import { finishDeleteSnapshot } from "./delete-snapshot.ts";
 import type { ServiceDeps } from "./deps.ts";
+import { forgetSnapshot } from "./forget-snapshot.ts";
 import type { Stage } from "./stages.ts";
 import { type StartedSandbox, startSandbox } from "./start-sandbox.ts";
 import { type TakenSnapshot, takeSnapshot } from "./take-snapshot.ts";
@@ -35,7 +35,7 @@ export async function runFork(
     for (const [index, row] of queue) outcomes[index] = await startSandbox(deps, row, requestId).catch(asProblem);
   };
   await Promise.all(Array.from({ length: atOnce }, work));
-  void deps.background.run(forget(deps, snapshot)).catch((error: unknown) => {
+  void deps.background.run(forgetSnapshot(deps, snapshot.id)).catch((error: unknown) => {
     deps.log.debug("snapshot.delete_delayed", { snapshot: snapshot.id, error });
   });
   return {
@@ -62,12 +62,6 @@ async function take(
     for (const { id } of rows) deps.onMoved(id);
     throw error;
   }
-}
-
-/** Children keep what they have of it. */
-async function forget(deps: ServiceDeps, { id }: SnapshotRow): Promise<void> {
-  const row = await moveSnapshot(deps.db, { id, to: "deleting", from: ["ready"] });
-  if (row) await finishDeleteSnapshot(deps, row);
 }
 
 function slowest(outcomes: readonly (StartedSandbox | Problem)[]): readonly Stage[] {

@@ -3,6 +3,7 @@ import { fieldProblem } from "@daytonah/lib/problem.ts";
 import type { Origin } from "../db/sandboxes.ts";
 import type { DbOrTx } from "../db/schema.ts";
 import { lockReadySnapshot, type SnapshotRow } from "../db/snapshots.ts";
+import { lockTemplate } from "../db/templates.ts";
 import type { PlacementRequest, Size } from "../domain/placement.ts";
 import { snapshotNotFound } from "./sandbox-problems.ts";
 
@@ -24,11 +25,20 @@ export interface SourceRequest {
 /** A snapshot stays until the transaction ends, and then as long as the sandbox is being made. */
 export async function sourceOf(tx: DbOrTx, request: SourceRequest): Promise<Source> {
   const { orgId, template, snapshotId, size } = request;
-  if (snapshotId === "") return { placement: templateOf(request) };
+  if (snapshotId === "") return (await ownTemplate(tx, request)) ?? { placement: templateOf(request) };
   if (template !== "") throw fieldProblem("template", "must be empty beside snapshot_id.");
   const snapshot = await lockReadySnapshot(tx, orgId, snapshotId);
   if (!snapshot) throw snapshotNotFound(snapshotId);
   return sourceFrom(snapshot, size);
+}
+
+/** One that the organization made: it is restored from its snapshot. */
+async function ownTemplate(tx: DbOrTx, { orgId, template, size }: SourceRequest): Promise<Source | undefined> {
+  const snapshotId = template === "" ? undefined : await lockTemplate(tx, orgId, template);
+  const snapshot = snapshotId === undefined ? undefined : await lockReadySnapshot(tx, orgId, snapshotId);
+  if (!snapshot) return undefined;
+  const { placement } = sourceFrom(snapshot, size);
+  return { placement: { ...placement, template }, origin: { snapshotId: snapshot.id, forked: false } };
 }
 
 /** What is meant where nothing was asked for. */

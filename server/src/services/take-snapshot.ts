@@ -4,6 +4,7 @@ import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
 import { forgetKeysOf } from "../db/idempotency.ts";
 import { releaseSnapshotClaim } from "../db/snapshot-claims.ts";
 import { moveSnapshot, type SnapshotRow, snapshotById } from "../db/snapshots.ts";
+import { setTemplate } from "../db/templates.ts";
 import { finishDeleteSnapshot } from "./delete-snapshot.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { hostOf } from "./host-of.ts";
@@ -26,7 +27,11 @@ export async function takeSnapshot(deps: ServiceDeps, row: SnapshotRow, requestI
     throw await leaveSnapshot(deps, row, error);
   }
   const { sizeBytes = 0n, memoryKept = false } = answer.snapshot ?? {};
-  const ready = await moveSnapshot(deps.db, { id: row.id, to: "ready", sizeBytes, memoryKept });
+  const ready = await deps.db.transaction().execute(async (tx) => {
+    const moved = await moveSnapshot(tx, { id: row.id, to: "ready", sizeBytes, memoryKept });
+    if (moved) await setTemplate(tx, moved);
+    return moved;
+  });
   const now = ready ?? (await snapshotById(deps.db, row.id));
   // Where not: a repair in another server was as fast as we were, or it was given up.
   if (now?.state !== "ready") throw snapshotNotFound(row.id);

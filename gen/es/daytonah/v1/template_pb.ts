@@ -45,7 +45,7 @@ export type Template = Message<"daytonah.v1.Template"> & {
   diskMib: number;
 
   /**
-   * Names the exact content: "sha256:" and 64 hex digits.
+   * Names the exact content: "sha256:" and 64 hex digits. Empty for one that CreateTemplate made: `snapshot_id` names it.
    *
    * @generated from field: string digest = 4;
    */

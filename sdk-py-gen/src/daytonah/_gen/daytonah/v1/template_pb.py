@@ -53,7 +53,7 @@ class Template(Message[_TemplateFields]):
             uint32 disk_mib = 3;
             ```
         digest:
-            Names the exact content: "sha256:" and 64 hex digits.
+            Names the exact content: "sha256:" and 64 hex digits. Empty for one that CreateTemplate made: `snapshot_id` names it.
 
             ```proto
             string digest = 4;
