@@ -115,6 +115,10 @@ fn verdict(exited: &ProcessExited, tail: &[u8]) -> Result<(), String> {
     if exited.kind() == ExitKind::Exited && exited.exit_code == 0 {
         return Ok(());
     }
+    // The process's own time-out, a moment before we saw ours.
+    if exited.timed_out {
+        return Err("its time is over".into());
+    }
     let text = String::from_utf8_lossy(tail);
     Err(format!("exit code {}: {}", exited.exit_code, text.trim().escape_debug()))
 }
