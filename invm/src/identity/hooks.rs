@@ -116,7 +116,7 @@ fn verdict(exited: &ProcessExited, tail: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     // The process's own time-out, a moment before we saw ours.
-    if exited.timed_out {
+    if exited.kind() == ExitKind::TimedOut {
         return Err("its time is over".into());
     }
     let text = String::from_utf8_lossy(tail);
