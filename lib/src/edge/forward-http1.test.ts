@@ -164,12 +164,13 @@ describe("a request", () => {
 
   test("that the program answers before it has read all gets that answer", async () => {
     await using edge = await oneEdge();
-    const program = Promise.withResolvers<net.Socket>();
+    const program = Promise.withResolvers<{ socket: net.Socket; closed: Promise<unknown> }>();
     await using guest = await listening(
       net.createServer((socket) => {
+        const closed = once(socket, "close"); // we may be faster than the test
         socket.once("data", () => {
           socket.write("HTTP/1.1 413 Too Much\r\ncontent-length: 2\r\n\r\nno");
-          program.resolve(socket);
+          program.resolve({ socket, closed });
         });
       }),
     );
@@ -179,9 +180,9 @@ describe("a request", () => {
     let text = "";
     for await (const chunk of response) text += String(chunk);
     expect([response.statusCode, text]).toEqual([413, "no"]);
-    const socket = await program.promise;
+    const { socket, closed } = await program.promise;
     socket.resetAndDestroy();
-    await once(socket, "close");
+    await closed;
     clearInterval(sending);
     request.destroy();
   });
