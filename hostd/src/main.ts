@@ -26,6 +26,7 @@ import { freezeByLease } from "./vm/freeze-vms.ts";
 import { HostLease } from "./vm/host-lease.ts";
 import { LifeKeeper } from "./vm/life-keeper.ts";
 import { SnapshotStore } from "./vm/snapshot-store.ts";
+import { StandbyKeeper } from "./vm/standby-keeper.ts";
 import { readUidRange, uidsPerDaemon } from "./vm/uid-range.ts";
 import type { VmDeps } from "./vm/vm-deps.ts";
 import { VmFiles } from "./vm/vm-files.ts";
@@ -71,6 +72,7 @@ async function main(): Promise<void> {
   using _pruning = pruneHourly(deps);
   using _freezing = freezeByLease(deps);
   using _keeping = new LifeKeeper(deps).run();
+  using _warming = new StandbyKeeper(deps).run();
   const identity = openHostIdentity(config.pkiDir);
   const metrics = createMetrics(deps);
   const calls: CallDeps = { registry: deps.registry, wake: (entry) => wakeVm(deps, entry) };
@@ -78,7 +80,10 @@ async function main(): Promise<void> {
   const edge = await openEdge(config, calls, services, { metrics, log });
   const isServer = bearerCheck(identity.current.bearer);
   const handler = daemonHandler(deps, {
-    facts: { hostId: config.hostId, version, edgeUrl: edge?.url ?? "" },
+    facts: {
+      ...{ hostId: config.hostId, version, edgeUrl: edge?.url ?? "" },
+      cpuClass: await deps.vmm.memoryClass({ signal: stopping.signal }),
+    },
     ...{ identity, services, metrics, log, isServer },
   });
   const onConnect = portTunnel(calls, isServer);

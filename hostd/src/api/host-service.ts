@@ -29,6 +29,8 @@ const mib = 1024 * 1024;
 export interface HostFacts {
   readonly hostId: string;
   readonly version: string;
+  /** Hosts with the same can resume one another's VMs. */
+  readonly cpuClass: string;
   /** Empty where it has no edge. */
   readonly edgeUrl: string;
 }

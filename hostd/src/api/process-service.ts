@@ -10,6 +10,7 @@ import {
 import { followProcess, type ProcessEvent } from "../guest/follow-process.ts";
 import { GuestConnectionError } from "../guest/guest-connection-error.ts";
 import { withHeartbeats } from "../guest/with-heartbeats.ts";
+import { keepWarmTag } from "../vm/standby-keeper.ts";
 import { startProcessCall, toProcess, toProcessEvent, toSelector, toSize } from "./process-convert.ts";
 import { type CallDeps, meaningOf, type SandboxCall, sandboxCall } from "./sandbox-call.ts";
 
@@ -58,7 +59,7 @@ export function processService(deps: CallDeps) {
     async listProcesses({ includeExited }, context) {
       const call = sandboxCall(deps, context);
       return call.unary({ case: "listProcesses", value: { includeExited } }, "processList", ({ processes }) => ({
-        processes: processes.map(toProcess),
+        processes: processes.filter(({ tag }) => tag !== keepWarmTag).map(toProcess),
       }));
     },
 

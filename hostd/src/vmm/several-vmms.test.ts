@@ -19,6 +19,7 @@ function noted(name: string, calls: string[]): Vmm {
       },
     },
     unavailable: async () => undefined,
+    memoryClass: async () => name,
     boot: async () => Promise.reject(new Error(`boot by ${name}`)),
     restore: async () => Promise.reject(new Error(`restore by ${name}`)),
     adopt: async () => void note("adopts"),

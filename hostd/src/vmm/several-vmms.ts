@@ -10,6 +10,7 @@ export function severalVmms(first: Vmm, others: readonly Vmm[]): Vmm {
     name: first.name,
     capabilities: first.capabilities,
     unavailable: (options) => first.unavailable(options),
+    memoryClass: (options) => first.memoryClass(options),
     boot: (config, options) => first.boot(config, options),
     restore: (config, snapshotDir, options) => first.restore(config, snapshotDir, options),
     adopt: (handle, options) => (all.find(({ name }) => name === handle.driver) ?? first).adopt(handle, options),

@@ -85,6 +85,12 @@ export function vmmContract(name: string, makeHarness: () => Promise<VmmHarness>
       expect(await vmm.unavailable(options())).toBeUndefined();
     });
 
+    test("names what memory depends on, the same each time", async () => {
+      const named = await vmm.memoryClass(options());
+      expect(named).toContain(vmm.name);
+      expect(await harness.createVmm().memoryClass(options())).toBe(named);
+    });
+
     test("says why it can't be used where its program is not there", async () => {
       expect(await harness.createBrokenVmm().unavailable(options())).toMatch(/not|no such/i);
     });

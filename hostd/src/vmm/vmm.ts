@@ -132,6 +132,8 @@ export interface Vmm {
   readonly capabilities: VmmCapabilities;
   /** Why it can't be used on this host, or undefined. */
   unavailable(options: VmmCallOptions): Promise<string | undefined>;
+  /** Names what a guest's memory depends on, VMM and processor: drivers that say the same can restore one another's snapshots. */
+  memoryClass(options: VmmCallOptions): Promise<string>;
   /**
    * Starts a VM; resolves when vCPUs run and the vsock socket takes connections. Who then finds nobody on a port tries
    * again: the guest's driver may be up before its agent. On failure nothing is left of it.

@@ -12,7 +12,7 @@ import { silentLogger } from "@daytonah/lib/log.ts";
 import { realAgent } from "../../guest/testing/real-agent.ts";
 import { pauseVm } from "../../vm/pause-vm.ts";
 import { resumeVm } from "../../vm/resume-vm.ts";
-import { startVm } from "../../vm/start-vm.ts";
+import { type StartVm, startVm } from "../../vm/start-vm.ts";
 import { lifeHost, startOf } from "../../vm/testing/test-host.ts";
 import type { VmLifecycle } from "../../vm/vm-record.ts";
 import { wakeVm } from "../../vm/wake-vm.ts";
@@ -21,7 +21,7 @@ import type { CallDeps } from "../sandbox-call.ts";
 
 const sandboxId = "one";
 
-export async function lastingVm(lifecycle: Partial<VmLifecycle> = {}) {
+export async function lastingVm(lifecycle: Partial<VmLifecycle> = {}, more: Partial<StartVm> = {}) {
   const stack = new AsyncDisposableStack();
   const agent = stack.use(await realAgent());
   const host = stack.use(await lifeHost(undefined, agent.path));
@@ -31,7 +31,7 @@ export async function lastingVm(lifecycle: Partial<VmLifecycle> = {}) {
   };
   stack.defer(() => void agent.process.kill("SIGCONT"));
   const told = { version: 1, deleteAtEnd: false, autoResume: false, ...lifecycle };
-  await startVm(host.deps, startOf(sandboxId, { lifecycle: told }));
+  await startVm(host.deps, startOf(sandboxId, { lifecycle: told, ...more }));
   const entry = host.deps.registry.get(sandboxId);
   if (!entry) throw new Error("the VM did not start");
 

@@ -17,7 +17,7 @@ export async function servedVm(pki: TestPki, vsockPath: string) {
     ...{ host: "127.0.0.1", port: 0 },
     identity: identity.current,
     handler: daemonHandler(deps, {
-      facts: { hostId: "h", version: "0", edgeUrl: "" },
+      facts: { hostId: "h", version: "0", cpuClass: "c", edgeUrl: "" },
       identity,
       services: dataPlaneServices(deps),
       metrics: createMetrics(deps),

@@ -106,6 +106,7 @@ export async function lifeHost(driver?: Vmm, agentPath?: string) {
       hardware: false,
     },
     unavailable: async () => undefined,
+    memoryClass: async () => "scripted",
     boot: async (config, options) => {
       script.boots.push(config);
       await script.boot(options);

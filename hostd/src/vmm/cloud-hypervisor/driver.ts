@@ -50,6 +50,10 @@ export function createCloudHypervisorDriver(config: CloudHypervisorConfig): Vmm 
       copyOnWriteRestore: config.restoreStrategy !== "copy",
     },
     unavailable: (options) => unavailable(config, options),
+    memoryClass: async (options) => {
+      const { stdout } = await config.runner.run([config.binary, "--version"], options);
+      return `${NAME}/${stdout.trim()}/${await readCpuModel()}`;
+    },
     boot: async (vm, options) => keep(await driver.boot(vm, options)),
     restore: async (vm, dir, options) => keep(await driver.restore(vm, dir, options)),
     adopt: async (handle, options) => {

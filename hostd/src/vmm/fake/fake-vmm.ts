@@ -53,6 +53,7 @@ export function createFakeVmm(config: FakeVmmConfig): Vmm {
         return error instanceof Error ? error.message : String(error);
       }
     },
+    memoryClass: async () => NAME,
     boot: async (vm, options) => keep(await boot(config, vm, options)),
     restore: () => Promise.reject(new Error("the fake has no snapshots")),
     adopt: async (handle, options) => {

@@ -54,6 +54,11 @@ export function createQemuDriver(config: QemuConfig): Vmm {
       hardware: false,
     },
     unavailable: (options) => unavailable(config, options),
+    memoryClass: async (options) => {
+      // Emulated processors are the same on every host.
+      const { stdout } = await config.runner.run([config.qemuBinary, "--version"], options);
+      return `${NAME}/${config.architecture}/${/version ([\d.]+)/.exec(stdout)?.[1] ?? "unknown"}`;
+    },
     boot: async (vm, options) => keep(await boot(config, context, vm, options)),
     restore: async (vm, dir, options) => keep(await restore(config, context, vm, dir, options)),
     adopt: async (handle, options) => {
