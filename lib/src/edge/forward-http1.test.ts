@@ -168,7 +168,7 @@ describe("a request", () => {
     await using guest = await listening(
       net.createServer((socket) => {
         // The edge may have ended it before we do.
-        const closed = new Promise((resolve) => socket.once("close", resolve).on("error", () => undefined));
+        const closed = once(socket, "close").catch(() => undefined);
         socket.once("data", () => {
           socket.write("HTTP/1.1 413 Too Much\r\ncontent-length: 2\r\n\r\nno");
           program.resolve({ socket, closed });
