@@ -37,3 +37,12 @@ test("snapshots are taken, listed, rolled back to and deleted", async () => {
   expect((await cli.run("snapshot", "rm", snapshot)).stdout).toBe(`${snapshot}\n`);
   expect((await cli.run("rollback", id, snapshot)).exitCode).toBe(1);
 });
+
+test("a delete is taken back with restore, unless it was for good", async () => {
+  await using cli = await cliFixture();
+  const id = (await cli.run("create")).stdout.trim();
+  await cli.run("rm", id);
+  expect((await cli.run("restore", id)).stdout).toBe(`${id}\n`);
+  await cli.run("rm", "--purge", id);
+  expect((await cli.run("restore", id)).exitCode).toBe(1);
+});

@@ -92,4 +92,4 @@ export type {
   SandboxState,
   UpdateSandboxOptions,
 } from "./sandbox-types.ts";
-export type { Template, Templates } from "./templates.ts";
+export type { CreateTemplateOptions, Template, Templates } from "./templates.ts";

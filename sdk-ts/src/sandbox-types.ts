@@ -51,6 +51,8 @@ export interface SandboxInfo {
   readonly snapshotId: string | undefined;
   /** While it is paused: whether it goes on where it was, or starts from its disk. */
   readonly memoryKept: boolean;
+  /** For a deleted one: until when `Sandbox.undelete` works. */
+  readonly purgeTime: Date | undefined;
 }
 
 /** Options of `Sandbox.create`. */
@@ -138,6 +140,7 @@ export function sandboxInfoOf(sandbox: WireSandbox | undefined): SandboxInfo {
     parentId: sandbox.parentId || undefined,
     snapshotId: sandbox.snapshotId || undefined,
     memoryKept: sandbox.memoryKept,
+    purgeTime: sandbox.purgeTime && dateOf(sandbox.purgeTime),
   };
 }
 

@@ -1,4 +1,4 @@
-import { defaultClient } from "./client.ts";
+import { type Client, defaultClient } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import { defined } from "./convert.ts";
 import { DataPlane } from "./data-plane/data-plane.ts";
@@ -22,6 +22,7 @@ import type { ForkOptions, LifeOptions, Lineage, SnapshotOptions } from "./life/
 import { lifecycleToWire } from "./life/lifecycle.ts";
 import {
   type Child,
+  deleteSandbox,
   forkSandbox,
   pauseSandbox,
   readLineage,
@@ -29,6 +30,7 @@ import {
   rollBackSandbox,
   setSandboxTimeout,
   takeSnapshot,
+  undeleteSandbox,
 } from "./life/sandbox-life.ts";
 import type { Snapshot } from "./life/snapshots.ts";
 import { type StageTime, stageTimesOf } from "./life/stage-time.ts";
@@ -376,13 +378,34 @@ export class Sandbox implements AsyncDisposable {
     return readLineage(this.#connection, this.id, options.signal);
   }
 
-  /** Deletes the sandbox; resolves when its VM and disk are gone. Throws a NotFoundError where it is gone already. */
-  async kill(options: CallOptions = {}): Promise<void> {
-    const request = { sandboxId: this.id, idempotencyKey: randomId() };
-    await this.#connection.unary((call) => this.#connection.sandboxes.deleteSandbox(request, call), {
-      signal: options.signal,
-      repeatable: true,
-    });
+  /**
+   * Takes a delete back, while the tombstone lasts (`purgeTime`); the sandbox is paused then. Throws a NotFoundError where
+   * nothing of it is left. Needs scope `sandboxes:write`.
+   */
+  static async undelete(
+    id: string,
+    options: LifeOptions & { readonly client?: Client | undefined } = {},
+  ): Promise<Sandbox> {
+    const { connection } = options.client ?? defaultClient();
+    const answer = await undeleteSandbox(connection, id, options);
+    return Sandbox.#of(connection, { info: sandboxInfoOf(answer.sandbox), accessToken: undefined });
+  }
+
+  /**
+   * Deletes the sandbox; resolves when its VM is gone. Where the platform keeps tombstones, `Sandbox.undelete` takes it back
+   * for a time; with `purge` its disk is gone at once. Throws a NotFoundError where it is gone already.
+   */
+  async kill(options: CallOptions & { readonly purge?: boolean | undefined } = {}): Promise<void> {
+    await deleteSandbox(this.#connection, this.id, options.purge ?? false, options.signal);
+  }
+
+  /**
+   * Deletes a sandbox for good, also one that is deleted already: its tombstone ends and its disk is gone. Throws a NotFoundError
+   * where nothing of it is left. Needs scope `sandboxes:write`.
+   */
+  static async purge(id: string, options: CallOptions & { readonly client?: Client | undefined } = {}): Promise<void> {
+    const { connection } = options.client ?? defaultClient();
+    await deleteSandbox(connection, id, true, options.signal);
   }
 
   /** As `kill`, but content with a sandbox that is gone already. */

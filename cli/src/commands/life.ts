@@ -6,12 +6,13 @@ import { failureText } from "../failure.ts";
 import { addLifecycleOptions, duration, type LifecycleFlags, lifecycleOf, pair, wholeNumber } from "../flags.ts";
 import { print, printJson, tableOf, write } from "../output.ts";
 
-/** Registers `dnah pause`, `resume`, `fork`, `rollback`, `timeout` and `lineage`. */
+/** Registers `dnah pause`, `resume`, `fork`, `rollback`, `restore`, `timeout` and `lineage`. */
 export function registerLife(program: Command): void {
   registerPause(program);
   registerResume(program);
   registerFork(program);
   registerRollback(program);
+  registerRestore(program);
   registerTimeout(program);
   registerLineage(program);
 }
@@ -80,6 +81,18 @@ function registerRollback(program: Command): void {
       const { client, json } = contextOf(command);
       const info = await (await Sandbox.connect(id, { client })).rollBack(snapshotId);
       await (json ? printJson(info) : print(`${id}\n`));
+    });
+}
+
+function registerRestore(program: Command): void {
+  program
+    .command("restore")
+    .description("take the delete of a sandbox back, while its tombstone lasts; it is paused then")
+    .argument("<id>", "the deleted sandbox's id")
+    .action(async (id: string, _flags: object, command: Command) => {
+      const { client, json } = contextOf(command);
+      const sandbox = await Sandbox.undelete(id, { client });
+      await (json ? printJson(await sandbox.info()) : print(`${id}\n`));
     });
 }
 

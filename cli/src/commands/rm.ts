@@ -11,13 +11,13 @@ export function registerRm(program: Command): void {
     .command("rm")
     .description("delete sandboxes and print their ids; one that can't be deleted does not stop the others")
     .argument("<sandbox...>", "ids")
-    .action(async (ids: string[], _flags: object, command: Command) => {
+    .option("--purge", "for good, also ones that are deleted already: `dnah restore` can't bring them back")
+    .action(async (ids: string[], { purge }: { purge?: boolean }, command: Command) => {
       const { client, json } = contextOf(command);
       const deleted: string[] = [];
       for (const id of ids) {
         try {
-          const sandbox = await Sandbox.connect(id, { client });
-          await sandbox.kill();
+          await (purge ? Sandbox.purge(id, { client }) : (await Sandbox.connect(id, { client })).kill());
           deleted.push(id);
           if (!json) await print(`${id}\n`);
         } catch (error) {

@@ -59,3 +59,17 @@ test("its time is set at create, changed and taken away", async () => {
   expect(endTime?.getTime()).toBeGreaterThan(Date.now() + 80_000);
   expect((await sandbox.setTimeout(undefined)).endTime).toBeUndefined();
 });
+
+test("a delete is taken back, but not one for good", async () => {
+  await using fake = await withSandbox();
+  const { sandbox, client } = fake;
+  await sandbox.kill();
+  const back = await Sandbox.undelete(sandbox.id, { client });
+  expect(await back.info()).toMatchObject({ id: sandbox.id, state: "paused" });
+  await back.kill({ purge: true });
+  expect(await failureOf(Sandbox.undelete(sandbox.id, { client }))).toBeInstanceOf(NotFoundError);
+  const other = await Sandbox.create({ client });
+  await other.kill();
+  await Sandbox.purge(other.id, { client });
+  expect(await failureOf(Sandbox.undelete(other.id, { client }))).toBeInstanceOf(NotFoundError);
+});

@@ -94,6 +94,22 @@ export async function rollBackSandbox(
   return connection.unary((call) => connection.sandboxes.rollBackSandbox(request, call), unaryOptions(options));
 }
 
+export async function undeleteSandbox(connection: Connection, sandboxId: string, options: LifeOptions) {
+  const request = { sandboxId, idempotencyKey: randomId() };
+  return connection.unary((call) => connection.sandboxes.undeleteSandbox(request, call), unaryOptions(options));
+}
+
+/** `purge`: without a tombstone, or the end of one. */
+export async function deleteSandbox(
+  connection: Connection,
+  sandboxId: string,
+  purge: boolean,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const request = { sandboxId, purge, idempotencyKey: randomId() };
+  await connection.unary((call) => connection.sandboxes.deleteSandbox(request, call), { signal, repeatable: true });
+}
+
 export async function setSandboxTimeout(
   connection: Connection,
   sandboxId: string,

@@ -1,4 +1,4 @@
-/** What the fake platform does with a sandbox as a whole: pause, resume, snapshots, forks. Nothing stands still in it. */
+/** What the fake platform does with a sandbox as a whole: pause, resume, snapshots, forks, tombstones. Nothing stands still in it. */
 import { clone, create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, timestampFromMs, timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, type ServiceImpl } from "@connectrpc/connect";
@@ -20,7 +20,7 @@ import { type FakeSandbox, type FakeState, newFakeSandbox, page } from "./fake-s
 const stages = [{ stage: "window", duration: durationFromMs(5) }];
 
 export function fakeLifeService(platform: FakeState) {
-  const { faults, sandboxes, snapshots } = platform;
+  const { faults, sandboxes, snapshots, tombstones } = platform;
 
   const moveTo = (id: string, state: SandboxState): FakeSandbox => {
     const sandbox = platform.sandbox(id);
@@ -70,6 +70,13 @@ export function fakeLifeService(platform: FakeState) {
       const { info } = moveTo(request.sandboxId, SandboxState.RUNNING);
       info.snapshotId = request.snapshotId;
       return { sandbox: info, stages };
+    }),
+    undeleteSandbox: faults.unary((request, context) => {
+      platform.controlPlane(context);
+      const tombstone = tombstones.get(request.sandboxId);
+      if (tombstone) sandboxes.set(tombstone.id, tombstone);
+      tombstones.delete(request.sandboxId);
+      return { sandbox: moveTo(request.sandboxId, SandboxState.PAUSED).info };
     }),
     setSandboxTimeout: faults.unary(({ sandboxId, timeout }, context) => {
       platform.controlPlane(context);

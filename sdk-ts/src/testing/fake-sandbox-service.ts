@@ -67,9 +67,11 @@ export function fakeSandboxService(platform: FakeState): Partial<ServiceImpl<typ
     }),
     deleteSandbox: faults.unary((request, context) => {
       platform.controlPlane(context);
+      if (request.purge && platform.tombstones.delete(request.sandboxId)) return {};
       const sandbox = platform.sandbox(request.sandboxId);
       for (const process of sandbox.processes.values()) process.kill(9);
       sandboxes.delete(sandbox.id);
+      if (!request.purge) platform.tombstones.set(sandbox.id, sandbox);
       return {};
     }),
     updateSandbox: faults.unary((request, context) => {

@@ -74,6 +74,8 @@ export class FakeState {
   readonly sandboxes = new Map<string, FakeSandbox>();
   /** The cursor is the index of the next one. */
   readonly events = new FakeLog<Event>();
+  /** Deleted ones that can come back. */
+  readonly tombstones = new Map<string, FakeSandbox>();
   readonly snapshots = new Map<string, Snapshot>();
   /** How many sandboxes there can be. */
   room = 100;
