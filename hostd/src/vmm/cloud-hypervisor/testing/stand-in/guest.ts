@@ -20,7 +20,9 @@ export class Guest {
   /** `console`: its file, emptied as the VMM does at each start. */
   static async start(agent: string, socket: string, console: string): Promise<Guest> {
     const output = openSync(console, "w", 0o600);
-    const child = spawn(agent, ["--listen-unix", socket], { stdio: ["ignore", output, output] });
+    // A guest ends with its VMM, however that ends.
+    const argv = ["--pdeathsig", "SIGKILL", "--", agent, "--listen-unix", socket];
+    const child = spawn("setpriv", argv, { stdio: ["ignore", output, output] });
     await once(child, "spawn");
     const guest = new Guest(child, socket, output);
     guest.say("stand-in guest: no kernel runs here");
