@@ -1,29 +1,21 @@
 /** Pauses a sandbox: decided in the database first, then done on its host. */
 
 import type { PauseVmResponse } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
-import { abortable } from "@daytonah/lib/deadline.ts";
 import { commitLazily } from "../db/commit-lazily.ts";
 import { moveSandbox } from "../db/move-sandbox.ts";
 import { type SandboxRow, sandboxById } from "../db/sandboxes.ts";
-import { beginMove, type MoveCall, type MoveDecision, undoKey } from "./begin-move.ts";
+import type { MoveCall, MoveDecision } from "./begin-move.ts";
 import type { CallerOptions } from "./create-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { hostOf } from "./host-of.ts";
 import { leaveMove } from "./leave-move.ts";
 import { move } from "./move.ts";
+import { type MovedSandbox, runMove } from "./run-move.ts";
 import { failureOf, notMovable, stateConflict } from "./sandbox-problems.ts";
-import { type Stage, stagesOf } from "./stages.ts";
-
-export interface MovedSandbox {
-  readonly row: SandboxRow;
-  /** None where nothing was to be done. */
-  readonly stages: readonly Stage[];
-}
-
-const rpc = "PauseSandbox";
+import { stagesOf } from "./stages.ts";
 
 const decision: MoveDecision = {
-  rpc,
+  rpc: "PauseSandbox",
   request: {},
   async decide(tx, row) {
     if (row.state === "paused") return "as it should be";
@@ -35,18 +27,8 @@ const decision: MoveDecision = {
 };
 
 /** Also where the client goes away, the pause goes on. */
-export async function pauseSandbox(
-  deps: ServiceDeps,
-  call: MoveCall,
-  { signal, requestId }: CallerOptions,
-): Promise<MovedSandbox> {
-  const { ours, row } = await beginMove(deps, call, decision, signal);
-  if (!ours) return { row, stages: [] };
-  const pausing = finishPause(deps, row, requestId).catch(async (error: unknown) => {
-    await undoKey(deps, call, rpc);
-    throw error;
-  });
-  return abortable(deps.background.run(pausing), signal);
+export async function pauseSandbox(deps: ServiceDeps, call: MoveCall, caller: CallerOptions): Promise<MovedSandbox> {
+  return runMove(deps, call, decision, finishPause, caller);
 }
 
 /** The row is in pausing and claimed by us. May be repeated after a crash. */

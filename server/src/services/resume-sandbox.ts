@@ -1,20 +1,19 @@
 /** Resumes a sandbox: from its memory, from its disk where there is no memory of it, or from a snapshot it goes back to. */
 
 import type { ResumeVmResponse, RollBackVmResponse } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
-import { abortable } from "@daytonah/lib/deadline.ts";
 import { moveSandbox } from "../db/move-sandbox.ts";
 import { type SandboxRow, sandboxById } from "../db/sandboxes.ts";
 import type { DbOrTx } from "../db/schema.ts";
 import { vmLifecycleOf } from "../domain/lifecycle.ts";
 import { vmAccessOf } from "../domain/vm-access.ts";
-import { beginMove, type MoveCall, undoKey } from "./begin-move.ts";
+import type { MoveCall } from "./begin-move.ts";
 import type { CallerOptions } from "./create-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { hostOf } from "./host-of.ts";
 import { leaveMove } from "./leave-move.ts";
 import { move } from "./move.ts";
-import type { MovedSandbox } from "./pause-sandbox.ts";
 import { place } from "./place.ts";
+import { type MovedSandbox, runMove } from "./run-move.ts";
 import { failureOf, notMovable, stateConflict } from "./sandbox-problems.ts";
 import { stagesOf } from "./stages.ts";
 
@@ -29,17 +28,11 @@ const rpc = "ResumeSandbox";
 export async function resumeSandbox(
   deps: ServiceDeps,
   input: ResumeSandboxInput,
-  { signal, requestId }: CallerOptions,
+  caller: CallerOptions,
 ): Promise<MovedSandbox> {
   const { timeoutMs, ...call } = input;
   const decide = (tx: DbOrTx, row: SandboxRow) => beginResume(tx, row, timeoutMs);
-  const { ours, row } = await beginMove(deps, call, { rpc, request: { timeoutMs }, decide }, signal);
-  if (!ours) return { row, stages: [] };
-  const resuming = finishResume(deps, row, requestId).catch(async (error: unknown) => {
-    await undoKey(deps, call, rpc);
-    throw error;
-  });
-  return abortable(deps.background.run(resuming), signal);
+  return runMove(deps, call, { rpc, request: { timeoutMs }, decide }, finishResume, caller);
 }
 
 async function beginResume(tx: DbOrTx, row: SandboxRow, timeoutMs: number | undefined) {

@@ -1,16 +1,15 @@
 /** Puts a sandbox back to one of its own snapshots, under the same id. finish-moves ends what a crash leaves of it. */
-import { abortable } from "@daytonah/lib/deadline.ts";
 import { problem } from "@daytonah/lib/problem.ts";
 import { moveSandbox } from "../db/move-sandbox.ts";
 import type { SandboxRow } from "../db/sandboxes.ts";
 import type { DbOrTx } from "../db/schema.ts";
 import { lockReadySnapshot } from "../db/snapshots.ts";
-import { beginMove, type MoveCall, undoKey } from "./begin-move.ts";
+import type { MoveCall } from "./begin-move.ts";
 import type { CallerOptions } from "./create-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
-import type { MovedSandbox } from "./pause-sandbox.ts";
 import { place } from "./place.ts";
 import { finishResume } from "./resume-sandbox.ts";
+import { type MovedSandbox, runMove } from "./run-move.ts";
 import { notMovable, snapshotNotFound } from "./sandbox-problems.ts";
 
 export interface RollBackSandboxInput extends MoveCall {
@@ -23,17 +22,11 @@ const rpc = "RollBackSandbox";
 export async function rollBackSandbox(
   deps: ServiceDeps,
   input: RollBackSandboxInput,
-  { signal, requestId }: CallerOptions,
+  caller: CallerOptions,
 ): Promise<MovedSandbox> {
   const { snapshotId, ...call } = input;
   const decide = (tx: DbOrTx, row: SandboxRow) => beginRollBack(tx, row, snapshotId);
-  const { ours, row } = await beginMove(deps, call, { rpc, request: { snapshotId }, decide }, signal);
-  if (!ours) return { row, stages: [] };
-  const rollingBack = finishResume(deps, row, requestId).catch(async (error: unknown) => {
-    await undoKey(deps, call, rpc);
-    throw error;
-  });
-  return abortable(deps.background.run(rollingBack), signal);
+  return runMove(deps, call, { rpc, request: { snapshotId }, decide }, finishResume, caller);
 }
 
 async function beginRollBack(tx: DbOrTx, row: SandboxRow, snapshotId: string) {
