@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /**
@@ -16,6 +17,8 @@ const expect = { poll: { timeout: 20_000 } };
 
 export default defineConfig({
   test: {
+    // Tests of all tiers but vm and long wait more than they work.
+    maxWorkers: Math.max(3, availableParallelism()),
     projects: [
       {
         test: {
