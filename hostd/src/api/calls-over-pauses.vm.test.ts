@@ -97,14 +97,18 @@ test("ten execs at once wake it once", { timeout: 60_000 }, async () => {
   expect(await recordOf()).toMatchObject({ epoch: Number(epoch), wakes: 1, state: "running" });
 });
 
-test("it is paused when nobody uses it, and wakes for the next call with what it had", {
+test("it is paused when nobody uses it, and wakes for the next call, as an explicit pause keeps it: byte for byte", {
   timeout: 60_000,
 }, async () => {
-  await run("echo kept > /dev/shm/kept");
+  const kept = "cat /dev/shm/kept ~/kept | sha256sum"; // memory, and a disk that nobody synced
+  const written = await run(`head -c 4M /dev/urandom > /dev/shm/kept; head -c 4M /dev/urandom > ~/kept; ${kept}`);
+  await pause();
+  await resume();
+  expect(await run(kept)).toBe(written);
   const lifecycle = { version: 2n, autoResume: true, idleTimeout: { seconds: 1n, nanos: 0 } };
   await clients.host.setVmLifecycle({ sandboxId, epoch, lifecycle });
   const stateOf = async () => (await clients.host.listVms({})).vms[0]?.state;
   await expect.poll(stateOf, { timeout: 20_000, interval: 100 }).toBe(VmState.PAUSED);
-  expect(await run("cat /dev/shm/kept")).toBe("kept\n");
-  expect(await recordOf()).toMatchObject({ wakes: 2 });
+  expect(await run(kept)).toBe(written);
+  expect(await recordOf()).toMatchObject({ wakes: 1 });
 });
