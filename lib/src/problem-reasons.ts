@@ -47,7 +47,7 @@ const rows = {
   HOST_UNAVAILABLE: [Code.Unavailable, "Call again after retry_delay; where it stays so, look at the host's daemon."],
   DATABASE_UNAVAILABLE: [Code.Unavailable, "Call again after retry_delay; where it stays so, look at PostgreSQL."],
   BOOT_FAILED: [Code.Internal, "Call again; where it stays so, run `dnah doctor` on the host."],
-  VM_DIED: [Code.Aborted, "Make a new sandbox; this one is failed and can only be deleted."],
+  VM_DIED: [Code.Aborted, "Resume the sandbox: it starts again from its disk. Or make a new one."],
   HOST_LOST: [Code.Unavailable, "Wait until the host is back, or make a new sandbox."],
   INTERNAL: [Code.Internal, "Call again; where it stays so, report it with the request id."],
   HOST_NO_SPACE: [Code.ResourceExhausted, "Delete sandboxes you no longer need, or give the host more disk."],

@@ -125,7 +125,7 @@ export class CapacityError extends DaytonahError {
   override readonly name: string = "CapacityError";
 }
 
-/** The sandbox's VM ended by itself. It can only be deleted. */
+/** The sandbox's VM ended by itself. `resume` starts it again from its disk. */
 export class SandboxDiedError extends DaytonahError {
   override readonly name: string = "SandboxDiedError";
 }

@@ -124,10 +124,10 @@ describe("a visitor", () => {
 
   test.each([
     ["text/html", "text/html; charset=utf-8", "<h1>This sandbox is paused</h1>"],
-    ["*/*", "application/json", '"reason":"ERROR_REASON_SANDBOX_NOT_RUNNING"'],
+    ["*/*", "application/json", '"reason":"ERROR_REASON_SANDBOX_PAUSED"'],
   ])("that accepts %s gets an answer it can read", async (accept, type, text) => {
     await using edge = await oneEdge();
-    edge.access.unavailable = problem("SANDBOX_NOT_RUNNING", "The sandbox is <paused>.", {
+    edge.access.unavailable = problem("SANDBOX_PAUSED", "The sandbox is <paused>.", {
       metadata: { state: "paused" },
     });
     const answer = await answered(edge.request(80, { headers: { accept } }));

@@ -39,7 +39,7 @@ function answerHttp(request: NodeRequest, response: NodeResponse, failure: Probl
   const [status, title] = answers[failure.reason] ?? [codeToHttpStatus(failure.code), "This did not work"];
   const page = prefersHtml(request);
   const body = page
-    ? pageOf(failure.options.metadata?.state === "paused" ? "This sandbox is paused" : title, failure, requestId)
+    ? pageOf(title, failure, requestId)
     : `${JSON.stringify(errorToJson(toConnectError(failure, requestId), undefined))}\n`;
   const headers: Record<string, string> = {
     "content-type": page ? "text/html; charset=utf-8" : "application/json",

@@ -93,7 +93,7 @@ class CapacityError(DaytonahError):
 
 
 class SandboxDiedError(DaytonahError):
-    """The sandbox's VM ended by itself. It can only be deleted."""
+    """The sandbox's VM ended by itself. A resume starts it again from its disk."""
 
 
 class UnavailableError(DaytonahError):

@@ -262,7 +262,7 @@ export const ErrorReason = {
   INPUT_CLOSED: 21,
 
   /**
-   * not_found: no such API key, organization or host.
+   * not_found: no such API key, host, pool or file watch.
    *
    * @generated from enum value: ERROR_REASON_RESOURCE_NOT_FOUND = 22;
    */
@@ -318,7 +318,7 @@ export const ErrorReason = {
   SNAPSHOT_NOT_FOUND: 29,
 
   /**
-   * failed_precondition: the snapshot or template is still needed, by what metadata["used_by"] names.
+   * failed_precondition: the snapshot or host is still needed, by what metadata["used_by"] names.
    *
    * @generated from enum value: ERROR_REASON_RESOURCE_IN_USE = 30;
    */

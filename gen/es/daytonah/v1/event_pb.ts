@@ -98,7 +98,7 @@ export type Event = Message<"daytonah.v1.Event"> & {
 
   /**
    * "sandbox." or "snapshot." and the state it moved to, or "sandbox.forked", "sandbox.rolled_back", "sandbox.moved",
-   * "sandbox.purged".
+   * "sandbox.purged", "sandbox.refused" (its host had no room after all). More may come.
    *
    * @generated from field: string kind = 2;
    */

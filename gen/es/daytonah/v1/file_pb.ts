@@ -1130,7 +1130,7 @@ export type ReplaceInFilesRequest = Message<"daytonah.v1.ReplaceInFilesRequest">
   paths: string[];
 
   /**
-   * Text or, with `regex`, a regular expression (RE2 syntax).
+   * Text or, with `regex`, a regular expression (RE2 syntax, without \p{...}).
    *
    * @generated from field: string pattern = 2;
    */

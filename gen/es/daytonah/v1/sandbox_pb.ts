@@ -350,7 +350,7 @@ export type CreateSandboxResponse = Message<"daytonah.v1.CreateSandboxResponse">
   sandbox?: Sandbox | undefined;
 
   /**
-   * Credential for its processes and files alone; stable over its life.
+   * Credential for its processes, files, ports and links alone; stable until RotateAccessToken.
    *
    * @generated from field: string access_token = 2;
    */
@@ -1668,7 +1668,7 @@ export const FileUrlOperation = {
   READ: 1,
 
   /**
-   * PUT and POST.
+   * PUT and POST, and PATCH and HEAD of an upload in pieces.
    *
    * @generated from enum value: FILE_URL_OPERATION_WRITE = 2;
    */

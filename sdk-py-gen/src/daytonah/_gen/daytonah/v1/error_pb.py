@@ -275,7 +275,7 @@ class ErrorReason(Enum):
             ERROR_REASON_INPUT_CLOSED = 21
             ```
         RESOURCE_NOT_FOUND:
-            not_found: no such API key, organization or host.
+            not_found: no such API key, host, pool or file watch.
 
             ```proto
             ERROR_REASON_RESOURCE_NOT_FOUND = 22
@@ -323,7 +323,7 @@ class ErrorReason(Enum):
             ERROR_REASON_SNAPSHOT_NOT_FOUND = 29
             ```
         RESOURCE_IN_USE:
-            failed_precondition: the snapshot or template is still needed, by what metadata["used_by"] names.
+            failed_precondition: the snapshot or host is still needed, by what metadata["used_by"] names.
 
             ```proto
             ERROR_REASON_RESOURCE_IN_USE = 30

@@ -114,7 +114,7 @@ class Event(Message[_EventFields]):
             ```
         kind:
             "sandbox." or "snapshot." and the state it moved to, or "sandbox.forked", "sandbox.rolled_back", "sandbox.moved",
-            "sandbox.purged".
+            "sandbox.purged", "sandbox.refused" (its host had no room after all). More may come.
 
             ```proto
             string kind = 2;

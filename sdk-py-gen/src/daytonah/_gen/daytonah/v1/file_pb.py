@@ -1492,7 +1492,7 @@ class ReplaceInFilesRequest(Message[_ReplaceInFilesRequestFields]):
             repeated string paths = 1;
             ```
         pattern:
-            Text or, with `regex`, a regular expression (RE2 syntax).
+            Text or, with `regex`, a regular expression (RE2 syntax, without \\p{...}).
 
             ```proto
             string pattern = 2;

@@ -549,7 +549,7 @@ class AttachProcessRequest(Message[_AttachProcessRequestFields]):
             optional daytonah.v1.ProcessSelector process = 1;
             ```
         from_offset:
-            First byte of output wanted. Older output than the last MiB may be gone; started.first_offset tells.
+            First byte of output wanted. Older output than the exec's `replay_bytes` may be gone; started.first_offset tells.
 
             ```proto
             uint64 from_offset = 2;

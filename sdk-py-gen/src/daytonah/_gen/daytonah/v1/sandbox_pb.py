@@ -445,7 +445,7 @@ class CreateSandboxResponse(Message[_CreateSandboxResponseFields]):
             optional daytonah.v1.Sandbox sandbox = 1;
             ```
         access_token:
-            Credential for its processes and files alone; stable over its life.
+            Credential for its processes, files, ports and links alone; stable until RotateAccessToken.
 
             ```proto
             string access_token = 2;
@@ -2180,7 +2180,7 @@ class FileUrlOperation(Enum):
             FILE_URL_OPERATION_READ = 1
             ```
         WRITE:
-            PUT and POST.
+            PUT and POST, and PATCH and HEAD of an upload in pieces.
 
             ```proto
             FILE_URL_OPERATION_WRITE = 2
