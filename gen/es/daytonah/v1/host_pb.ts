@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file daytonah/v1/host.proto.
  */
 export const file_daytonah_v1_host: GenFile = /*@__PURE__*/
-  fileDesc("ChZkYXl0b25haC92MS9ob3N0LnByb3RvEgtkYXl0b25haC52MSLXAgoESG9zdBIKCgJpZBgBIAEoCRIlCgVzdGF0ZRgCIAEoDjIWLmRheXRvbmFoLnYxLkhvc3RTdGF0ZRIUCgxhcmNoaXRlY3R1cmUYAyABKAkSDgoGZHJpdmVyGAQgASgJEhkKEWhhcmR3YXJlX2lzb2xhdGVkGAUgASgIEg0KBXZjcHVzGAYgASgNEhIKCm1lbW9yeV9taWIYByABKAQSFQoNZGlza19mcmVlX21pYhgIIAEoBBIRCglzYW5kYm94ZXMYCSABKA0SLQoJc2Vlbl90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAsgASgJEhAKCGVkZ2VfdXJsGAwgASgJEhAKCGRyYWluaW5nGA0gASgIEhcKD21lbW9yeV91c2VkX21pYhgOIAEoBBIRCgljcHVfY2xhc3MYDyABKAkiTQoQTGlzdEhvc3RzUmVxdWVzdBIbCglwYWdlX3NpemUYASABKA1CCLpIBSoDGOgHEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEIk4KEUxpc3RIb3N0c1Jlc3BvbnNlEiAKBWhvc3RzGAEgAygLMhEuZGF5dG9uYWgudjEuSG9zdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiiAEKFkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QSNAoHaG9zdF9pZBgBIAEoCUIjukggch4yHF4oW2EtejAtOV1bYS16MC05LV17MCw2Mn0pPyQSOAoDdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBAiA9SQyAgg8IlkKF0NyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK0AQoPSm9pbkhvc3RSZXF1ZXN0EhkKBXRva2VuGAEgASgJQgq6SAdyBRABGIACEjEKB2hvc3RfaWQYAiABKAlCILpIHXIbMhleW2EtejAtOV1bYS16MC05LV17MCw2Mn0kEigKE2NlcnRpZmljYXRlX3JlcXVlc3QYAyABKAxCC7pICHoGEAEYgIABEikKA3VybBgEIAEoCUIcukgZchcYgAQyEl5odHRwczovL1teL0Bcc10rJCJbChBKb2luSG9zdFJlc3BvbnNlEg8KB2hvc3RfaWQYASABKAkSEwoLY2VydGlmaWNhdGUYAiABKAkSEQoJYXV0aG9yaXR5GAMgASgJEg4KBmJlYXJlchgEIAEoCSJFChBEcmFpbkhvc3RSZXF1ZXN0EjEKB2hvc3RfaWQYASABKAlCILpIHXIbMhleW2EtejAtOV1bYS16MC05LV17MCw2Mn0kIjQKEURyYWluSG9zdFJlc3BvbnNlEh8KBGhvc3QYASABKAsyES5kYXl0b25haC52MS5Ib3N0IkcKElVuZHJhaW5Ib3N0UmVxdWVzdBIxCgdob3N0X2lkGAEgASgJQiC6SB1yGzIZXlthLXowLTldW2EtejAtOS1dezAsNjJ9JCI2ChNVbmRyYWluSG9zdFJlc3BvbnNlEh8KBGhvc3QYASABKAsyES5kYXl0b25haC52MS5Ib3N0IkYKEVJlbW92ZUhvc3RSZXF1ZXN0EjEKB2hvc3RfaWQYASABKAlCILpIHXIbMhleW2EtejAtOV1bYS16MC05LV17MCw2Mn0kIhQKElJlbW92ZUhvc3RSZXNwb25zZSpZCglIb3N0U3RhdGUSGgoWSE9TVF9TVEFURV9VTlNQRUNJRklFRBAAEhQKEEhPU1RfU1RBVEVfUkVBRFkQARIaChZIT1NUX1NUQVRFX1VOUkVBQ0hBQkxFEAIy8gMKC0hvc3RTZXJ2aWNlEk8KCUxpc3RIb3N0cxIdLmRheXRvbmFoLnYxLkxpc3RIb3N0c1JlcXVlc3QaHi5kYXl0b25haC52MS5MaXN0SG9zdHNSZXNwb25zZSIDkAIBElwKD0NyZWF0ZUpvaW5Ub2tlbhIjLmRheXRvbmFoLnYxLkNyZWF0ZUpvaW5Ub2tlblJlcXVlc3QaJC5kYXl0b25haC52MS5DcmVhdGVKb2luVG9rZW5SZXNwb25zZRJHCghKb2luSG9zdBIcLmRheXRvbmFoLnYxLkpvaW5Ib3N0UmVxdWVzdBodLmRheXRvbmFoLnYxLkpvaW5Ib3N0UmVzcG9uc2USSgoJRHJhaW5Ib3N0Eh0uZGF5dG9uYWgudjEuRHJhaW5Ib3N0UmVxdWVzdBoeLmRheXRvbmFoLnYxLkRyYWluSG9zdFJlc3BvbnNlElAKC1VuZHJhaW5Ib3N0Eh8uZGF5dG9uYWgudjEuVW5kcmFpbkhvc3RSZXF1ZXN0GiAuZGF5dG9uYWgudjEuVW5kcmFpbkhvc3RSZXNwb25zZRJNCgpSZW1vdmVIb3N0Eh4uZGF5dG9uYWgudjEuUmVtb3ZlSG9zdFJlcXVlc3QaHy5kYXl0b25haC52MS5SZW1vdmVIb3N0UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChZkYXl0b25haC92MS9ob3N0LnByb3RvEgtkYXl0b25haC52MSKrAwoESG9zdBIKCgJpZBgBIAEoCRIlCgVzdGF0ZRgCIAEoDjIWLmRheXRvbmFoLnYxLkhvc3RTdGF0ZRIUCgxhcmNoaXRlY3R1cmUYAyABKAkSDgoGZHJpdmVyGAQgASgJEhkKEWhhcmR3YXJlX2lzb2xhdGVkGAUgASgIEg0KBXZjcHVzGAYgASgNEhIKCm1lbW9yeV9taWIYByABKAQSFQoNZGlza19mcmVlX21pYhgIIAEoBBIRCglzYW5kYm94ZXMYCSABKA0SLQoJc2Vlbl90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd2ZXJzaW9uGAsgASgJEhAKCGVkZ2VfdXJsGAwgASgJEhAKCGRyYWluaW5nGA0gASgIEhcKD21lbW9yeV91c2VkX21pYhgOIAEoBBIRCgljcHVfY2xhc3MYDyABKAkSEQoJc25hcHNob3RzGBAgASgNEhIKCnRvbWJzdG9uZXMYESABKA0SKwoIb2JzdGFjbGUYEiABKAsyGS5kYXl0b25haC52MS5Ib3N0T2JzdGFjbGUiLwoMSG9zdE9ic3RhY2xlEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJIk0KEExpc3RIb3N0c1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxjoBxIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABCJOChFMaXN0SG9zdHNSZXNwb25zZRIgCgVob3N0cxgBIAMoCzIRLmRheXRvbmFoLnYxLkhvc3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIogBChZDcmVhdGVKb2luVG9rZW5SZXF1ZXN0EjQKB2hvc3RfaWQYASABKAlCI7pIIHIeMhxeKFthLXowLTldW2EtejAtOS1dezAsNjJ9KT8kEjgKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIQukgNqgEKIgQIgPUkMgIIPCJZChdDcmVhdGVKb2luVG9rZW5SZXNwb25zZRINCgV0b2tlbhgBIAEoCRIvCgtleHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAitAEKD0pvaW5Ib3N0UmVxdWVzdBIZCgV0b2tlbhgBIAEoCUIKukgHcgUQARiAAhIxCgdob3N0X2lkGAIgASgJQiC6SB1yGzIZXlthLXowLTldW2EtejAtOS1dezAsNjJ9JBIoChNjZXJ0aWZpY2F0ZV9yZXF1ZXN0GAMgASgMQgu6SAh6BhABGICAARIpCgN1cmwYBCABKAlCHLpIGXIXGIAEMhJeaHR0cHM6Ly9bXi9AXHNdKyQiWwoQSm9pbkhvc3RSZXNwb25zZRIPCgdob3N0X2lkGAEgASgJEhMKC2NlcnRpZmljYXRlGAIgASgJEhEKCWF1dGhvcml0eRgDIAEoCRIOCgZiZWFyZXIYBCABKAkiRQoQRHJhaW5Ib3N0UmVxdWVzdBIxCgdob3N0X2lkGAEgASgJQiC6SB1yGzIZXlthLXowLTldW2EtejAtOS1dezAsNjJ9JCI0ChFEcmFpbkhvc3RSZXNwb25zZRIfCgRob3N0GAEgASgLMhEuZGF5dG9uYWgudjEuSG9zdCJHChJVbmRyYWluSG9zdFJlcXVlc3QSMQoHaG9zdF9pZBgBIAEoCUIgukgdchsyGV5bYS16MC05XVthLXowLTktXXswLDYyfSQiNgoTVW5kcmFpbkhvc3RSZXNwb25zZRIfCgRob3N0GAEgASgLMhEuZGF5dG9uYWgudjEuSG9zdCJVChFSZW1vdmVIb3N0UmVxdWVzdBIxCgdob3N0X2lkGAEgASgJQiC6SB1yGzIZXlthLXowLTldW2EtejAtOS1dezAsNjJ9JBINCgVmb3JjZRgCIAEoCCIUChJSZW1vdmVIb3N0UmVzcG9uc2UqWQoJSG9zdFN0YXRlEhoKFkhPU1RfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBIT1NUX1NUQVRFX1JFQURZEAESGgoWSE9TVF9TVEFURV9VTlJFQUNIQUJMRRACMvIDCgtIb3N0U2VydmljZRJPCglMaXN0SG9zdHMSHS5kYXl0b25haC52MS5MaXN0SG9zdHNSZXF1ZXN0Gh4uZGF5dG9uYWgudjEuTGlzdEhvc3RzUmVzcG9uc2UiA5ACARJcCg9DcmVhdGVKb2luVG9rZW4SIy5kYXl0b25haC52MS5DcmVhdGVKb2luVG9rZW5SZXF1ZXN0GiQuZGF5dG9uYWgudjEuQ3JlYXRlSm9pblRva2VuUmVzcG9uc2USRwoISm9pbkhvc3QSHC5kYXl0b25haC52MS5Kb2luSG9zdFJlcXVlc3QaHS5kYXl0b25haC52MS5Kb2luSG9zdFJlc3BvbnNlEkoKCURyYWluSG9zdBIdLmRheXRvbmFoLnYxLkRyYWluSG9zdFJlcXVlc3QaHi5kYXl0b25haC52MS5EcmFpbkhvc3RSZXNwb25zZRJQCgtVbmRyYWluSG9zdBIfLmRheXRvbmFoLnYxLlVuZHJhaW5Ib3N0UmVxdWVzdBogLmRheXRvbmFoLnYxLlVuZHJhaW5Ib3N0UmVzcG9uc2USTQoKUmVtb3ZlSG9zdBIeLmRheXRvbmFoLnYxLlJlbW92ZUhvc3RSZXF1ZXN0Gh8uZGF5dG9uYWgudjEuUmVtb3ZlSG9zdFJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A host.
@@ -127,6 +127,27 @@ export type Host = Message<"daytonah.v1.Host"> & {
    * @generated from field: string cpu_class = 15;
    */
   cpuClass: string;
+
+  /**
+   * Snapshots on it.
+   *
+   * @generated from field: uint32 snapshots = 16;
+   */
+  snapshots: number;
+
+  /**
+   * Deleted sandboxes on it that can still be taken back. A drain leaves them to their time.
+   *
+   * @generated from field: uint32 tombstones = 17;
+   */
+  tombstones: number;
+
+  /**
+   * Why something on it could not be moved the last time that was tried; absent where nothing is in the way.
+   *
+   * @generated from field: daytonah.v1.HostObstacle obstacle = 18;
+   */
+  obstacle?: HostObstacle | undefined;
 };
 
 /**
@@ -135,6 +156,34 @@ export type Host = Message<"daytonah.v1.Host"> & {
  */
 export const HostSchema: GenMessage<Host> = /*@__PURE__*/
   messageDesc(file_daytonah_v1_host, 0);
+
+/**
+ * What is in the way of a drain. It is tried again by itself.
+ *
+ * @generated from message daytonah.v1.HostObstacle
+ */
+export type HostObstacle = Message<"daytonah.v1.HostObstacle"> & {
+  /**
+   * Name of an ErrorReason, such as "NO_CAPACITY": no other host has room.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * One sentence.
+   *
+   * @generated from field: string message = 2;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message daytonah.v1.HostObstacle.
+ * Use `create(HostObstacleSchema)` to create a new message.
+ */
+export const HostObstacleSchema: GenMessage<HostObstacle> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_host, 1);
 
 /**
  * Which hosts.
@@ -162,7 +211,7 @@ export type ListHostsRequest = Message<"daytonah.v1.ListHostsRequest"> & {
  * Use `create(ListHostsRequestSchema)` to create a new message.
  */
 export const ListHostsRequestSchema: GenMessage<ListHostsRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_host, 1);
+  messageDesc(file_daytonah_v1_host, 2);
 
 /**
  * A page of hosts.
@@ -190,7 +239,7 @@ export type ListHostsResponse = Message<"daytonah.v1.ListHostsResponse"> & {
  * Use `create(ListHostsResponseSchema)` to create a new message.
  */
 export const ListHostsResponseSchema: GenMessage<ListHostsResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_host, 2);
+  messageDesc(file_daytonah_v1_host, 3);
 
 /**
  * For which host.
@@ -218,7 +267,7 @@ export type CreateJoinTokenRequest = Message<"daytonah.v1.CreateJoinTokenRequest
  * Use `create(CreateJoinTokenRequestSchema)` to create a new message.
  */
 export const CreateJoinTokenRequestSchema: GenMessage<CreateJoinTokenRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_host, 3);
+  messageDesc(file_daytonah_v1_host, 4);
 
 /**
  * The token.
@@ -246,7 +295,7 @@ export type CreateJoinTokenResponse = Message<"daytonah.v1.CreateJoinTokenRespon
  * Use `create(CreateJoinTokenResponseSchema)` to create a new message.
  */
 export const CreateJoinTokenResponseSchema: GenMessage<CreateJoinTokenResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_host, 4);
+  messageDesc(file_daytonah_v1_host, 5);
 
 /**
  * Who wants to join.
@@ -288,7 +337,7 @@ export type JoinHostRequest = Message<"daytonah.v1.JoinHostRequest"> & {
  * Use `create(JoinHostRequestSchema)` to create a new message.
  */
 export const JoinHostRequestSchema: GenMessage<JoinHostRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_host, 5);
+  messageDesc(file_daytonah_v1_host, 6);
 
 /**
  * What it needs to be believed.
@@ -330,7 +379,7 @@ export type JoinHostResponse = Message<"daytonah.v1.JoinHostResponse"> & {
  * Use `create(JoinHostResponseSchema)` to create a new message.
  */
 export const JoinHostResponseSchema: GenMessage<JoinHostResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_host, 6);
+  messageDesc(file_daytonah_v1_host, 7);
 
 /**
  * Which to drain.
@@ -351,7 +400,7 @@ export type DrainHostRequest = Message<"daytonah.v1.DrainHostRequest"> & {
  * Use `create(DrainHostRequestSchema)` to create a new message.
  */
 export const DrainHostRequestSchema: GenMessage<DrainHostRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_host, 7);
+  messageDesc(file_daytonah_v1_host, 8);
 
 /**
  * It is being drained.
@@ -372,7 +421,7 @@ export type DrainHostResponse = Message<"daytonah.v1.DrainHostResponse"> & {
  * Use `create(DrainHostResponseSchema)` to create a new message.
  */
 export const DrainHostResponseSchema: GenMessage<DrainHostResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_host, 8);
+  messageDesc(file_daytonah_v1_host, 9);
 
 /**
  * Which drain to end.
@@ -393,7 +442,7 @@ export type UndrainHostRequest = Message<"daytonah.v1.UndrainHostRequest"> & {
  * Use `create(UndrainHostRequestSchema)` to create a new message.
  */
 export const UndrainHostRequestSchema: GenMessage<UndrainHostRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_host, 9);
+  messageDesc(file_daytonah_v1_host, 10);
 
 /**
  * It takes new sandboxes again.
@@ -414,7 +463,7 @@ export type UndrainHostResponse = Message<"daytonah.v1.UndrainHostResponse"> & {
  * Use `create(UndrainHostResponseSchema)` to create a new message.
  */
 export const UndrainHostResponseSchema: GenMessage<UndrainHostResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_host, 10);
+  messageDesc(file_daytonah_v1_host, 11);
 
 /**
  * Which to forget.
@@ -428,6 +477,14 @@ export type RemoveHostRequest = Message<"daytonah.v1.RemoveHostRequest"> & {
    * @generated from field: string host_id = 1;
    */
   hostId: string;
+
+  /**
+   * Also where something is on it, because the machine is gone for good: its sandboxes become FAILED with HOST_LOST and can
+   * only be deleted, its snapshots and what could be undeleted are given up.
+   *
+   * @generated from field: bool force = 2;
+   */
+  force: boolean;
 };
 
 /**
@@ -435,7 +492,7 @@ export type RemoveHostRequest = Message<"daytonah.v1.RemoveHostRequest"> & {
  * Use `create(RemoveHostRequestSchema)` to create a new message.
  */
 export const RemoveHostRequestSchema: GenMessage<RemoveHostRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_host, 11);
+  messageDesc(file_daytonah_v1_host, 12);
 
 /**
  * It is forgotten.
@@ -450,7 +507,7 @@ export type RemoveHostResponse = Message<"daytonah.v1.RemoveHostResponse"> & {
  * Use `create(RemoveHostResponseSchema)` to create a new message.
  */
 export const RemoveHostResponseSchema: GenMessage<RemoveHostResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_host, 12);
+  messageDesc(file_daytonah_v1_host, 13);
 
 /**
  * Whether a host answers.
@@ -530,7 +587,8 @@ export const HostService: GenService<{
     output: typeof JoinHostResponseSchema;
   },
   /**
-   * No new sandboxes on it, and those it has move to others, one after the other. Answers at once.
+   * No new sandboxes on it, and what it has moves to others: sandboxes, running ones too, and snapshots. Answers at once;
+   * ListHosts says how much is left.
    *
    * @generated from rpc daytonah.v1.HostService.DrainHost
    */
@@ -540,7 +598,7 @@ export const HostService: GenService<{
     output: typeof DrainHostResponseSchema;
   },
   /**
-   * Ends a drain: it takes new sandboxes again.
+   * Ends a drain: it takes new sandboxes again. What is just being moved still is.
    *
    * @generated from rpc daytonah.v1.HostService.UndrainHost
    */
@@ -550,7 +608,8 @@ export const HostService: GenService<{
     output: typeof UndrainHostResponseSchema;
   },
   /**
-   * Forgets a host that has no sandboxes and snapshots any more; its certificate is no longer believed.
+   * Forgets a host that has no sandboxes and snapshots any more, or, with `force`, one that is gone for good; its certificate
+   * is no longer believed.
    *
    * @generated from rpc daytonah.v1.HostService.RemoveHost
    */

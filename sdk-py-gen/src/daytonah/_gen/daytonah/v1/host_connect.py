@@ -54,19 +54,21 @@ class HostService(Protocol):
 
     async def drain_host(self, request: DrainHostRequest, ctx: RequestContext[DrainHostRequest, DrainHostResponse], /) -> DrainHostResponse:
         """
-        No new sandboxes on it, and those it has move to others, one after the other. Answers at once.
+        No new sandboxes on it, and what it has moves to others: sandboxes, running ones too, and snapshots. Answers at once;
+        ListHosts says how much is left.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def undrain_host(self, request: UndrainHostRequest, ctx: RequestContext[UndrainHostRequest, UndrainHostResponse], /) -> UndrainHostResponse:
         """
-        Ends a drain: it takes new sandboxes again.
+        Ends a drain: it takes new sandboxes again. What is just being moved still is.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     async def remove_host(self, request: RemoveHostRequest, ctx: RequestContext[RemoveHostRequest, RemoveHostResponse], /) -> RemoveHostResponse:
         """
-        Forgets a host that has no sandboxes and snapshots any more; its certificate is no longer believed.
+        Forgets a host that has no sandboxes and snapshots any more, or, with `force`, one that is gone for good; its certificate
+        is no longer believed.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -250,7 +252,8 @@ class HostServiceClient(ConnectClient):
         timeout_ms: int | None = None,
     ) -> DrainHostResponse:
         """
-        No new sandboxes on it, and those it has move to others, one after the other. Answers at once.
+        No new sandboxes on it, and what it has moves to others: sandboxes, running ones too, and snapshots. Answers at once;
+        ListHosts says how much is left.
         """
         return await self.execute_unary(
             request=request,
@@ -273,7 +276,7 @@ class HostServiceClient(ConnectClient):
         timeout_ms: int | None = None,
     ) -> UndrainHostResponse:
         """
-        Ends a drain: it takes new sandboxes again.
+        Ends a drain: it takes new sandboxes again. What is just being moved still is.
         """
         return await self.execute_unary(
             request=request,
@@ -296,7 +299,8 @@ class HostServiceClient(ConnectClient):
         timeout_ms: int | None = None,
     ) -> RemoveHostResponse:
         """
-        Forgets a host that has no sandboxes and snapshots any more; its certificate is no longer believed.
+        Forgets a host that has no sandboxes and snapshots any more, or, with `force`, one that is gone for good; its certificate
+        is no longer believed.
         """
         return await self.execute_unary(
             request=request,
@@ -336,19 +340,21 @@ class HostServiceSync(Protocol):
 
     def drain_host(self, request: DrainHostRequest, ctx: RequestContext[DrainHostRequest, DrainHostResponse], /) -> DrainHostResponse:
         """
-        No new sandboxes on it, and those it has move to others, one after the other. Answers at once.
+        No new sandboxes on it, and what it has moves to others: sandboxes, running ones too, and snapshots. Answers at once;
+        ListHosts says how much is left.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def undrain_host(self, request: UndrainHostRequest, ctx: RequestContext[UndrainHostRequest, UndrainHostResponse], /) -> UndrainHostResponse:
         """
-        Ends a drain: it takes new sandboxes again.
+        Ends a drain: it takes new sandboxes again. What is just being moved still is.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
     def remove_host(self, request: RemoveHostRequest, ctx: RequestContext[RemoveHostRequest, RemoveHostResponse], /) -> RemoveHostResponse:
         """
-        Forgets a host that has no sandboxes and snapshots any more; its certificate is no longer believed.
+        Forgets a host that has no sandboxes and snapshots any more, or, with `force`, one that is gone for good; its certificate
+        is no longer believed.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -530,7 +536,8 @@ class HostServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> DrainHostResponse:
         """
-        No new sandboxes on it, and those it has move to others, one after the other. Answers at once.
+        No new sandboxes on it, and what it has moves to others: sandboxes, running ones too, and snapshots. Answers at once;
+        ListHosts says how much is left.
         """
         return self.execute_unary(
             request=request,
@@ -553,7 +560,7 @@ class HostServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> UndrainHostResponse:
         """
-        Ends a drain: it takes new sandboxes again.
+        Ends a drain: it takes new sandboxes again. What is just being moved still is.
         """
         return self.execute_unary(
             request=request,
@@ -576,7 +583,8 @@ class HostServiceClientSync(ConnectClientSync):
         timeout_ms: int | None = None,
     ) -> RemoveHostResponse:
         """
-        Forgets a host that has no sandboxes and snapshots any more; its certificate is no longer believed.
+        Forgets a host that has no sandboxes and snapshots any more, or, with `force`, one that is gone for good; its certificate
+        is no longer believed.
         """
         return self.execute_unary(
             request=request,

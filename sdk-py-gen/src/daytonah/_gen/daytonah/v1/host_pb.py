@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from protobuf.wkt.google.protobuf.timestamp_pb import Timestamp
 
 
-_HostFields: TypeAlias = Literal["id", "state", "architecture", "driver", "hardware_isolated", "vcpus", "memory_mib", "disk_free_mib", "sandboxes", "seen_time", "version", "edge_url", "draining", "memory_used_mib", "cpu_class"]
+_HostFields: TypeAlias = Literal["id", "state", "architecture", "driver", "hardware_isolated", "vcpus", "memory_mib", "disk_free_mib", "sandboxes", "seen_time", "version", "edge_url", "draining", "memory_used_mib", "cpu_class", "snapshots", "tombstones", "obstacle"]
 
 class Host(Message[_HostFields]):
     """
@@ -124,9 +124,27 @@ class Host(Message[_HostFields]):
             ```proto
             string cpu_class = 15;
             ```
+        snapshots:
+            Snapshots on it.
+
+            ```proto
+            uint32 snapshots = 16;
+            ```
+        tombstones:
+            Deleted sandboxes on it that can still be taken back. A drain leaves them to their time.
+
+            ```proto
+            uint32 tombstones = 17;
+            ```
+        obstacle:
+            Why something on it could not be moved the last time that was tried; absent where nothing is in the way.
+
+            ```proto
+            optional daytonah.v1.HostObstacle obstacle = 18;
+            ```
     """
 
-    __slots__ = ("id", "state", "architecture", "driver", "hardware_isolated", "vcpus", "memory_mib", "disk_free_mib", "sandboxes", "seen_time", "version", "edge_url", "draining", "memory_used_mib", "cpu_class")
+    __slots__ = ("id", "state", "architecture", "driver", "hardware_isolated", "vcpus", "memory_mib", "disk_free_mib", "sandboxes", "seen_time", "version", "edge_url", "draining", "memory_used_mib", "cpu_class", "snapshots", "tombstones", "obstacle")
 
     if TYPE_CHECKING:
 
@@ -148,6 +166,9 @@ class Host(Message[_HostFields]):
             draining: bool = False,
             memory_used_mib: int = 0,
             cpu_class: str = "",
+            snapshots: int = 0,
+            tombstones: int = 0,
+            obstacle: HostObstacle | None = None,
         ) -> None:
             pass
 
@@ -166,6 +187,49 @@ class Host(Message[_HostFields]):
         draining: bool
         memory_used_mib: int
         cpu_class: str
+        snapshots: int
+        tombstones: int
+        obstacle: HostObstacle | None
+
+_HostObstacleFields: TypeAlias = Literal["reason", "message"]
+
+class HostObstacle(Message[_HostObstacleFields]):
+    """
+    What is in the way of a drain. It is tried again by itself.
+
+    ```proto
+    message daytonah.v1.HostObstacle
+    ```
+
+    Attributes:
+        reason:
+            Name of an ErrorReason, such as "NO_CAPACITY": no other host has room.
+
+            ```proto
+            string reason = 1;
+            ```
+        message:
+            One sentence.
+
+            ```proto
+            string message = 2;
+            ```
+    """
+
+    __slots__ = ("reason", "message")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            reason: str = "",
+            message: str = "",
+        ) -> None:
+            pass
+
+        reason: str
+        message: str
 
 _ListHostsRequestFields: TypeAlias = Literal["page_size", "page_token"]
 
@@ -567,7 +631,7 @@ class UndrainHostResponse(Message[_UndrainHostResponseFields]):
 
         host: Host | None
 
-_RemoveHostRequestFields: TypeAlias = Literal["host_id"]
+_RemoveHostRequestFields: TypeAlias = Literal["host_id", "force"]
 
 class RemoveHostRequest(Message[_RemoveHostRequestFields]):
     """
@@ -584,9 +648,16 @@ class RemoveHostRequest(Message[_RemoveHostRequestFields]):
             ```proto
             string host_id = 1;
             ```
+        force:
+            Also where something is on it, because the machine is gone for good: its sandboxes become FAILED with HOST_LOST and can
+            only be deleted, its snapshots and what could be undeleted are given up.
+
+            ```proto
+            bool force = 2;
+            ```
     """
 
-    __slots__ = ("host_id",)
+    __slots__ = ("host_id", "force")
 
     if TYPE_CHECKING:
 
@@ -594,10 +665,12 @@ class RemoveHostRequest(Message[_RemoveHostRequestFields]):
             self,
             *,
             host_id: str = "",
+            force: bool = False,
         ) -> None:
             pass
 
         host_id: str
+        force: bool
 
 _RemoveHostResponseFields: TypeAlias = NoReturn
 
@@ -654,7 +727,7 @@ class HostState(Enum):
 
 
 _DESC = file_desc(
-    b'\n\x16daytonah/v1/host.proto\x12\x0bdaytonah.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\xf3\x03\n\x04Host\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12,\n\x05state\x18\x02 \x01(\x0e2\x16.daytonah.v1.HostStateR\x05state\x12"\n\x0carchitecture\x18\x03 \x01(\tR\x0carchitecture\x12\x16\n\x06driver\x18\x04 \x01(\tR\x06driver\x12+\n\x11hardware_isolated\x18\x05 \x01(\x08R\x10hardwareIsolated\x12\x14\n\x05vcpus\x18\x06 \x01(\rR\x05vcpus\x12\x1d\n\nmemory_mib\x18\x07 \x01(\x04R\tmemoryMib\x12"\n\rdisk_free_mib\x18\x08 \x01(\x04R\x0bdiskFreeMib\x12\x1c\n\tsandboxes\x18\t \x01(\rR\tsandboxes\x127\n\tseen_time\x18\n \x01(\x0b2\x1a.google.protobuf.TimestampR\x08seenTime\x12\x18\n\x07version\x18\x0b \x01(\tR\x07version\x12\x19\n\x08edge_url\x18\x0c \x01(\tR\x07edgeUrl\x12\x1a\n\x08draining\x18\r \x01(\x08R\x08draining\x12&\n\x0fmemory_used_mib\x18\x0e \x01(\x04R\rmemoryUsedMib\x12\x1b\n\tcpu_class\x18\x0f \x01(\tR\x08cpuClass"b\n\x10ListHostsRequest\x12%\n\tpage_size\x18\x01 \x01(\rR\x08pageSizeB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\'\n\npage_token\x18\x02 \x01(\tR\tpageTokenB\x08\xbaH\x05r\x03\x18\x80\x04"d\n\x11ListHostsResponse\x12\'\n\x05hosts\x18\x01 \x03(\x0b2\x11.daytonah.v1.HostR\x05hosts\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken"\x95\x01\n\x16CreateJoinTokenRequest\x12<\n\x07host_id\x18\x01 \x01(\tR\x06hostIdB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$\x12=\n\x03ttl\x18\x02 \x01(\x0b2\x19.google.protobuf.DurationR\x03ttlB\x10\xbaH\r\xaa\x01\n"\x04\x08\x80\xf5$2\x02\x08<"l\n\x17CreateJoinTokenResponse\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12;\n\x0bexpire_time\x18\x02 \x01(\x0b2\x1a.google.protobuf.TimestampR\nexpireTime"\xdc\x01\n\x0fJoinHostRequest\x12 \n\x05token\x18\x01 \x01(\tR\x05tokenB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x129\n\x07host_id\x18\x02 \x01(\tR\x06hostIdB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$\x12<\n\x13certificate_request\x18\x03 \x01(\x0cR\x12certificateRequestB\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x01\x12.\n\x03url\x18\x04 \x01(\tR\x03urlB\x1c\xbaH\x19r\x17\x18\x80\x042\x12^https://[^/@\\s]+$"\x83\x01\n\x10JoinHostResponse\x12\x17\n\x07host_id\x18\x01 \x01(\tR\x06hostId\x12 \n\x0bcertificate\x18\x02 \x01(\tR\x0bcertificate\x12\x1c\n\tauthority\x18\x03 \x01(\tR\tauthority\x12\x16\n\x06bearer\x18\x04 \x01(\tR\x06bearer"M\n\x10DrainHostRequest\x129\n\x07host_id\x18\x01 \x01(\tR\x06hostIdB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$":\n\x11DrainHostResponse\x12%\n\x04host\x18\x01 \x01(\x0b2\x11.daytonah.v1.HostR\x04host"O\n\x12UndrainHostRequest\x129\n\x07host_id\x18\x01 \x01(\tR\x06hostIdB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$"<\n\x13UndrainHostResponse\x12%\n\x04host\x18\x01 \x01(\x0b2\x11.daytonah.v1.HostR\x04host"N\n\x11RemoveHostRequest\x129\n\x07host_id\x18\x01 \x01(\tR\x06hostIdB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$"\x14\n\x12RemoveHostResponse*Y\n\tHostState\x12\x1a\n\x16HOST_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10HOST_STATE_READY\x10\x01\x12\x1a\n\x16HOST_STATE_UNREACHABLE\x10\x022\xf2\x03\n\x0bHostService\x12O\n\tListHosts\x12\x1d.daytonah.v1.ListHostsRequest\x1a\x1e.daytonah.v1.ListHostsResponse"\x03\x90\x02\x01\x12\\\n\x0fCreateJoinToken\x12#.daytonah.v1.CreateJoinTokenRequest\x1a$.daytonah.v1.CreateJoinTokenResponse\x12G\n\x08JoinHost\x12\x1c.daytonah.v1.JoinHostRequest\x1a\x1d.daytonah.v1.JoinHostResponse\x12J\n\tDrainHost\x12\x1d.daytonah.v1.DrainHostRequest\x1a\x1e.daytonah.v1.DrainHostResponse\x12P\n\x0bUndrainHost\x12\x1f.daytonah.v1.UndrainHostRequest\x1a .daytonah.v1.UndrainHostResponse\x12M\n\nRemoveHost\x12\x1e.daytonah.v1.RemoveHostRequest\x1a\x1f.daytonah.v1.RemoveHostResponseb\x06proto3',
+    b'\n\x16daytonah/v1/host.proto\x12\x0bdaytonah.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\xe8\x04\n\x04Host\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12,\n\x05state\x18\x02 \x01(\x0e2\x16.daytonah.v1.HostStateR\x05state\x12"\n\x0carchitecture\x18\x03 \x01(\tR\x0carchitecture\x12\x16\n\x06driver\x18\x04 \x01(\tR\x06driver\x12+\n\x11hardware_isolated\x18\x05 \x01(\x08R\x10hardwareIsolated\x12\x14\n\x05vcpus\x18\x06 \x01(\rR\x05vcpus\x12\x1d\n\nmemory_mib\x18\x07 \x01(\x04R\tmemoryMib\x12"\n\rdisk_free_mib\x18\x08 \x01(\x04R\x0bdiskFreeMib\x12\x1c\n\tsandboxes\x18\t \x01(\rR\tsandboxes\x127\n\tseen_time\x18\n \x01(\x0b2\x1a.google.protobuf.TimestampR\x08seenTime\x12\x18\n\x07version\x18\x0b \x01(\tR\x07version\x12\x19\n\x08edge_url\x18\x0c \x01(\tR\x07edgeUrl\x12\x1a\n\x08draining\x18\r \x01(\x08R\x08draining\x12&\n\x0fmemory_used_mib\x18\x0e \x01(\x04R\rmemoryUsedMib\x12\x1b\n\tcpu_class\x18\x0f \x01(\tR\x08cpuClass\x12\x1c\n\tsnapshots\x18\x10 \x01(\rR\tsnapshots\x12\x1e\n\ntombstones\x18\x11 \x01(\rR\ntombstones\x125\n\x08obstacle\x18\x12 \x01(\x0b2\x19.daytonah.v1.HostObstacleR\x08obstacle"@\n\x0cHostObstacle\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message"b\n\x10ListHostsRequest\x12%\n\tpage_size\x18\x01 \x01(\rR\x08pageSizeB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\'\n\npage_token\x18\x02 \x01(\tR\tpageTokenB\x08\xbaH\x05r\x03\x18\x80\x04"d\n\x11ListHostsResponse\x12\'\n\x05hosts\x18\x01 \x03(\x0b2\x11.daytonah.v1.HostR\x05hosts\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken"\x95\x01\n\x16CreateJoinTokenRequest\x12<\n\x07host_id\x18\x01 \x01(\tR\x06hostIdB#\xbaH r\x1e2\x1c^([a-z0-9][a-z0-9-]{0,62})?$\x12=\n\x03ttl\x18\x02 \x01(\x0b2\x19.google.protobuf.DurationR\x03ttlB\x10\xbaH\r\xaa\x01\n"\x04\x08\x80\xf5$2\x02\x08<"l\n\x17CreateJoinTokenResponse\x12\x14\n\x05token\x18\x01 \x01(\tR\x05token\x12;\n\x0bexpire_time\x18\x02 \x01(\x0b2\x1a.google.protobuf.TimestampR\nexpireTime"\xdc\x01\n\x0fJoinHostRequest\x12 \n\x05token\x18\x01 \x01(\tR\x05tokenB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x129\n\x07host_id\x18\x02 \x01(\tR\x06hostIdB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$\x12<\n\x13certificate_request\x18\x03 \x01(\x0cR\x12certificateRequestB\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x01\x12.\n\x03url\x18\x04 \x01(\tR\x03urlB\x1c\xbaH\x19r\x17\x18\x80\x042\x12^https://[^/@\\s]+$"\x83\x01\n\x10JoinHostResponse\x12\x17\n\x07host_id\x18\x01 \x01(\tR\x06hostId\x12 \n\x0bcertificate\x18\x02 \x01(\tR\x0bcertificate\x12\x1c\n\tauthority\x18\x03 \x01(\tR\tauthority\x12\x16\n\x06bearer\x18\x04 \x01(\tR\x06bearer"M\n\x10DrainHostRequest\x129\n\x07host_id\x18\x01 \x01(\tR\x06hostIdB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$":\n\x11DrainHostResponse\x12%\n\x04host\x18\x01 \x01(\x0b2\x11.daytonah.v1.HostR\x04host"O\n\x12UndrainHostRequest\x129\n\x07host_id\x18\x01 \x01(\tR\x06hostIdB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$"<\n\x13UndrainHostResponse\x12%\n\x04host\x18\x01 \x01(\x0b2\x11.daytonah.v1.HostR\x04host"d\n\x11RemoveHostRequest\x129\n\x07host_id\x18\x01 \x01(\tR\x06hostIdB \xbaH\x1dr\x1b2\x19^[a-z0-9][a-z0-9-]{0,62}$\x12\x14\n\x05force\x18\x02 \x01(\x08R\x05force"\x14\n\x12RemoveHostResponse*Y\n\tHostState\x12\x1a\n\x16HOST_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10HOST_STATE_READY\x10\x01\x12\x1a\n\x16HOST_STATE_UNREACHABLE\x10\x022\xf2\x03\n\x0bHostService\x12O\n\tListHosts\x12\x1d.daytonah.v1.ListHostsRequest\x1a\x1e.daytonah.v1.ListHostsResponse"\x03\x90\x02\x01\x12\\\n\x0fCreateJoinToken\x12#.daytonah.v1.CreateJoinTokenRequest\x1a$.daytonah.v1.CreateJoinTokenResponse\x12G\n\x08JoinHost\x12\x1c.daytonah.v1.JoinHostRequest\x1a\x1d.daytonah.v1.JoinHostResponse\x12J\n\tDrainHost\x12\x1d.daytonah.v1.DrainHostRequest\x1a\x1e.daytonah.v1.DrainHostResponse\x12P\n\x0bUndrainHost\x12\x1f.daytonah.v1.UndrainHostRequest\x1a .daytonah.v1.UndrainHostResponse\x12M\n\nRemoveHost\x12\x1e.daytonah.v1.RemoveHostRequest\x1a\x1f.daytonah.v1.RemoveHostResponseb\x06proto3',
     [
         validate_pb.desc(),
         duration_pb.desc(),
@@ -662,6 +735,7 @@ _DESC = file_desc(
     ],
     {
         "Host": Host,
+        "HostObstacle": HostObstacle,
         "ListHostsRequest": ListHostsRequest,
         "ListHostsResponse": ListHostsResponse,
         "CreateJoinTokenRequest": CreateJoinTokenRequest,
