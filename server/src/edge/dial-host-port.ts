@@ -1,14 +1,10 @@
 /** A port of a sandbox as bytes, by an HTTP/2 CONNECT to its host's daemon. */
 import http2 from "node:http2";
 import type { Duplex } from "node:stream";
-import { Code, ConnectError } from "@connectrpc/connect";
-import { errorFromJsonBytes } from "@connectrpc/connect/protocol-connect";
-import { hostProblem, hostUnavailable } from "../hosts/connect-host.ts";
+import { answerOf, refusalOf } from "../hosts/host-answer.ts";
+import { hostUnavailable } from "../hosts/host-problem.ts";
 import type { HostSessions } from "../hosts/host-sessions.ts";
 import type { Target } from "../relay/find-target.ts";
-
-/** An error with its details is far shorter. */
-const maxErrorBytes = 64 * 1024;
 
 /** Resolves when the program in the guest has taken the connection; throws what the client gets. */
 export async function dialHostPort(
@@ -40,7 +36,7 @@ export async function dialHostPort(
     const status = await answerOf(stream, hostId);
     if (status === 200) return stream;
     stream.end();
-    throw hostProblem(hostId, errorFromJsonBytes(await bodyOf(stream), undefined, unexpected(status)));
+    throw await refusalOf(stream, hostId, status);
   } catch (error) {
     stream.close(http2.constants.NGHTTP2_CANCEL);
     signal.throwIfAborted();
@@ -48,31 +44,4 @@ export async function dialHostPort(
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
-}
-
-function answerOf(stream: http2.ClientHttp2Stream, hostId: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let cause: unknown;
-    stream.on("error", (error) => {
-      cause = error;
-    });
-    stream.once("response", (headers) => resolve(headers[":status"] ?? 0));
-    stream.once("close", () => reject(hostUnavailable(hostId, cause)));
-  });
-}
-
-async function bodyOf(stream: http2.ClientHttp2Stream): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxErrorBytes) break;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
-/** Where the body is no error of ours. */
-function unexpected(status: number): ConnectError {
-  return new ConnectError(`the host answered CONNECT with ${status}`, Code.Unavailable);
 }

@@ -1,12 +1,13 @@
 /** HostClient over Connect on HTTP/2 with mutual TLS and a bearer. */
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
-import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
 import { requestIdHeader } from "@daytonah/lib/request-id.ts";
 import { GuardedSessions } from "./guarded-sessions.ts";
 import type { CallOptions, HostClient } from "./host-client.ts";
+import { createHostCopies } from "./host-copies.ts";
+import { hostProblem } from "./host-problem.ts";
 import { type HostAddress, tlsOptionsOf } from "./host-tls.ts";
 
 export interface ConnectHost extends HostClient, Disposable {}
@@ -31,6 +32,8 @@ export function createConnectHost(host: HostAddress): ConnectHost {
     HostDaemonService,
     createConnectTransport({ baseUrl: host.url, httpVersion: "2", sessionManager, interceptors: [authenticate] }),
   );
+
+  const copies = createHostCopies(host);
 
   async function call<T>(work: () => Promise<T>): Promise<T> {
     try {
@@ -70,6 +73,15 @@ export function createConnectHost(host: HostAddress): ConnectHost {
       call(async () => (await client.listVmSnapshots({}, callOptions(options, shortMs))).snapshots),
     claimVm: (plan, options) =>
       call(() => client.claimVm({ ...plan, env: { ...plan.env } }, callOptions(options, claimMs))),
+    sealVm: (id, options) =>
+      call(async () => {
+        await client.sealVm(id, callOptions(options, shortMs));
+      }),
+    unsealVm: (id, options) =>
+      call(async () => {
+        await client.unsealVm(id, callOptions(options, shortMs));
+      }),
+    ...{ readCopy: copies.readCopy, writeCopy: copies.writeCopy },
     renewLease: (ms, options) =>
       call(async () => {
         await client.renewLease({ duration: durationFromMs(ms) }, callOptions(options, shortMs));
@@ -94,7 +106,10 @@ export function createConnectHost(host: HostAddress): ConnectHost {
         clearTimeout(silence);
       }
     },
-    [Symbol.dispose]: () => sessionManager.abort(),
+    [Symbol.dispose]() {
+      sessionManager.abort();
+      copies[Symbol.dispose]();
+    },
   };
 }
 
@@ -104,32 +119,4 @@ function callOptions({ signal, requestId }: CallOptions, timeoutMs?: number) {
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(requestId ? { headers: { [requestIdHeader]: requestId } } : {}),
   };
-}
-
-/** What the host said, or HOST_UNAVAILABLE where it said nothing of its own. */
-export function hostProblem(hostId: string, error: unknown): Problem {
-  const known = problemOf(error);
-  if (known) return known;
-  const connectError = ConnectError.from(error);
-  // A refusal without our detail: another epoch, say. The host did answer.
-  if (connectError.code === Code.FailedPrecondition) {
-    return problem("SANDBOX_STATE_CONFLICT", "The host has this sandbox in another epoch.", { cause: error });
-  }
-  // Of an earlier release: it did nothing, and won't, however often it is asked.
-  if (connectError.code === Code.Unimplemented) {
-    return problem("UNKNOWN_CALL", `The daemon of the host ${hostId} does not know this call.`, {
-      metadata: { host_id: hostId },
-      nextStep: "Upgrade the host's daemon.",
-      cause: error,
-    });
-  }
-  return hostUnavailable(hostId, error);
-}
-
-export function hostUnavailable(hostId: string, cause?: unknown): Problem {
-  return problem("HOST_UNAVAILABLE", `The host ${hostId} does not answer.`, {
-    metadata: { host_id: hostId },
-    retryDelayMs: 2_000,
-    cause,
-  });
 }

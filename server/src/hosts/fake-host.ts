@@ -13,12 +13,13 @@ import {
 import { problem, problemOf } from "@daytonah/lib/problem.ts";
 import type { VmLifecycle } from "../domain/lifecycle.ts";
 import type { VmAccess } from "../domain/vm-access.ts";
+import { createFakeCopies, type FakeCopies } from "./fake-copies.ts";
 import { createFakeHooks, createFakeLife, type FakeLife } from "./fake-life.ts";
 import { createFakeSnapshots, type FakeSnapshots } from "./fake-snapshots.ts";
 import { createWatcher, type Watcher } from "./fake-watcher.ts";
 import type { HostClient, VmId } from "./host-client.ts";
 
-export interface FakeHost extends HostClient, FakeLife, FakeSnapshots {
+export interface FakeHost extends HostClient, FakeLife, FakeSnapshots, FakeCopies {
   /** What there is, by sandbox. */
   readonly vms: ReadonlyMap<string, Vm>;
   /** Who may reach them, as it was told last. */
@@ -75,12 +76,13 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
     for (const watcher of watchers) watcher.fail(unreachable());
   };
 
-  const fake = { vms, accesses, lifecycles, calls, put, tell, demandReachable };
+  const fake = { vms, accesses, lifecycles, refused, calls, put, tell, demandReachable };
   const hooks = createFakeHooks();
   const snapshots = createFakeSnapshots(fake, hooks);
   const host: FakeHost = {
     ...createFakeLife(fake, hooks),
     ...snapshots,
+    ...createFakeCopies(fake, hooks, snapshots.snapshots),
     hostId,
     vms,
     accesses,
@@ -165,6 +167,7 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
     async deleteVm({ sandboxId, epoch }) {
       demandReachable();
       calls.push(`delete ${sandboxId} ${epoch}`);
+      await hooks.onDelete({ sandboxId, epoch });
       const vm = vms.get(sandboxId);
       if (vm && vm.epoch > epoch) throw problem("SANDBOX_STATE_CONFLICT", "It has a higher epoch.");
       refused.set(sandboxId, epoch);

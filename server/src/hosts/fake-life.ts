@@ -24,6 +24,12 @@ export interface FakeHooks {
   onSnapshot: (id: VmId) => Promise<void>;
   /** The same for ClaimVm. */
   onClaim: (plan: ClaimPlan) => Promise<void>;
+  /** SealVm, UnsealVm, DeleteVm, and a copy that is half read, or read and about to be written, wait for what these return. */
+  onSeal: (id: VmId) => Promise<void>;
+  onUnseal: (id: VmId) => Promise<void>;
+  onDelete: (id: VmId) => Promise<void>;
+  onRead: (id: VmId) => Promise<void>;
+  onWrite: (id: VmId) => Promise<void>;
 }
 
 export interface FakeLife
@@ -43,6 +49,8 @@ export interface FakeVms {
   readonly vms: Map<string, Vm>;
   readonly accesses: Map<string, VmAccess>;
   readonly lifecycles: Map<string, VmLifecycle>;
+  /** Epochs up to which a sandbox was deleted. */
+  readonly refused: Map<string, bigint>;
   readonly calls: string[];
   readonly put: (vm: Vm) => void;
   readonly tell: (vm: Vm) => void;
@@ -53,7 +61,8 @@ const stages = [{ stage: "memory", duration: durationFromMs(1) }];
 
 export function createFakeHooks(): FakeHooks {
   const at = async () => undefined;
-  return { onPause: at, onResume: at, onRollBack: at, onSnapshot: at, onClaim: at };
+  const moves = { onSeal: at, onUnseal: at, onDelete: at, onRead: at, onWrite: at };
+  return { onPause: at, onResume: at, onRollBack: at, onSnapshot: at, onClaim: at, ...moves };
 }
 
 export function createFakeLife(fake: FakeVms, hooks: FakeHooks): FakeLife {
@@ -144,6 +153,7 @@ export function createFakeLife(fake: FakeVms, hooks: FakeHooks): FakeLife {
       demandReachable();
       calls.push(`resume ${id.sandboxId} ${id.epoch}`);
       const vm = find(id.sandboxId);
+      if (vm.sealed) throw problem("SANDBOX_STATE_CONFLICT", "It is sealed.");
       if (vm.epoch > id.epoch) throw problem("SANDBOX_STATE_CONFLICT", "It has a higher epoch.");
       const versions = { accessVersion: access.version, lifecycleVersion: lifecycle.version };
       const after = { ...vm, ...versions, epoch: id.epoch, failureReason: "", failureMessage: "" };
@@ -191,6 +201,7 @@ export function createFakeLife(fake: FakeVms, hooks: FakeHooks): FakeLife {
 
     wakeItself(sandboxId) {
       const vm = findIn(VmState.PAUSED, sandboxId);
+      if (vm.sealed) throw new Error(`the VM ${sandboxId} is sealed`);
       put({ ...vm, state: VmState.RESUMING });
       put({ ...vm, state: VmState.RUNNING, memoryKept: false });
     },

@@ -16,7 +16,7 @@ import type { HostClient, VmId } from "./host-client.ts";
 export interface FakeSnapshots
   extends Pick<HostClient, "snapshotVm" | "rollBackVm" | "deleteVmSnapshot" | "listVmSnapshots"> {
   /** What there is, by id. */
-  readonly snapshots: ReadonlyMap<string, VmSnapshot>;
+  readonly snapshots: Map<string, VmSnapshot>;
 }
 
 export function createFakeSnapshots(fake: FakeVms, hooks: FakeHooks): FakeSnapshots {
@@ -60,6 +60,7 @@ export function createFakeSnapshots(fake: FakeVms, hooks: FakeHooks): FakeSnapsh
       const vm = vms.get(sandboxId);
       if (!vm) throw problem("SANDBOX_NOT_FOUND", "This host has no such sandbox.");
       if (!snapshots.has(snapshotId)) throw problem("SNAPSHOT_NOT_FOUND", "This host has no such snapshot.");
+      if (vm.sealed) throw problem("SANDBOX_STATE_CONFLICT", "It is sealed.");
       if (vm.epoch > epoch) throw problem("SANDBOX_STATE_CONFLICT", "It has a higher epoch.");
       if (vm.epoch < epoch) {
         await hooks.onRollBack({ sandboxId, epoch });

@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import type { VmLifecycle } from "../domain/lifecycle.ts";
 import type { VmAccess } from "../domain/vm-access.ts";
 import { hold } from "../testing/hold.ts";
-import type { FakeHost } from "./fake-host.ts";
+import { createFakeHost, type FakeHost } from "./fake-host.ts";
 import type { HostClient } from "./host-client.ts";
 
 export interface HostUnderTest extends AsyncDisposable {
@@ -169,6 +169,61 @@ export function describeHostClient(name: string, open: () => Promise<HostUnderTe
       held.go();
       await Promise.allSettled([taking, deleting]);
       expect(await under.client.listVmSnapshots({})).toEqual([]);
+    });
+
+    test("hands a sealed VM to another host, byte for byte, where it arrives sealed and once", async () => {
+      await using under = await open();
+      const other = createFakeHost("h2");
+      await under.client.startVm(spec, {});
+      const [here, there] = [
+        { sandboxId: "s1", epoch: 1n },
+        { sandboxId: "s1", epoch: 2n },
+      ];
+      expect(await reasonOf(under.client.sealVm(here, {}))).toBe("SANDBOX_STATE_CONFLICT");
+      await under.client.pauseVm(here, {});
+      expect(await reasonOf(under.client.readCopy(here, {}))).toBe("SANDBOX_STATE_CONFLICT");
+      await under.client.sealVm(here, {});
+      expect(await under.client.listVms({})).toMatchObject([{ state: State.PAUSED, sealed: true }]);
+      const plan = { ...there, access: accessOf(1n), lifecycle: lifecycleOf(1n) };
+      expect(await reasonOf(under.client.resumeVm(plan, {}))).toBe("SANDBOX_STATE_CONFLICT");
+
+      // There, and back again: either side is under test once.
+      await other.writeCopy(there, await under.client.readCopy(here, {}), {});
+      expect(other.vms.get("s1")).toMatchObject({ ...there, state: State.PAUSED, sealed: true, memoryKept: true });
+      await under.client.deleteVm(here, {});
+      const back = { sandboxId: "s1", epoch: 3n };
+      const write = async () => under.client.writeCopy(back, await other.readCopy(there, {}), {});
+      await Promise.all([write(), write()]);
+      expect(await under.client.listVms({})).toMatchObject([{ ...back, sealed: true, memoryKept: true, vcpus: 1 }]);
+      await under.client.unsealVm(back, {});
+      await under.client.unsealVm(back, {});
+      expect((await under.client.resumeVm({ ...plan, epoch: 4n }, {})).vm?.state).toBe(State.RUNNING);
+      expect(await reasonOf(other.readCopy(there, {}).then((bytes) => under.client.writeCopy(there, bytes, {})))).toBe(
+        "SANDBOX_STATE_CONFLICT",
+      );
+    });
+
+    test("hands a snapshot over, and takes none that breaks off", async () => {
+      await using under = await open();
+      const other = createFakeHost("h2");
+      await under.client.startVm(spec, {});
+      const { snapshot } = await under.client.snapshotVm({ sandboxId: "s1", epoch: 1n, snapshotId: "snap_1" }, {});
+      const copy = { snapshotId: "snap_1" };
+      await other.writeCopy(copy, await under.client.readCopy(copy, {}), {});
+      expect(await other.listVmSnapshots({})).toEqual([snapshot]);
+      await under.client.deleteVmSnapshot("snap_1", {});
+      expect(await reasonOf(under.client.readCopy(copy, {}))).toBe("SNAPSHOT_NOT_FOUND");
+
+      const brokenOff = async () => {
+        throw new Error("its disk broke");
+      };
+      other.hooks.onRead = brokenOff;
+      await expect(under.client.writeCopy(copy, await other.readCopy(copy, {}), {})).rejects.toThrow();
+      other.hooks.onRead = async () => undefined;
+      await under.client.writeCopy(copy, await other.readCopy(copy, {}), {});
+      expect(await under.client.listVmSnapshots({})).toEqual([snapshot]);
+      under.host.hooks.onRead = brokenOff;
+      await expect(Array.fromAsync(await under.client.readCopy(copy, {}))).rejects.toThrow();
     });
 
     test("refuses a start whose epoch was deleted", async () => {

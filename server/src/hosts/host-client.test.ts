@@ -4,9 +4,10 @@ import { makeAuthority, makeLeaf } from "../pki/certificates.ts";
 import { makePlatformKeys } from "../pki/platform-keys.ts";
 import { createServerPki, type ServerPki } from "../pki/server-pki.ts";
 import { startHostDaemon } from "../testing/host-daemon.ts";
-import { createConnectHost, hostProblem } from "./connect-host.ts";
+import { createConnectHost } from "./connect-host.ts";
 import { createFakeHost } from "./fake-host.ts";
 import { describeHostClient } from "./host-client.contract.ts";
+import { hostProblem } from "./host-problem.ts";
 
 async function testPki(): Promise<ServerPki> {
   return createServerPki(await makePlatformKeys(Date.now()), Date.now());

@@ -1,5 +1,6 @@
 /** The port to one host's daemon: the calls of daytonah.host.v1 that the control plane makes. */
 
+import type { Readable } from "node:stream";
 import type {
   ClaimVmResponse,
   GetHostResponse,
@@ -41,6 +42,14 @@ export interface HostClient {
   listVmSnapshots(options: CallOptions): Promise<readonly VmSnapshot[]>;
   /** Gives a standby VM to its owner, with a higher epoch. Idempotent by id and epoch. */
   claimVm(plan: ClaimPlan, options: CallOptions): Promise<ClaimVmResponse>;
+  /** From then on a PAUSED VM is not woken there. Idempotent. */
+  sealVm(id: VmId, options: CallOptions): Promise<void>;
+  /** It may be woken there again. Idempotent. */
+  unsealVm(id: VmId, options: CallOptions): Promise<void>;
+  /** What there is of a sealed VM, or of a snapshot. Where it breaks off, the stream ends with an error. */
+  readCopy(copy: CopyId, options: CallOptions): Promise<Readable>;
+  /** Writes that to this host: a VM has this epoch there, and is sealed. Idempotent; resolves when it is durable. */
+  writeCopy(copy: CopyId, bytes: Readable, options: CallOptions): Promise<void>;
   /** From now on. Of several the latest end counts. */
   renewLease(ms: number, options: CallOptions): Promise<void>;
   /** PKCS #10, DER, for a key that the host makes and keeps. */
@@ -57,6 +66,9 @@ export interface VmId {
   readonly sandboxId: string;
   readonly epoch: bigint;
 }
+
+/** What is copied from host to host. */
+export type CopyId = VmId | { readonly snapshotId: string };
 
 export interface VmSpec extends VmId {
   readonly template: string;

@@ -6,7 +6,7 @@ import http2 from "node:http2";
 import { breakOffStream } from "@daytonah/lib/edge/join-streams.ts";
 import { breakOff, isFinalStatus, isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
 import { type Problem, problem, toConnectError } from "@daytonah/lib/problem.ts";
-import { hostUnavailable } from "../hosts/connect-host.ts";
+import { hostUnavailable } from "../hosts/host-problem.ts";
 import { brokenEndOf, isEnveloped } from "./broken-end.ts";
 import { createEnvelopeTracker, type EnvelopeTracker } from "./envelopes.ts";
 import { clientHeaders, type RelayedCall, upstreamHeaders } from "./relay-headers.ts";

@@ -6,7 +6,7 @@ import { requestIdHeader, requestIdOf } from "@daytonah/lib/request-id.ts";
 import { createRpcListener } from "@daytonah/lib/rpc-listener.ts";
 import { readFilesAddress } from "@daytonah/lib/sandbox-files.ts";
 import { asDatabaseProblem, databaseUnavailable } from "../db/database-problem.ts";
-import { hostUnavailable } from "../hosts/connect-host.ts";
+import { hostUnavailable } from "../hosts/host-problem.ts";
 import type { HostSessions, Lane } from "../hosts/host-sessions.ts";
 import { dataPlaneRoutes, laneOfPath } from "./data-plane.ts";
 import { findFilesTarget, findTarget, type Target, type TargetOptions } from "./find-target.ts";

@@ -16,6 +16,7 @@ import type { FakeHost } from "../hosts/fake-host.ts";
 import type { HostAddress } from "../hosts/host-tls.ts";
 import { makeLeaf, type PemPair } from "../pki/certificates.ts";
 import { type ServerPki, serverName } from "../pki/server-pki.ts";
+import { answerMove } from "./answer-move.ts";
 
 export interface HostDaemon extends AsyncDisposable {
   readonly address: HostAddress;
@@ -105,6 +106,14 @@ export async function startHostDaemon({
           return {};
         },
         listVmSnapshots: async () => ({ snapshots: [...(await host.listVmSnapshots({}))] }),
+        sealVm: async (request) => {
+          await host.sealVm(request, {});
+          return {};
+        },
+        unsealVm: async (request) => {
+          await host.unsealVm(request, {});
+          return {};
+        },
         claimVm: (request) => host.claimVm({ ...request, ...toldOf(request) }, {}),
         listVms: async () => ({ vms: [...(await host.listVms({}))] }),
         watchVms: (_, context) => host.watchVms({ signal: context.signal }),
@@ -128,6 +137,7 @@ export async function startHostDaemon({
       const peer = (request.stream.session?.socket as TLSSocket | undefined)?.getPeerCertificate().subject?.CN;
       if (peer !== serverName) request.stream.session?.destroy();
       else if (rpc.handle(request, response)) return;
+      else if (request.url.startsWith("/v1/moves/")) void answerMove(host, bearer, request, response);
       else if (plainHttp) plainHttp(request, response);
       else response.writeHead(404).end();
     },

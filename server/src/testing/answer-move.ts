@@ -1,0 +1,31 @@
+/** /v1/moves of a host's daemon for tests, from a FakeHost. */
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+import { pipeline } from "node:stream/promises";
+import { answerProblem } from "@daytonah/lib/answer-problem.ts";
+import { problem } from "@daytonah/lib/problem.ts";
+import type { FakeHost } from "../hosts/fake-host.ts";
+
+export async function answerMove(
+  host: FakeHost,
+  bearer: string,
+  request: Http2ServerRequest,
+  response: Http2ServerResponse,
+): Promise<void> {
+  const url = new URL(request.url, "http://host");
+  const id = url.pathname.slice("/v1/moves/".length);
+  const epoch = url.searchParams.get("epoch");
+  const copy = epoch === null ? { snapshotId: id } : { sandboxId: id, epoch: BigInt(epoch) };
+  try {
+    if (request.headers.authorization !== `Bearer ${bearer}`) throw problem("CREDENTIAL_INVALID", "No such bearer.");
+    if (request.method === "PUT") await host.writeCopy(copy, request, {});
+    else {
+      const bytes = await host.readCopy(copy, {});
+      response.writeHead(200, { "content-type": "application/x-tar" });
+      await pipeline(bytes, response);
+    }
+    response.end();
+  } catch (error) {
+    if (response.headersSent || response.stream.destroyed) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    else answerProblem(response, error, { requestId: "" });
+  }
+}
