@@ -150,7 +150,7 @@ async function readMessage(request: NodeRequest, maxBytes: number): Promise<Uint
 
 function decode<I extends DescMessage>(schema: I, body: Uint8Array): MessageShape<I> {
   try {
-    return fromBinary(schema, body);
+    return fromBinary(schema, body, { readUnknownFields: false });
   } catch (cause) {
     throw new ConnectError("the body is no such message", Code.InvalidArgument, undefined, undefined, cause);
   }

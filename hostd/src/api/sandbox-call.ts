@@ -135,18 +135,24 @@ function agentUnreachable(sandboxId: string, cause: GuestConnectionError): Probl
   });
 }
 
-/** A call ends with what let it in. Relayed ones, too: whoever relays may have checked it a moment ago. */
+/**
+ * A call ends with what let it in. Relayed ones, too: whoever relays may have checked it a moment ago. One that names both ends
+ * with either: what a client adds must never keep its call alive.
+ */
 function accessSignals({ record, accessEnds }: VmEntry, headers: Headers): AbortSignal[] {
+  const signals: AbortSignal[] = [];
   const publicPort = headers.get(publicPortHeader);
   if (publicPort !== null) {
     const port = Number(publicPort);
     if (!record.access?.publicPorts.includes(port)) throw portNotPublic(port);
-    return [accessEnds.ofPublicPort(port)];
+    signals.push(accessEnds.ofPublicPort(port));
   }
   const generation = headers.get(tokenGenerationHeader);
-  if (generation === null) return [];
-  if (record.access && Number(generation) < record.access.tokenGeneration) throw accessTokenInvalid();
-  return [accessEnds.ofToken()];
+  if (generation !== null) {
+    if (record.access && Number(generation) < record.access.tokenGeneration) throw accessTokenInvalid();
+    signals.push(accessEnds.ofToken());
+  }
+  return signals;
 }
 
 export function sandboxIdOf(header: (name: string) => string | null | undefined): string {

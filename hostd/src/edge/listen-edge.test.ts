@@ -71,6 +71,16 @@ describe.each(protocols)("the edge answers %s", (protocol) => {
     expect(await run(fresh, "echo again")).toBe("again\n");
   });
 
+  test("which ends them also where they say that they came for a public port", async () => {
+    await using edge = await openEdge(agent.path);
+    await edge.setAccess(accessOf("token-1", 2, { tokenGeneration: 1, publicPorts: [8000] }));
+    const headers = { "x-api-key": "token-1", "sandbox-id": edge.sandboxId, "sandbox-public-port": "8000" };
+    const running = failureOf(run(edgeClients(edge.url, protocol, headers), "sleep 20"));
+    await expect.poll(() => agent.front.connections.open).toBe(1);
+    await edge.setAccess(accessOf("token-2", 3, { publicPorts: [8000] }));
+    expect(await running).toMatchObject({ code: Code.Unauthenticated, reason: "CREDENTIAL_INVALID" });
+  });
+
   test("and refuses a call for another epoch", async () => {
     await using edge = await openEdge(agent.path);
     const headers = { "x-api-key": "token-1", "sandbox-id": edge.sandboxId, "sandbox-epoch": "6" };

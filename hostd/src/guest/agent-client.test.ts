@@ -1,6 +1,7 @@
 import { mkdtempDisposable, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ErrorReason } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
 import { Problem } from "@daytonah/lib/problem.ts";
 import { describe, expect, test } from "vitest";
@@ -14,6 +15,10 @@ const signal = new AbortController().signal;
 const clientOf = (path: string) => createAgentClient({ path, port: agentPort });
 const ping = { case: "ping" as const, value: {} };
 const pong = responseFrame({ event: { case: "pong", value: { runningProcesses: 3 } } });
+
+function varint(value: number): Uint8Array {
+  return new BinaryWriter().uint32(value).finish();
+}
 
 async function failureOf(call: Promise<unknown>): Promise<unknown> {
   return call.then(
@@ -44,6 +49,17 @@ describe("a call", () => {
       socket.end(Buffer.concat([Buffer.from([4, 0xfa, 0x3f, 1, 0]), pong, endFrame]));
     });
     expect((await clientOf(agent.path).unary(ping, "pong", { signal })).runningProcesses).toBe(3);
+  });
+
+  test("ends at once with a frame of a million empty entries, which would take many seconds to decode", async () => {
+    const entries = Buffer.alloc(2 * 2 ** 20, Buffer.of(0x0a, 0)); // field 1, nothing in it
+    const event = Buffer.concat([Buffer.of(0x9a, 0x03), varint(entries.length), entries]); // file_list
+    await using agent = await standInAgent((_, socket) => {
+      socket.end(Buffer.concat([varint(event.length), event, endFrame]));
+    });
+    const began = performance.now();
+    expect(await faultOf(clientOf(agent.path).unary(ping, "pong", { signal }))).toBe("protocol");
+    expect(performance.now() - began).toBeLessThan(2_000);
   });
 
   test("passes a refusal on with the public field's path", async () => {

@@ -3,6 +3,7 @@ import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { InputSchema, RequestSchema, type Response, ResponseSchema } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
 import { withDeadline } from "@daytonah/lib/deadline.ts";
+import { costsMoreThan } from "@daytonah/lib/decoding-cost.ts";
 import { connectGuest, connectLine, type GuestAddress, type GuestConnection } from "./connect.ts";
 import { encodeFrames } from "./frames.ts";
 import { GuestConnectionError } from "./guest-connection-error.ts";
@@ -18,6 +19,11 @@ const connectTimeoutMs = 5_000;
 const answerTimeoutMs = 30_000;
 /** The agent sends a heartbeat after 15 s of silence. */
 const silenceTimeoutMs = 45_000;
+
+/** However it is made up, so short a frame is decoded at once. */
+const cheapBytes = 16 * 1024;
+/** In plain fields. The longest frames of an agent: a thousand files with a hundred attributes each. */
+const mostCost = 800_000;
 
 export type GuestCall = NonNullable<MessageInitShape<typeof RequestSchema>["call"]>;
 export type GuestEvent = Response["event"];
@@ -152,7 +158,10 @@ export function unexpectedEvent(event: GuestEvent): GuestConnectionError {
 
 function decode(frame: Uint8Array): Response {
   try {
-    return fromBinary(ResponseSchema, frame);
+    if (frame.length > cheapBytes && costsMoreThan(mostCost, ResponseSchema, frame)) {
+      throw new Error("it has more parts than any honest one");
+    }
+    return fromBinary(ResponseSchema, frame, { readUnknownFields: false });
   } catch (cause) {
     throw new GuestConnectionError("protocol", "The agent sent a frame that is no message.", { cause });
   }

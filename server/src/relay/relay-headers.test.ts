@@ -15,6 +15,8 @@ test("credentials, hop-by-hop headers and forged ones stay behind; the rest pass
       cookie: "secret",
       "sandbox-id": "forged",
       "sandbox-epoch": "99",
+      "sandbox-token-generation": "99",
+      "sandbox-public-port": "80",
       "x-request-id": "forged",
       te: "trailers",
       "content-type": "application/grpc",

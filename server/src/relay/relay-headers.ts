@@ -5,6 +5,8 @@ import { sandboxIdHeader, type Target } from "./find-target.ts";
 
 /** The host refuses a token that was replaced since we looked, and ends such calls. */
 const tokenGenerationHeader = "sandbox-token-generation";
+/** Of what visits a public port. */
+const publicPortHeader = "sandbox-public-port";
 
 /** Of one connection only (RFC 9110, 7.6.1), the client's credentials, and what we set ourselves. */
 const dropped = new Set([
@@ -24,6 +26,7 @@ const dropped = new Set([
   "referer",
   "sandbox-epoch",
   tokenGenerationHeader,
+  publicPortHeader,
   sandboxIdHeader,
   requestIdHeader,
 ]);
