@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { chmod, link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { syncPath } from "../host/disk/durable.ts";
 import { type Bundle, type BundleFile, type BundleTemplate, filesOf, readBundle } from "./bundle.ts";
 
 export interface ImageStoreDeps {
@@ -80,6 +81,7 @@ export class ImageStore {
       }
     }
     await chmod(half, 0o444);
+    await syncPath(half); // its name is what it is believed by after a power cut
     await rename(half, path);
   }
 }
