@@ -24,6 +24,7 @@ test("logs shows what there is, and with -f what comes until Ctrl-C", async () =
   const shown = await cli.run("logs", id, "--source", "process", "--timestamps");
   expect(shown.stdout).toBe("2026-01-02T03:04:05.000Z process build stderr | oh no\n");
   const following = cli.start(["logs", "-f", "--tail", "0", id]);
+  await expect.poll(() => cli.fake.platform.count("ReadLogs"), { timeout: 20_000 }).toBe(3);
   line({ source: "agent", label: "info", text: "started build" });
   await following.printed("agent info | started build\n");
   following.child.kill("SIGINT");

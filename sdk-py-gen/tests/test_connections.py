@@ -105,6 +105,24 @@ def test_logs_are_followed_over_a_cut_without_a_line_lost_or_twice(
     assert seen == wanted
 
 
+def test_lines_of_processes_come_once_and_in_order_over_cuts_however_many_come_at_once(
+    broken: Callable[[CuttingProxy], Sandbox], proxy: CuttingProxy, sandbox: Sandbox
+) -> None:
+    name = f"burst-{proxy.url.rsplit(':')[-1]}"
+    burst = "for i in $(seq 4); do seq -f out%g-$i 20; seq -f err%g-$i 20 >&2; sleep 0.1; done"
+    sandbox.start(burst, process_id=name)
+    seen: dict[str, list[str]] = {"stdout": [], "stderr": []}
+    for count, entry in enumerate(entry for entry in broken(proxy).logs(follow=True) if entry.process_id == name):
+        if count % 40 == 0:
+            proxy.cut()
+        if entry.source == "process":
+            seen[entry.label].append(entry.text)
+        if sum(map(len, seen.values())) == 160:
+            break
+    for label, lines in seen.items():
+        assert lines == [f"{label[-3:]}{line}-{part}" for part in range(1, 5) for line in range(1, 21)]
+
+
 def test_an_edge_that_goes_away_is_left_for_the_control_plane(sandbox: Sandbox, connect: Connect) -> None:
     assert sandbox.direct_url is not None
     with CuttingProxy(sandbox.direct_url) as proxy:

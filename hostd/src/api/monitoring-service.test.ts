@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { LogEvent, OutputStream } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
-import { type LogEntry, LogSource } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
+import { type LogEntry, type LogPosition, LogSource } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import { problemOf } from "@daytonah/lib/problem.ts";
 import { describe, expect, test } from "vitest";
 import { realAgent } from "../guest/testing/real-agent.ts";
@@ -138,9 +138,9 @@ const little: Script = {
       case: "processList",
       value: {
         processes: [
-          { processId: "p1", endOffset: 9n, exited: { endOffset: 9n } },
-          { processId: "run", endOffset: 4n },
-          { processId: "mute", endOffset: 0n },
+          { processId: "p1", pid: 1, endOffset: 9n, exited: { endOffset: 9n } },
+          { processId: "run", pid: 1, endOffset: 4n },
+          { processId: "mute", pid: 1, endOffset: 0n },
         ],
       },
     }),
@@ -305,4 +305,62 @@ describe("logs", () => {
     ]);
     vm.die();
   });
+
+  test("go on after any line, each line once, also of two streams that are written at once", async () => {
+    await using agent = await realAgent();
+    await using vm = await oneVm(agent.path);
+    const line = `for i in 1 2 3; do
+      printf "o$i "; printf "e$i\nf"; printf "p$i\nq"; printf "g$i " >&2; seq $i 40; printf "\ne$i\n" >&2
+    done; head -c 9000 /dev/zero | tr '\\0' x; printf last >&2`;
+    const command = { case: "shell" as const, value: { line } };
+    for await (const _ of vm.processes.exec({ command, processId: "both" }, { headers: vm.headers }));
+    const all = await logsOf(vm, {});
+    expect(all.length).toBeGreaterThan(100);
+    for (let told = 0; told <= all.length; told += told < all.length - 12 ? 7 : 1) {
+      const rest = await logsOf(vm, { after: lastPositions(all.slice(0, told)) });
+      expect(rest.map(shown), `after ${told}`).toEqual(all.slice(told).map(shown));
+    }
+    vm.die();
+  });
+
+  test("are told anew where what the client had is another past", async () => {
+    const console = oneConsole();
+    await using box = await sandbox(little, { readConsole: console });
+    const all = await logsOf(box.vm, {});
+    const [, ready, seven, , , , ended] = all;
+    const after = (log: string, place: string) => ({ after: [{ log, place }] });
+    const texts = async (source: LogSource, request: ReadLogs) =>
+      (await logsOf(box.vm, { ...request, sources: [source] })).map(({ text }) => text);
+    expect(await texts(LogSource.CONSOLE, { after: lastPositions(ready ? [ready] : []) })).toEqual([]);
+    expect(await texts(LogSource.CONSOLE, after("console", `${"0".repeat(36)},2`))).toEqual(["boot", "ready"]);
+    expect(seven?.position?.place).toBe("7,0.0");
+    expect(await texts(LogSource.AGENT, after("agent", "7,0.0"))).toEqual(["eight"]);
+    expect(await texts(LogSource.AGENT, after("agent", "7,1.0"))).toEqual(["seven", "eight"]);
+    expect(ended?.position).toMatchObject({ log: "process:p1" });
+    const others = ["r1", "r"];
+    expect(await texts(LogSource.PROCESS, { after: lastPositions(all.slice(0, 7)) })).toEqual(others);
+    expect(await texts(LogSource.PROCESS, after("process:p1", "2,9"))).toEqual(
+      [...others].toSpliced(0, 0, "a", "E", "bb"),
+    );
+    const unread = logsOf(box.vm, after("process:p1", "1,x")).catch((error: unknown) => error);
+    expect(problemOf(await unread)?.reason).toBe("FIELD_INVALID");
+  });
+
+  test("tell where what a tail left out ends, and cut no tail off what came after a position", async () => {
+    await using box = await sandbox(little, { readConsole: oneConsole() });
+    const ends: string[] = [];
+    for await (const { event } of box.vm.monitoring.readLogs({ tail: 1 }, { headers: box.vm.headers })) {
+      if (event.case === "backlogEnd") ends.push(...event.value.positions.map(({ log }) => log));
+    }
+    expect(ends).toEqual(["console", "agent", "process:p1", "process:run"]);
+    const after = [{ log: "agent", place: "6,0.0" }];
+    expect((await logsOf(box.vm, { sources: [LogSource.AGENT], tail: 1, after })).map(shown)).toHaveLength(2);
+  });
 });
+
+/** As a client keeps them. */
+function lastPositions(entries: readonly LogEntry[]): LogPosition[] {
+  const positions = new Map<string, LogPosition>();
+  for (const { position } of entries) if (position) positions.set(position.log, position);
+  return [...positions.values()];
+}

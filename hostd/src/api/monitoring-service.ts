@@ -4,6 +4,7 @@ import { durationFromMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf
 import type { ServiceImpl } from "@connectrpc/connect";
 import { type MonitoringService, ReadLogsResponseSchema } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import type { MetricsSample } from "../vm/monitor/metrics-history.ts";
+import { readPositions } from "./logs/log-position.ts";
 import { readLogs } from "./logs/read-logs.ts";
 import { type CallDeps, meaningOf, sandboxCall, withMeaning } from "./sandbox-call.ts";
 
@@ -23,15 +24,15 @@ export function monitoringService(deps: CallDeps) {
       };
     },
 
-    async *readLogs({ sources, follow, tail }, context) {
+    async *readLogs({ sources, follow, tail, after }, context) {
       // Whatever ends the stream, the client's leave too, ends what reads for it.
       const stop = new AbortController();
       const signal = AbortSignal.any([context.signal, stop.signal]);
       const call = sandboxCall(deps, { ...context, signal });
       try {
-        for await (const lines of readLogs(call, { sources, follow, tail })) {
-          if (lines.length === 0) yield create(ReadLogsResponseSchema, { event: { case: "heartbeat", value: {} } });
-          for (const value of lines) yield create(ReadLogsResponseSchema, { event: { case: "entry", value } });
+        for await (const events of readLogs(call, { sources, follow, tail, after: readPositions(after) })) {
+          if (events.length === 0) yield create(ReadLogsResponseSchema, { event: { case: "heartbeat", value: {} } });
+          for (const event of events) yield create(ReadLogsResponseSchema, { event });
         }
       } catch (error) {
         throw await meaningOf(call.sandboxId, call.explain, error);

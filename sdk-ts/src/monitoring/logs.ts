@@ -1,6 +1,9 @@
-/** Lines of a sandbox's logs. Where a connection breaks, the next one skips what was given already. */
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { type LogEntry as WireEntry, LogSource as WireSource } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
+/** Lines of a sandbox's logs. Where a connection breaks, the next one goes on after the last line of each log. */
+import {
+  type LogPosition,
+  type LogEntry as WireEntry,
+  LogSource as WireSource,
+} from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import { dateOf, lowerNameOf } from "../convert.ts";
 import type { DataPlane } from "../data-plane/data-plane.ts";
 import { resuming } from "../data-plane/resuming.ts";
@@ -40,50 +43,51 @@ export interface LogEntry {
 export function readLogs(plane: DataPlane, options: LogsOptions): AsyncGenerator<LogEntry, void, undefined> {
   const { sources = [], follow = false, tail } = options;
   const wireSources = sources.map((source) => WireSource[source.toUpperCase() as keyof typeof WireSource]);
-  const given = new Map<WireSource, LastGiven>();
+  const positions = new LogPositions();
+  let tailTold = tail === undefined;
   return resuming(
     plane,
     { signal: plane.signal(options.signal), heartbeats: true },
     async function* (way, call, progress) {
-      const isRepeat = given.size > 0;
-      // The lines that came meanwhile may be more than `tail`.
-      const request = { sources: wireSources, follow, ...(tail === undefined || isRepeat ? {} : { tail }) };
-      const skip = new Map([...given].map(([source, last]) => [source, { ...last }]));
+      const request = { sources: wireSources, follow, after: positions.all, ...(tailTold ? {} : { tail }) };
       for await (const { event } of way.monitoring.readLogs(request, call)) {
         progress();
-        if (event.case !== "entry" || wasGiven(skip.get(event.value.source), event.value)) continue;
-        remember(given, event.value);
-        yield entryOf(event.value);
+        if (event.case === "backlogEnd") {
+          for (const position of event.value.positions) positions.leaveOut(position);
+          tailTold = true; // the lines that come later may be more
+        } else if (event.case === "entry") {
+          positions.note(event.value.position);
+          yield entryOf(event.value);
+        }
       }
       if (follow) throw new UnavailableError("The stream of logs ended too early.", { code: "unavailable" });
     },
   );
 }
 
-/** The last line of a source that was given: its time, and how many lines of that time were. */
-interface LastGiven {
-  readonly time: bigint;
-  count: number;
-}
+/** More than a sandbox keeps logs of processes that ended. */
+const maxPositions = 10_000;
 
-function remember(given: Map<WireSource, LastGiven>, { source, time }: WireEntry): void {
-  const at = nanosecondsOf(time);
-  const last = given.get(source);
-  if (last?.time === at) last.count += 1;
-  else given.set(source, { time: at, count: 1 });
-}
+/** How far each log was read, the latest last. */
+class LogPositions {
+  readonly #byLog = new Map<string, LogPosition>();
 
-/** Counts `skip` down on the way. */
-function wasGiven(skip: LastGiven | undefined, { time }: WireEntry): boolean {
-  const at = nanosecondsOf(time);
-  if (!skip || at > skip.time) return false;
-  if (at < skip.time) return true;
-  skip.count -= 1;
-  return skip.count >= 0;
-}
+  get all(): LogPosition[] {
+    return [...this.#byLog.values()];
+  }
 
-function nanosecondsOf(time: Timestamp | undefined): bigint {
-  return time ? time.seconds * 1_000_000_000n + BigInt(time.nanos) : 0n;
+  note(position: LogPosition | undefined): void {
+    if (!position) return;
+    this.#byLog.delete(position.log);
+    this.#byLog.set(position.log, position);
+    const [oldest] = this.#byLog.keys();
+    if (this.#byLog.size > maxPositions && oldest !== undefined) this.#byLog.delete(oldest);
+  }
+
+  /** Where nothing later of its log was given. */
+  leaveOut(position: LogPosition): void {
+    if (!this.#byLog.has(position.log)) this.note(position);
+  }
 }
 
 function entryOf({ time, source, label, text, processId }: WireEntry): LogEntry {

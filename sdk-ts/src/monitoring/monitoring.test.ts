@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { LogEntrySchema, LogSource } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import { expect, test } from "vitest";
+import { unavailable } from "../testing/fake-error.ts";
 import { type FakeWithSandbox, withSandbox } from "../testing/with-sandbox.ts";
 
 function log({ state }: FakeWithSandbox, ms: number, source: LogSource, text: string): void {
@@ -27,21 +28,39 @@ test("logs are read by source, and only their last lines where asked", async () 
   ]);
 });
 
-test("logs that are followed go on over a broken connection, each line once", async () => {
+test("logs that are followed go on over broken connections, each line once, whatever their times are", async () => {
+  await using fake = await withSandbox();
+  const sources = [LogSource.CONSOLE, LogSource.AGENT, LogSource.PROCESS];
+  const burst = (first: number) => {
+    for (let number = first; number < first + 40; number++) {
+      log(fake, number % 7 === 0 ? 3 : 5, sources[number % 3] as LogSource, `line ${number}`);
+    }
+  };
+  burst(0);
+  const cuts = [3, 1, 9, 2, 20, 5, 1, 4].map((events) => ({ t: "cutAfter", events }) as const);
+  fake.platform.faults.next("ReadLogs", ...cuts);
+  const seen: string[] = [];
+  for await (const { text } of fake.sandbox.logs({ follow: true })) {
+    seen.push(text);
+    if (seen.length === 20 || seen.length === 50) burst(seen.length === 20 ? 40 : 80);
+    if (seen.length === 120) break;
+  }
+  expect(seen).toEqual(Array.from({ length: 120 }, (_, number) => `line ${number}`));
+});
+
+test("of logs whose tail is followed, no line that came while the connection was broken is left out", async () => {
   await using fake = await withSandbox();
   for (const text of ["a", "b"]) log(fake, 5, LogSource.CONSOLE, text);
-  fake.platform.faults.next("ReadLogs", { t: "cutAfter", events: 3 }, { t: "cutAfter", events: 2 });
+  fake.platform.faults.next("ReadLogs", { t: "cutAfter", events: 2 }, { t: "error", error: unavailable() });
   const seen: string[] = [];
-  for await (const { text } of fake.sandbox.logs({ follow: true, tail: 2 })) {
-    seen.push(text);
-    if (text === "b")
-      for (const [ms, next] of [
-        [5, "c"],
-        [4, "x"],
-        [6, "d"],
-      ] as const)
-        log(fake, ms, LogSource.AGENT, next);
-    if (text === "d") break;
-  }
-  expect(seen).toEqual(["a", "b", "c", "x", "d"]);
+  const reading = (async () => {
+    for await (const { text } of fake.sandbox.logs({ follow: true, tail: 0 })) {
+      seen.push(text);
+      if (seen.length === 3) break;
+    }
+  })();
+  await expect.poll(() => fake.platform.count("ReadLogs")).toBe(1);
+  for (const text of ["c", "d", "e"]) log(fake, 5, LogSource.CONSOLE, text);
+  await reading;
+  expect(seen).toEqual(["c", "d", "e"]);
 });

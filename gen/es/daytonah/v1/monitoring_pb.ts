@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file daytonah/v1/monitoring.proto.
  */
 export const file_daytonah_v1_monitoring: GenFile = /*@__PURE__*/
-  fileDesc("ChxkYXl0b25haC92MS9tb25pdG9yaW5nLnByb3RvEgtkYXl0b25haC52MSKDAQoRR2V0TWV0cmljc1JlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCG9ubHlfbm93GAMgASgIIpcBChJHZXRNZXRyaWNzUmVzcG9uc2USJwoDbm93GAEgASgLMhouZGF5dG9uYWgudjEuTWV0cmljc1NhbXBsZRIrCgdoaXN0b3J5GAIgAygLMhouZGF5dG9uYWgudjEuTWV0cmljc1NhbXBsZRIrCghpbnRlcnZhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiLVAgoNTWV0cmljc1NhbXBsZRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgljcHVfY291bnQYAiABKA0SGAoQY3B1X3VzZWRfcGVyY2VudBgDIAEoARIrCghjcHVfdGltZRgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaChJtZW1vcnlfdG90YWxfYnl0ZXMYBSABKAQSGQoRbWVtb3J5X3VzZWRfYnl0ZXMYBiABKAQSGgoSbWVtb3J5X2NhY2hlX2J5dGVzGAcgASgEEhgKEGRpc2tfdG90YWxfYnl0ZXMYCCABKAQSFwoPZGlza191c2VkX2J5dGVzGAkgASgEEh4KFm5ldHdvcmtfcmVjZWl2ZWRfYnl0ZXMYCiABKAQSGgoSbmV0d29ya19zZW50X2J5dGVzGAsgASgEInkKD1JlYWRMb2dzUmVxdWVzdBI6Cgdzb3VyY2VzGAEgAygOMhYuZGF5dG9uYWgudjEuTG9nU291cmNlQhG6SA6SAQsQAyIHggEEEAEgABIOCgZmb2xsb3cYAiABKAgSEQoEdGFpbBgDIAEoDUgAiAEBQgcKBV90YWlsInMKEFJlYWRMb2dzUmVzcG9uc2USJgoFZW50cnkYASABKAsyFS5kYXl0b25haC52MS5Mb2dFbnRyeUgAEi4KCWhlYXJ0YmVhdBgCIAEoCzIZLmRheXRvbmFoLnYxLkxvZ0hlYXJ0YmVhdEgAQgcKBWV2ZW50Ig4KDExvZ0hlYXJ0YmVhdCKNAQoITG9nRW50cnkSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoGc291cmNlGAIgASgOMhYuZGF5dG9uYWgudjEuTG9nU291cmNlEg0KBWxhYmVsGAMgASgJEgwKBHRleHQYBCABKAkSEgoKcHJvY2Vzc19pZBgFIAEoCSptCglMb2dTb3VyY2USGgoWTE9HX1NPVVJDRV9VTlNQRUNJRklFRBAAEhYKEkxPR19TT1VSQ0VfQ09OU09MRRABEhQKEExPR19TT1VSQ0VfQUdFTlQQAhIWChJMT0dfU09VUkNFX1BST0NFU1MQAzKtAQoRTW9uaXRvcmluZ1NlcnZpY2USTQoKR2V0TWV0cmljcxIeLmRheXRvbmFoLnYxLkdldE1ldHJpY3NSZXF1ZXN0Gh8uZGF5dG9uYWgudjEuR2V0TWV0cmljc1Jlc3BvbnNlEkkKCFJlYWRMb2dzEhwuZGF5dG9uYWgudjEuUmVhZExvZ3NSZXF1ZXN0Gh0uZGF5dG9uYWgudjEuUmVhZExvZ3NSZXNwb25zZTABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChxkYXl0b25haC92MS9tb25pdG9yaW5nLnByb3RvEgtkYXl0b25haC52MSKDAQoRR2V0TWV0cmljc1JlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCG9ubHlfbm93GAMgASgIIpcBChJHZXRNZXRyaWNzUmVzcG9uc2USJwoDbm93GAEgASgLMhouZGF5dG9uYWgudjEuTWV0cmljc1NhbXBsZRIrCgdoaXN0b3J5GAIgAygLMhouZGF5dG9uYWgudjEuTWV0cmljc1NhbXBsZRIrCghpbnRlcnZhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiLVAgoNTWV0cmljc1NhbXBsZRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgljcHVfY291bnQYAiABKA0SGAoQY3B1X3VzZWRfcGVyY2VudBgDIAEoARIrCghjcHVfdGltZRgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaChJtZW1vcnlfdG90YWxfYnl0ZXMYBSABKAQSGQoRbWVtb3J5X3VzZWRfYnl0ZXMYBiABKAQSGgoSbWVtb3J5X2NhY2hlX2J5dGVzGAcgASgEEhgKEGRpc2tfdG90YWxfYnl0ZXMYCCABKAQSFwoPZGlza191c2VkX2J5dGVzGAkgASgEEh4KFm5ldHdvcmtfcmVjZWl2ZWRfYnl0ZXMYCiABKAQSGgoSbmV0d29ya19zZW50X2J5dGVzGAsgASgEIq0BCg9SZWFkTG9nc1JlcXVlc3QSOgoHc291cmNlcxgBIAMoDjIWLmRheXRvbmFoLnYxLkxvZ1NvdXJjZUIRukgOkgELEAMiB4IBBBABIAASDgoGZm9sbG93GAIgASgIEhEKBHRhaWwYAyABKA1IAIgBARIyCgVhZnRlchgEIAMoCzIYLmRheXRvbmFoLnYxLkxvZ1Bvc2l0aW9uQgm6SAaSAQMQkE5CBwoFX3RhaWwiQAoLTG9nUG9zaXRpb24SFgoDbG9nGAEgASgJQgm6SAZyBBABGFASGQoFcGxhY2UYAiABKAlCCrpIB3IFEAEYoAEipgEKEFJlYWRMb2dzUmVzcG9uc2USJgoFZW50cnkYASABKAsyFS5kYXl0b25haC52MS5Mb2dFbnRyeUgAEi4KCWhlYXJ0YmVhdBgCIAEoCzIZLmRheXRvbmFoLnYxLkxvZ0hlYXJ0YmVhdEgAEjEKC2JhY2tsb2dfZW5kGAMgASgLMhouZGF5dG9uYWgudjEuTG9nQmFja2xvZ0VuZEgAQgcKBWV2ZW50IjwKDUxvZ0JhY2tsb2dFbmQSKwoJcG9zaXRpb25zGAEgAygLMhguZGF5dG9uYWgudjEuTG9nUG9zaXRpb24iDgoMTG9nSGVhcnRiZWF0IrkBCghMb2dFbnRyeRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgZzb3VyY2UYAiABKA4yFi5kYXl0b25haC52MS5Mb2dTb3VyY2USDQoFbGFiZWwYAyABKAkSDAoEdGV4dBgEIAEoCRISCgpwcm9jZXNzX2lkGAUgASgJEioKCHBvc2l0aW9uGAYgASgLMhguZGF5dG9uYWgudjEuTG9nUG9zaXRpb24qbQoJTG9nU291cmNlEhoKFkxPR19TT1VSQ0VfVU5TUEVDSUZJRUQQABIWChJMT0dfU09VUkNFX0NPTlNPTEUQARIUChBMT0dfU09VUkNFX0FHRU5UEAISFgoSTE9HX1NPVVJDRV9QUk9DRVNTEAMyrQEKEU1vbml0b3JpbmdTZXJ2aWNlEk0KCkdldE1ldHJpY3MSHi5kYXl0b25haC52MS5HZXRNZXRyaWNzUmVxdWVzdBofLmRheXRvbmFoLnYxLkdldE1ldHJpY3NSZXNwb25zZRJJCghSZWFkTG9ncxIcLmRheXRvbmFoLnYxLlJlYWRMb2dzUmVxdWVzdBodLmRheXRvbmFoLnYxLlJlYWRMb2dzUmVzcG9uc2UwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Which metrics.
@@ -199,11 +199,20 @@ export type ReadLogsRequest = Message<"daytonah.v1.ReadLogsRequest"> & {
   follow: boolean;
 
   /**
-   * Of each source only so many of the last lines, 4 MiB of them at most; all that are kept where absent.
+   * Of each source only so many of the last lines, 4 MiB of them at most; all that are kept where absent. Not of sources that
+   * `after` tells a position of.
    *
    * @generated from field: optional uint32 tail = 3;
    */
   tail?: number | undefined;
+
+  /**
+   * Goes on where a stream of this sandbox stopped: for each log the last position it told. What is kept and came after them is
+   * told, each line once; of logs that are not named, all that is kept.
+   *
+   * @generated from field: repeated daytonah.v1.LogPosition after = 4;
+   */
+  after: LogPosition[];
 };
 
 /**
@@ -212,6 +221,34 @@ export type ReadLogsRequest = Message<"daytonah.v1.ReadLogsRequest"> & {
  */
 export const ReadLogsRequestSchema: GenMessage<ReadLogsRequest> = /*@__PURE__*/
   messageDesc(file_daytonah_v1_monitoring, 3);
+
+/**
+ * A place in one of a sandbox's logs: the console, the agent's, each process's own.
+ *
+ * @generated from message daytonah.v1.LogPosition
+ */
+export type LogPosition = Message<"daytonah.v1.LogPosition"> & {
+  /**
+   * Which log. Of a log only the newest position matters.
+   *
+   * @generated from field: string log = 1;
+   */
+  log: string;
+
+  /**
+   * Where in it, for the platform to read.
+   *
+   * @generated from field: string place = 2;
+   */
+  place: string;
+};
+
+/**
+ * Describes the message daytonah.v1.LogPosition.
+ * Use `create(LogPositionSchema)` to create a new message.
+ */
+export const LogPositionSchema: GenMessage<LogPosition> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_monitoring, 4);
 
 /**
  * A line, or that none came.
@@ -240,6 +277,14 @@ export type ReadLogsResponse = Message<"daytonah.v1.ReadLogsResponse"> & {
      */
     value: LogHeartbeat;
     case: "heartbeat";
+  } | {
+    /**
+     * What there was is told.
+     *
+     * @generated from field: daytonah.v1.LogBacklogEnd backlog_end = 3;
+     */
+    value: LogBacklogEnd;
+    case: "backlogEnd";
   } | { case: undefined; value?: undefined };
 };
 
@@ -248,7 +293,28 @@ export type ReadLogsResponse = Message<"daytonah.v1.ReadLogsResponse"> & {
  * Use `create(ReadLogsResponseSchema)` to create a new message.
  */
 export const ReadLogsResponseSchema: GenMessage<ReadLogsResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_monitoring, 4);
+  messageDesc(file_daytonah_v1_monitoring, 5);
+
+/**
+ * What was there when the stream began is told; what follows came later. Once in a stream.
+ *
+ * @generated from message daytonah.v1.LogBacklogEnd
+ */
+export type LogBacklogEnd = Message<"daytonah.v1.LogBacklogEnd"> & {
+  /**
+   * Of the logs whose last lines `tail` left out.
+   *
+   * @generated from field: repeated daytonah.v1.LogPosition positions = 1;
+   */
+  positions: LogPosition[];
+};
+
+/**
+ * Describes the message daytonah.v1.LogBacklogEnd.
+ * Use `create(LogBacklogEndSchema)` to create a new message.
+ */
+export const LogBacklogEndSchema: GenMessage<LogBacklogEnd> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_monitoring, 6);
 
 /**
  * The stream lives.
@@ -263,7 +329,7 @@ export type LogHeartbeat = Message<"daytonah.v1.LogHeartbeat"> & {
  * Use `create(LogHeartbeatSchema)` to create a new message.
  */
 export const LogHeartbeatSchema: GenMessage<LogHeartbeat> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_monitoring, 5);
+  messageDesc(file_daytonah_v1_monitoring, 7);
 
 /**
  * A line of a log.
@@ -305,6 +371,13 @@ export type LogEntry = Message<"daytonah.v1.LogEntry"> & {
    * @generated from field: string process_id = 5;
    */
   processId: string;
+
+  /**
+   * Right after it, for ReadLogsRequest.after.
+   *
+   * @generated from field: daytonah.v1.LogPosition position = 6;
+   */
+  position?: LogPosition | undefined;
 };
 
 /**
@@ -312,7 +385,7 @@ export type LogEntry = Message<"daytonah.v1.LogEntry"> & {
  * Use `create(LogEntrySchema)` to create a new message.
  */
 export const LogEntrySchema: GenMessage<LogEntry> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_monitoring, 6);
+  messageDesc(file_daytonah_v1_monitoring, 8);
 
 /**
  * Where a log entry comes from.

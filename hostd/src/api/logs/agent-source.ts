@@ -8,6 +8,7 @@ import { GuestConnectionError } from "../../guest/guest-connection-error.ts";
 import { lastingStream } from "../../guest/lasting-stream.ts";
 import { timeField } from "../../guest/wire-time.ts";
 import type { SandboxCall } from "../sandbox-call.ts";
+import { type AgentPlace, agentPosition, agentTimeOf } from "./log-position.ts";
 import type { LogSink } from "./log-queue.ts";
 import type { LogSource } from "./log-source.ts";
 
@@ -19,40 +20,57 @@ const maxBacklogLines = 20_000;
 export interface AgentSourceOptions {
   /** False where its lines are only read for the processes they tell of. */
   readonly tell: boolean;
+  /** What the client has already. */
+  readonly after: AgentPlace | undefined;
   /** A process started, after the backlog. */
   readonly onStarted: (processId: string) => void;
 }
 
-export function agentSource(call: SandboxCall, { tell, onStarted }: AgentSourceOptions): LogSource {
+export function agentSource(call: SandboxCall, { tell, after, onStarted }: AgentSourceOptions): LogSource {
   let next = 1n;
   const push = (sink: LogSink, line: LogLine) => {
     const { processId } = line;
     if (tell && line.sequence > next) {
-      sink.push(agentEntry("warn", `${line.sequence - next} lines of the agent were gone before they were read`, ""));
+      const lost = `${line.sequence - next} lines of the agent were gone before they were read`;
+      const position = agentPosition({ sequence: line.sequence - 1n, time: agentTimeOf(undefined) });
+      sink.push({ ...agentEntry("warn", lost, ""), position });
     }
     next = line.sequence + 1n;
     if (!tell) return;
     const label = levels.has(line.level) ? line.level : "info";
-    sink.push({ ...agentEntry(label, line.message.slice(0, maxChars), processId), ...timeField("time", line.time) });
+    const position = agentPosition({ sequence: line.sequence, time: agentTimeOf(line.time) });
+    const entry = { ...agentEntry(label, line.message.slice(0, maxChars), processId), position };
+    sink.push({ ...entry, ...timeField("time", line.time) });
   };
   const checked = (line: LogLine): LogLine => {
     if (line.processId !== "") checkedId(line.processId);
     if (line.sequence >= next) return line;
     throw new GuestConnectionError("protocol", `The agent's line ${line.sequence} came after line ${next - 1n}.`);
   };
+  /** False where the client's place is in another past than the agent's; nothing is told then. */
+  const tellFrom = async (sink: LogSink, place: AgentPlace | undefined): Promise<boolean> => {
+    let count = 0;
+    const lines = call.stream({ case: "readLogs", value: { fromSequence: place?.sequence ?? 0n } }, (event) => {
+      if (event.case === "heartbeat") return undefined;
+      if (event.case !== "logLine" || ++count > maxBacklogLines) throw unexpectedEvent(event);
+      if (count === 1) next = place?.sequence ?? event.value.sequence; // what was before is no loss
+      return checked(event.value);
+    });
+    for await (const line of lines) {
+      if (place && line.sequence === place.sequence) {
+        if (agentTimeOf(line.time) !== place.time) return false;
+        next = line.sequence + 1n;
+        continue;
+      }
+      if (next === place?.sequence) next += 1n; // the client's last line is kept no more
+      await sink.room(call.signal);
+      push(sink, line);
+    }
+    return count > 0 || !place;
+  };
   return {
     async backlog(sink) {
-      let count = 0;
-      const lines = call.stream({ case: "readLogs", value: {} }, (event) => {
-        if (event.case === "heartbeat") return undefined;
-        if (event.case !== "logLine" || ++count > maxBacklogLines) throw unexpectedEvent(event);
-        if (count === 1) next = event.value.sequence; // what was before is no loss
-        return checked(event.value);
-      });
-      for await (const line of lines) {
-        await sink.room(call.signal);
-        push(sink, line);
-      }
+      if (!(await tellFrom(sink, after))) await tellFrom(sink, undefined);
     },
 
     async follow(sink) {

@@ -5,8 +5,16 @@
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { LogEntrySchema } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
+import type { LogPosition } from "./log-position.ts";
 
-export type LogLine = MessageInitShape<typeof LogEntrySchema> & { readonly text: string };
+export type LogLine = MessageInitShape<typeof LogEntrySchema> & {
+  readonly text: string;
+  readonly position: LogPosition;
+};
+
+export type LogsEvent =
+  | { readonly case: "entry"; readonly value: LogLine }
+  | { readonly case: "backlogEnd"; readonly value: { readonly positions: LogPosition[] } };
 
 /** Where producers put their lines. */
 export interface LogSink {
@@ -20,20 +28,26 @@ const maxLines = 2_000;
 const maxChars = 1024 * 1024;
 
 export class LogQueue implements LogSink {
-  #lines: LogLine[] = [];
+  #events: LogsEvent[] = [];
   #chars = 0;
   #over: { readonly error?: unknown } | undefined;
   #wakeConsumer: (() => void) | undefined;
   readonly #producers = new Set<() => void>();
 
   push(line: LogLine): void {
-    this.#lines.push(line);
+    this.#events.push({ case: "entry", value: line });
     this.#chars += line.text.length;
     this.#wakeConsumer?.();
   }
 
+  /** What was there is pushed. */
+  endBacklog(positions: LogPosition[]): void {
+    this.#events.push({ case: "backlogEnd", value: { positions } });
+    this.#wakeConsumer?.();
+  }
+
   get full(): boolean {
-    return this.#lines.length >= maxLines || this.#chars >= maxChars;
+    return this.#events.length >= maxLines || this.#chars >= maxChars;
   }
 
   async room(signal: AbortSignal): Promise<void> {
@@ -58,16 +72,16 @@ export class LogQueue implements LogSink {
     this.#wakeConsumer?.();
   }
 
-  /** What there is; nothing after `idleMs` without a line; undefined at the end. */
-  async take(idleMs: number, signal: AbortSignal): Promise<LogLine[] | undefined> {
-    if (this.#lines.length === 0 && !this.#over) await this.#wait(idleMs, signal);
+  /** What there is; nothing after `idleMs` without any; undefined at the end. */
+  async take(idleMs: number, signal: AbortSignal): Promise<LogsEvent[] | undefined> {
+    if (this.#events.length === 0 && !this.#over) await this.#wait(idleMs, signal);
     signal.throwIfAborted();
-    const lines = this.#lines;
-    this.#lines = [];
+    const events = this.#events;
+    this.#events = [];
     this.#chars = 0;
     // In the order they came, and only as many as there is room for: each looks again.
     for (const wake of this.#producers) wake();
-    if (lines.length > 0 || !this.#over) return lines;
+    if (events.length > 0 || !this.#over) return events;
     if ("error" in this.#over) throw this.#over.error;
     return undefined;
   }
@@ -92,6 +106,7 @@ export class LogTail implements LogSink {
   readonly full = false;
   readonly #count: number;
   readonly #lines: LogLine[] = [];
+  readonly #leftOut = new Map<string, LogPosition>();
   #chars = 0;
 
   constructor(count: number) {
@@ -102,7 +117,9 @@ export class LogTail implements LogSink {
     this.#lines.push(line);
     this.#chars += line.text.length;
     while (this.#lines.length > this.#count || this.#chars > maxTailChars) {
-      this.#chars -= this.#lines.shift()?.text.length ?? 0;
+      const { text, position } = this.#lines.shift() as LogLine;
+      this.#chars -= text.length;
+      this.#leftOut.set(position.log, position);
     }
   }
 
@@ -112,6 +129,11 @@ export class LogTail implements LogSink {
 
   get lines(): readonly LogLine[] {
     return this.#lines;
+  }
+
+  /** After the last line that was left out, of each log that has one. */
+  get leftOut(): Iterable<LogPosition> {
+    return this.#leftOut.values();
   }
 }
 

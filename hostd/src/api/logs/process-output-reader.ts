@@ -5,9 +5,10 @@ import { OutputStream, type ProcessOutput } from "@daytonah/gen/daytonah/guest/v
 import { LogSource as Kind } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import { problemOf } from "@daytonah/lib/problem.ts";
 import { followProcess } from "../../guest/follow-process.ts";
-import { LineSplitter } from "../../vm/monitor/line-splitter.ts";
+import { type Line, LineSplitter } from "../../vm/monitor/line-splitter.ts";
 import type { SandboxCall } from "../sandbox-call.ts";
 import { agentEntry } from "./agent-source.ts";
+import { type ProcessPlace, processPosition } from "./log-position.ts";
 import type { LogSink } from "./log-queue.ts";
 
 const labels: ReadonlyMap<number, string> = new Map([
@@ -23,11 +24,21 @@ export class ProcessOutputReader {
   readonly #call: SandboxCall;
   readonly #processId: string;
   readonly #splitters = new Map<string, LineSplitter>();
-  #next = 0n;
+  /** What the client has already. */
+  readonly #after: ProcessPlace | undefined;
+  #next: bigint;
+  #pid = 0;
 
-  constructor(call: SandboxCall, processId: string) {
+  constructor(call: SandboxCall, processId: string, after?: ProcessPlace) {
     this.#call = call;
     this.#processId = processId;
+    this.#after = after;
+    this.#next = [...labels.values()].map((label) => this.#known(label)).reduce(earlier);
+  }
+
+  /** The first byte that will be read. */
+  get next(): bigint {
+    return this.#next;
   }
 
   /** Until the process ends, or its output has been read up to `until`. */
@@ -57,6 +68,7 @@ export class ProcessOutputReader {
     for await (const event of followProcess(agent, attach, { signal, requestId, onBreak: explain })) {
       switch (event.case) {
         case "started":
+          this.#pid = event.value.pid;
           break;
         case "output":
           if (sink.full) return "full";
@@ -79,18 +91,49 @@ export class ProcessOutputReader {
 
   #take(sink: LogSink, { offset, stream, data }: ProcessOutput): void {
     if (offset > this.#next) {
+      this.flush(sink); // what follows the hole is no part of those lines
       const lost = `${offset - this.#next} bytes of output were gone before they were read`;
-      sink.push(agentEntry("warn", lost, this.#processId));
+      this.#next = offset;
+      sink.push({ ...agentEntry("warn", lost, this.#processId), position: this.#position() });
     }
     this.#next = offset + BigInt(data.length);
     const label = labels.get(stream) ?? "stdout";
     const splitter = this.#splitters.get(label) ?? new LineSplitter();
     this.#splitters.set(label, splitter);
-    this.#push(sink, label, splitter.push(data));
+    const known = this.#known(label) - offset;
+    const skip = known <= 0n ? 0 : Math.min(Number(known), data.length);
+    this.#push(sink, label, splitter.push(data.subarray(skip), offset + BigInt(skip)));
   }
 
-  #push(sink: LogSink, label: string, lines: readonly string[]): void {
+  #push(sink: LogSink, label: string, lines: readonly Line[]): void {
     const source = Kind.PROCESS;
-    for (const text of lines) sink.push({ source, time: timestampNow(), label, text, processId: this.#processId });
+    for (const { text, end } of lines) {
+      const position = this.#position(label, end);
+      sink.push({ source, time: timestampNow(), label, text, processId: this.#processId, position });
+    }
   }
+
+  /** After all that was read but lines without an end, and of the stream `label` only up to `end`. */
+  #position(label?: string, end = 0n) {
+    const streams = new Map<string, bigint>();
+    for (const each of labels.values()) {
+      const read = this.#splitters.get(each)?.unfinished ?? later(this.#known(each), this.#next);
+      const start = each === label ? end : read;
+      if (start !== this.#next) streams.set(each, start);
+    }
+    return processPosition(this.#processId, { pid: this.#pid, offset: this.#next, streams });
+  }
+
+  /** Up to where the client had this stream when it came. */
+  #known(label: string): bigint {
+    return this.#after?.streams.get(label) ?? this.#after?.offset ?? 0n;
+  }
+}
+
+function earlier(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+function later(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }

@@ -4,6 +4,7 @@ import { abortable } from "@daytonah/lib/deadline.ts";
 import { sleep } from "@daytonah/lib/sleep.ts";
 import { checkedId } from "../../guest/follow-process.ts";
 import type { SandboxCall } from "../sandbox-call.ts";
+import type { ProcessPlace } from "./log-position.ts";
 import type { LogSink } from "./log-queue.ts";
 import type { LogSource } from "./log-source.ts";
 import { ProcessOutputReader } from "./process-output-reader.ts";
@@ -16,21 +17,27 @@ const pollMs = 1_000;
 
 export class ProcessSource implements LogSource {
   readonly #call: SandboxCall;
+  /** What the client has already. */
+  readonly #after: ReadonlyMap<string, ProcessPlace>;
   readonly #waiting: ProcessOutputReader[] = [];
   /** Those of the last list: the agent's log may tell of one of them once more. */
   #listed = new Set<string>();
   /** Nothing before `follow`. */
   #startWaiting: () => void = () => undefined;
 
-  constructor(call: SandboxCall) {
+  constructor(call: SandboxCall, after: ReadonlyMap<string, ProcessPlace>) {
     this.#call = call;
+    this.#after = after;
   }
 
   async backlog(sink: LogSink): Promise<void> {
-    for (const process of await this.#list()) {
-      const reader = new ProcessOutputReader(this.#call, process.processId);
-      const how = process.endOffset > 0n ? await reader.read(sink, process.endOffset) : "reached";
-      if (how === "reached" && !process.exited) this.#enqueue(reader);
+    for (const { processId, pid, endOffset, exited } of await this.#list()) {
+      const after = this.#after.get(processId);
+      // Else it is another one of that name, or the sandbox was put back to before that.
+      const isKnown = after?.pid === pid && after.offset <= endOffset;
+      const reader = new ProcessOutputReader(this.#call, processId, isKnown ? after : undefined);
+      const how = reader.next < endOffset ? await reader.read(sink, endOffset) : "reached";
+      if (how === "reached" && !exited) this.#enqueue(reader);
     }
   }
 

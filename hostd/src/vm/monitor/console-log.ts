@@ -1,4 +1,5 @@
 /** The last lines of a VM's console. They are taken from the VMM from time to time, and when somebody reads them. */
+import { randomUUID } from "node:crypto";
 import type { VmmCallOptions } from "../../vmm/vmm.ts";
 import { LineSplitter } from "./line-splitter.ts";
 
@@ -15,6 +16,8 @@ export interface ConsoleLine {
 }
 
 export class ConsoleLog {
+  /** Its sequence numbers mean something only beside this. */
+  readonly id = randomUUID();
   readonly #read: (options: VmmCallOptions) => Promise<Uint8Array>;
   readonly #now: () => Date;
   readonly #splitter = new LineSplitter();
@@ -44,7 +47,7 @@ export class ConsoleLog {
   async #take(options: VmmCallOptions): Promise<void> {
     const bytes = await this.#read(options);
     const readAt = this.#now();
-    for (const text of this.#splitter.push(bytes)) {
+    for (const { text } of this.#splitter.push(bytes)) {
       this.#lines.push({ sequence: ++this.#last, readAt, text });
       this.#chars += text.length;
     }

@@ -231,7 +231,7 @@ class MetricsSample(Message[_MetricsSampleFields]):
         network_received_bytes: int
         network_sent_bytes: int
 
-_ReadLogsRequestFields: TypeAlias = Literal["sources", "follow", "tail"]
+_ReadLogsRequestFields: TypeAlias = Literal["sources", "follow", "tail", "after"]
 
 class ReadLogsRequest(Message[_ReadLogsRequestFields]):
     """
@@ -255,14 +255,22 @@ class ReadLogsRequest(Message[_ReadLogsRequestFields]):
             bool follow = 2;
             ```
         tail:
-            Of each source only so many of the last lines, 4 MiB of them at most; all that are kept where absent.
+            Of each source only so many of the last lines, 4 MiB of them at most; all that are kept where absent. Not of sources that
+            `after` tells a position of.
 
             ```proto
             optional uint32 tail = 3;
             ```
+        after:
+            Goes on where a stream of this sandbox stopped: for each log the last position it told. What is kept and came after them is
+            told, each line once; of logs that are not named, all that is kept.
+
+            ```proto
+            repeated daytonah.v1.LogPosition after = 4;
+            ```
     """
 
-    __slots__ = ("sources", "follow", "tail")
+    __slots__ = ("sources", "follow", "tail", "after")
 
     if TYPE_CHECKING:
 
@@ -272,14 +280,56 @@ class ReadLogsRequest(Message[_ReadLogsRequestFields]):
             sources: list[LogSource] | None = None,
             follow: bool = False,
             tail: int | None = None,
+            after: list[LogPosition] | None = None,
         ) -> None:
             pass
 
         sources: list[LogSource]
         follow: bool
         tail: int
+        after: list[LogPosition]
 
-_ReadLogsResponseFields: TypeAlias = Literal["entry", "heartbeat"]
+_LogPositionFields: TypeAlias = Literal["log", "place"]
+
+class LogPosition(Message[_LogPositionFields]):
+    """
+    A place in one of a sandbox's logs: the console, the agent's, each process's own.
+
+    ```proto
+    message daytonah.v1.LogPosition
+    ```
+
+    Attributes:
+        log:
+            Which log. Of a log only the newest position matters.
+
+            ```proto
+            string log = 1;
+            ```
+        place:
+            Where in it, for the platform to read.
+
+            ```proto
+            string place = 2;
+            ```
+    """
+
+    __slots__ = ("log", "place")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            log: str = "",
+            place: str = "",
+        ) -> None:
+            pass
+
+        log: str
+        place: str
+
+_ReadLogsResponseFields: TypeAlias = Literal["entry", "heartbeat", "backlog_end"]
 
 class ReadLogsResponse(Message[_ReadLogsResponseFields]):
     """
@@ -305,11 +355,43 @@ class ReadLogsResponse(Message[_ReadLogsResponseFields]):
         def __init__(
             self,
             *,
-            event: Oneof[Literal["entry"], LogEntry] | Oneof[Literal["heartbeat"], LogHeartbeat] | None = None,
+            event: Oneof[Literal["entry"], LogEntry] | Oneof[Literal["heartbeat"], LogHeartbeat] | Oneof[Literal["backlog_end"], LogBacklogEnd] | None = None,
         ) -> None:
             pass
 
-        event: Oneof[Literal["entry"], LogEntry] | Oneof[Literal["heartbeat"], LogHeartbeat] | None
+        event: Oneof[Literal["entry"], LogEntry] | Oneof[Literal["heartbeat"], LogHeartbeat] | Oneof[Literal["backlog_end"], LogBacklogEnd] | None
+
+_LogBacklogEndFields: TypeAlias = Literal["positions"]
+
+class LogBacklogEnd(Message[_LogBacklogEndFields]):
+    """
+    What was there when the stream began is told; what follows came later. Once in a stream.
+
+    ```proto
+    message daytonah.v1.LogBacklogEnd
+    ```
+
+    Attributes:
+        positions:
+            Of the logs whose last lines `tail` left out.
+
+            ```proto
+            repeated daytonah.v1.LogPosition positions = 1;
+            ```
+    """
+
+    __slots__ = ("positions",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            positions: list[LogPosition] | None = None,
+        ) -> None:
+            pass
+
+        positions: list[LogPosition]
 
 _LogHeartbeatFields: TypeAlias = NoReturn
 
@@ -331,7 +413,7 @@ class LogHeartbeat(Message[_LogHeartbeatFields]):
         ) -> None:
             pass
 
-_LogEntryFields: TypeAlias = Literal["time", "source", "label", "text", "process_id"]
+_LogEntryFields: TypeAlias = Literal["time", "source", "label", "text", "process_id", "position"]
 
 class LogEntry(Message[_LogEntryFields]):
     """
@@ -372,9 +454,15 @@ class LogEntry(Message[_LogEntryFields]):
             ```proto
             string process_id = 5;
             ```
+        position:
+            Right after it, for ReadLogsRequest.after.
+
+            ```proto
+            optional daytonah.v1.LogPosition position = 6;
+            ```
     """
 
-    __slots__ = ("time", "source", "label", "text", "process_id")
+    __slots__ = ("time", "source", "label", "text", "process_id", "position")
 
     if TYPE_CHECKING:
 
@@ -386,6 +474,7 @@ class LogEntry(Message[_LogEntryFields]):
             label: str = "",
             text: str = "",
             process_id: str = "",
+            position: LogPosition | None = None,
         ) -> None:
             pass
 
@@ -394,6 +483,7 @@ class LogEntry(Message[_LogEntryFields]):
         label: str
         text: str
         process_id: str
+        position: LogPosition | None
 
 class LogSource(Enum):
     """
@@ -437,7 +527,7 @@ class LogSource(Enum):
 
 
 _DESC = file_desc(
-    b'\n\x1cdaytonah/v1/monitoring.proto\x12\x0bdaytonah.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\xa0\x01\n\x11GetMetricsRequest\x129\n\nstart_time\x18\x01 \x01(\x0b2\x1a.google.protobuf.TimestampR\tstartTime\x125\n\x08end_time\x18\x02 \x01(\x0b2\x1a.google.protobuf.TimestampR\x07endTime\x12\x19\n\x08only_now\x18\x03 \x01(\x08R\x07onlyNow"\xaf\x01\n\x12GetMetricsResponse\x12,\n\x03now\x18\x01 \x01(\x0b2\x1a.daytonah.v1.MetricsSampleR\x03now\x124\n\x07history\x18\x02 \x03(\x0b2\x1a.daytonah.v1.MetricsSampleR\x07history\x125\n\x08interval\x18\x03 \x01(\x0b2\x19.google.protobuf.DurationR\x08interval"\xfa\x03\n\rMetricsSample\x12.\n\x04time\x18\x01 \x01(\x0b2\x1a.google.protobuf.TimestampR\x04time\x12\x1b\n\tcpu_count\x18\x02 \x01(\rR\x08cpuCount\x12(\n\x10cpu_used_percent\x18\x03 \x01(\x01R\x0ecpuUsedPercent\x124\n\x08cpu_time\x18\x04 \x01(\x0b2\x19.google.protobuf.DurationR\x07cpuTime\x12,\n\x12memory_total_bytes\x18\x05 \x01(\x04R\x10memoryTotalBytes\x12*\n\x11memory_used_bytes\x18\x06 \x01(\x04R\x0fmemoryUsedBytes\x12,\n\x12memory_cache_bytes\x18\x07 \x01(\x04R\x10memoryCacheBytes\x12(\n\x10disk_total_bytes\x18\x08 \x01(\x04R\x0ediskTotalBytes\x12&\n\x0fdisk_used_bytes\x18\t \x01(\x04R\rdiskUsedBytes\x124\n\x16network_received_bytes\x18\n \x01(\x04R\x14networkReceivedBytes\x12,\n\x12network_sent_bytes\x18\x0b \x01(\x04R\x10networkSentBytes"\x90\x01\n\x0fReadLogsRequest\x12C\n\x07sources\x18\x01 \x03(\x0e2\x16.daytonah.v1.LogSourceR\x07sourcesB\x11\xbaH\x0e\x92\x01\x0b\x10\x03"\x07\x82\x01\x04\x10\x01 \x00\x12\x16\n\x06follow\x18\x02 \x01(\x08R\x06follow\x12\x17\n\x04tail\x18\x03 \x01(\rH\x00R\x04tail\x88\x01\x01B\x07\n\x05_tail"\x85\x01\n\x10ReadLogsResponse\x12-\n\x05entry\x18\x01 \x01(\x0b2\x15.daytonah.v1.LogEntryH\x00R\x05entry\x129\n\theartbeat\x18\x02 \x01(\x0b2\x19.daytonah.v1.LogHeartbeatH\x00R\theartbeatB\x07\n\x05event"\x0e\n\x0cLogHeartbeat"\xb3\x01\n\x08LogEntry\x12.\n\x04time\x18\x01 \x01(\x0b2\x1a.google.protobuf.TimestampR\x04time\x12.\n\x06source\x18\x02 \x01(\x0e2\x16.daytonah.v1.LogSourceR\x06source\x12\x14\n\x05label\x18\x03 \x01(\tR\x05label\x12\x12\n\x04text\x18\x04 \x01(\tR\x04text\x12\x1d\n\nprocess_id\x18\x05 \x01(\tR\tprocessId*m\n\tLogSource\x12\x1a\n\x16LOG_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12LOG_SOURCE_CONSOLE\x10\x01\x12\x14\n\x10LOG_SOURCE_AGENT\x10\x02\x12\x16\n\x12LOG_SOURCE_PROCESS\x10\x032\xad\x01\n\x11MonitoringService\x12M\n\nGetMetrics\x12\x1e.daytonah.v1.GetMetricsRequest\x1a\x1f.daytonah.v1.GetMetricsResponse\x12I\n\x08ReadLogs\x12\x1c.daytonah.v1.ReadLogsRequest\x1a\x1d.daytonah.v1.ReadLogsResponse0\x01b\x06proto3',
+    b'\n\x1cdaytonah/v1/monitoring.proto\x12\x0bdaytonah.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\xa0\x01\n\x11GetMetricsRequest\x129\n\nstart_time\x18\x01 \x01(\x0b2\x1a.google.protobuf.TimestampR\tstartTime\x125\n\x08end_time\x18\x02 \x01(\x0b2\x1a.google.protobuf.TimestampR\x07endTime\x12\x19\n\x08only_now\x18\x03 \x01(\x08R\x07onlyNow"\xaf\x01\n\x12GetMetricsResponse\x12,\n\x03now\x18\x01 \x01(\x0b2\x1a.daytonah.v1.MetricsSampleR\x03now\x124\n\x07history\x18\x02 \x03(\x0b2\x1a.daytonah.v1.MetricsSampleR\x07history\x125\n\x08interval\x18\x03 \x01(\x0b2\x19.google.protobuf.DurationR\x08interval"\xfa\x03\n\rMetricsSample\x12.\n\x04time\x18\x01 \x01(\x0b2\x1a.google.protobuf.TimestampR\x04time\x12\x1b\n\tcpu_count\x18\x02 \x01(\rR\x08cpuCount\x12(\n\x10cpu_used_percent\x18\x03 \x01(\x01R\x0ecpuUsedPercent\x124\n\x08cpu_time\x18\x04 \x01(\x0b2\x19.google.protobuf.DurationR\x07cpuTime\x12,\n\x12memory_total_bytes\x18\x05 \x01(\x04R\x10memoryTotalBytes\x12*\n\x11memory_used_bytes\x18\x06 \x01(\x04R\x0fmemoryUsedBytes\x12,\n\x12memory_cache_bytes\x18\x07 \x01(\x04R\x10memoryCacheBytes\x12(\n\x10disk_total_bytes\x18\x08 \x01(\x04R\x0ediskTotalBytes\x12&\n\x0fdisk_used_bytes\x18\t \x01(\x04R\rdiskUsedBytes\x124\n\x16network_received_bytes\x18\n \x01(\x04R\x14networkReceivedBytes\x12,\n\x12network_sent_bytes\x18\x0b \x01(\x04R\x10networkSentBytes"\xcb\x01\n\x0fReadLogsRequest\x12C\n\x07sources\x18\x01 \x03(\x0e2\x16.daytonah.v1.LogSourceR\x07sourcesB\x11\xbaH\x0e\x92\x01\x0b\x10\x03"\x07\x82\x01\x04\x10\x01 \x00\x12\x16\n\x06follow\x18\x02 \x01(\x08R\x06follow\x12\x17\n\x04tail\x18\x03 \x01(\rH\x00R\x04tail\x88\x01\x01\x129\n\x05after\x18\x04 \x03(\x0b2\x18.daytonah.v1.LogPositionR\x05afterB\t\xbaH\x06\x92\x01\x03\x10\x90NB\x07\n\x05_tail"L\n\x0bLogPosition\x12\x1b\n\x03log\x18\x01 \x01(\tR\x03logB\t\xbaH\x06r\x04\x10\x01\x18P\x12 \n\x05place\x18\x02 \x01(\tR\x05placeB\n\xbaH\x07r\x05\x10\x01\x18\xa0\x01"\xc4\x01\n\x10ReadLogsResponse\x12-\n\x05entry\x18\x01 \x01(\x0b2\x15.daytonah.v1.LogEntryH\x00R\x05entry\x129\n\theartbeat\x18\x02 \x01(\x0b2\x19.daytonah.v1.LogHeartbeatH\x00R\theartbeat\x12=\n\x0bbacklog_end\x18\x03 \x01(\x0b2\x1a.daytonah.v1.LogBacklogEndH\x00R\nbacklogEndB\x07\n\x05event"G\n\rLogBacklogEnd\x126\n\tpositions\x18\x01 \x03(\x0b2\x18.daytonah.v1.LogPositionR\tpositions"\x0e\n\x0cLogHeartbeat"\xe9\x01\n\x08LogEntry\x12.\n\x04time\x18\x01 \x01(\x0b2\x1a.google.protobuf.TimestampR\x04time\x12.\n\x06source\x18\x02 \x01(\x0e2\x16.daytonah.v1.LogSourceR\x06source\x12\x14\n\x05label\x18\x03 \x01(\tR\x05label\x12\x12\n\x04text\x18\x04 \x01(\tR\x04text\x12\x1d\n\nprocess_id\x18\x05 \x01(\tR\tprocessId\x124\n\x08position\x18\x06 \x01(\x0b2\x18.daytonah.v1.LogPositionR\x08position*m\n\tLogSource\x12\x1a\n\x16LOG_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12LOG_SOURCE_CONSOLE\x10\x01\x12\x14\n\x10LOG_SOURCE_AGENT\x10\x02\x12\x16\n\x12LOG_SOURCE_PROCESS\x10\x032\xad\x01\n\x11MonitoringService\x12M\n\nGetMetrics\x12\x1e.daytonah.v1.GetMetricsRequest\x1a\x1f.daytonah.v1.GetMetricsResponse\x12I\n\x08ReadLogs\x12\x1c.daytonah.v1.ReadLogsRequest\x1a\x1d.daytonah.v1.ReadLogsResponse0\x01b\x06proto3',
     [
         validate_pb.desc(),
         duration_pb.desc(),
@@ -448,7 +538,9 @@ _DESC = file_desc(
         "GetMetricsResponse": GetMetricsResponse,
         "MetricsSample": MetricsSample,
         "ReadLogsRequest": ReadLogsRequest,
+        "LogPosition": LogPosition,
         "ReadLogsResponse": ReadLogsResponse,
+        "LogBacklogEnd": LogBacklogEnd,
         "LogHeartbeat": LogHeartbeat,
         "LogEntry": LogEntry,
         "LogSource": LogSource,
