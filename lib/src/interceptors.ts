@@ -3,8 +3,9 @@
 import { createValidator, type Violation } from "@bufbuild/protovalidate";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Logger } from "./log.ts";
-import { Problem, problem, problemOf, toConnectError } from "./problem.ts";
+import { Problem, type ProblemOptions, problem, problemOf, toConnectError } from "./problem.ts";
 import { requestIdKey } from "./request-id.ts";
+import { tooManyEntries } from "./too-many-entries.ts";
 
 const validator = createValidator();
 
@@ -28,6 +29,8 @@ export const validateRequests: Interceptor = (next) => async (request) => {
 
 /** Checks one message; throws FIELD_INVALID with every violation. */
 export function check(...[schema, message]: Parameters<typeof validator.validate>): void {
+  const tooMany = tooManyEntries(schema, message);
+  if (tooMany.length > 0) throw fieldsInvalid(tooMany);
   const result = validator.validate(schema, message);
   if (result.kind === "valid") return;
   if (result.kind === "error") throw problem("INTERNAL", "A validation rule is broken.", { cause: result.error });
@@ -36,9 +39,13 @@ export function check(...[schema, message]: Parameters<typeof validator.validate
     rule: violation.ruleId,
     message: violation.message,
   }));
+  throw fieldsInvalid(violations);
+}
+
+function fieldsInvalid(violations: NonNullable<ProblemOptions["violations"]>): Problem {
   const first = violations[0];
   const more = violations.length > 1 ? ` (and ${violations.length - 1} more)` : "";
-  throw problem("FIELD_INVALID", `${first?.field}: ${first?.message}${more}`, { violations });
+  return problem("FIELD_INVALID", `${first?.field}: ${first?.message}${more}`, { violations });
 }
 
 /** protovalidate prints a violation as `path: message [rule]`; the path is what stands before the message. */

@@ -1,7 +1,13 @@
 import { once } from "node:events";
 import http2 from "node:http2";
 import { Code, ConnectError, type ConnectRouter, createClient } from "@connectrpc/connect";
-import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import {
+  compressionGzip,
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+  type GrpcTransportOptions,
+} from "@connectrpc/connect-node";
 import { ErrorInfoSchema, ErrorReason } from "@daytonah/gen/daytonah/v1/error_pb.ts";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
 import { TemplateService } from "@daytonah/gen/daytonah/v1/template_pb.ts";
@@ -17,6 +23,9 @@ function routes(router: ConnectRouter): void {
     writeFile: (request) => ({ info: { path: request.path, size: BigInt(request.data.length) } }),
     statFile: () => {
       throw problem("FILE_NOT_FOUND", "/x is not there.");
+    },
+    async *searchFiles() {
+      yield {};
     },
     async *readFile() {
       yield { part: { case: "data" as const, value: new Uint8Array([1]) } };
@@ -43,14 +52,23 @@ async function serve(failure?: unknown) {
   return Object.assign(server, { url: `http://127.0.0.1:${server.address.port}` });
 }
 
+type More = Partial<Pick<GrpcTransportOptions, "sendCompression">>;
+
 const transports = {
-  "Connect over HTTP/1.1": (baseUrl: string) => createConnectTransport({ baseUrl, httpVersion: "1.1" }),
-  "Connect over HTTP/2": (baseUrl: string) => createConnectTransport({ baseUrl, httpVersion: "2" }),
-  "Connect with JSON": (baseUrl: string) =>
-    createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false }),
-  gRPC: (baseUrl: string) => createGrpcTransport({ baseUrl }),
-  "gRPC-Web": (baseUrl: string) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }),
+  "Connect over HTTP/1.1": (baseUrl: string, more?: More) =>
+    createConnectTransport({ baseUrl, httpVersion: "1.1", ...more }),
+  "Connect over HTTP/2": (baseUrl: string, more?: More) =>
+    createConnectTransport({ baseUrl, httpVersion: "2", ...more }),
+  "Connect with JSON": (baseUrl: string, more?: More) =>
+    createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: false, ...more }),
+  gRPC: (baseUrl: string, more?: More) => createGrpcTransport({ baseUrl, ...more }),
+  "gRPC-Web": (baseUrl: string, more?: More) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1", ...more }),
 };
+
+async function first<T>(stream: AsyncIterable<T>): Promise<T | undefined> {
+  for await (const message of stream) return message;
+  return undefined;
+}
 
 async function failureOf(call: Promise<unknown>) {
   const error = await call.then(
@@ -87,6 +105,22 @@ describe.each(Object.entries(transports))("%s", (_, transport) => {
     expect(info?.reason).toBe(ErrorReason.BODY_TOO_LARGE);
     expect(info?.metadata.max_bytes).toBe("4096");
     expect(info?.metadata.request_id).toMatch(/./);
+  });
+
+  test("a body that unpacks to more than the limit is BODY_TOO_LARGE", async () => {
+    await using server = await serve();
+    const client = createClient(FileService, transport(server.url, { sendCompression: compressionGzip }));
+    expect((await client.writeFile({ path: "/a", data: new Uint8Array(2000) })).info?.size).toBe(2000n);
+    const { code, info } = await failureOf(client.writeFile({ path: "/a", data: new Uint8Array(5000) }));
+    expect([code, info?.reason]).toEqual([Code.ResourceExhausted, ErrorReason.BODY_TOO_LARGE]);
+  });
+
+  test("what a request has more of than may be is told without a look at each", async () => {
+    await using server = await serve();
+    const client = createClient(FileService, transport(server.url));
+    const exclude = Array.from({ length: 65 }, () => ""); // each breaks its rule as well
+    const { info } = await failureOf(first(client.searchFiles({ path: "a\0", excludeGlobs: exclude })));
+    expect(info?.violations.map(({ field, rule }) => [field, rule])).toEqual([["exclude_globs", "repeated.max_items"]]);
   });
 
   test("a connection lives on after a body over the limit", async () => {

@@ -13,15 +13,13 @@ import {
   createContextValues,
   type Interceptor,
 } from "@connectrpc/connect";
-import {
-  compressionGzip,
-  universalRequestFromNodeRequest,
-  universalResponseToNodeResponse,
-} from "@connectrpc/connect-node";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { bodyTooLarge } from "./body-too-large.ts";
+import { boundedGzip } from "./bounded-gzip.ts";
 import { typedError } from "./interceptors.ts";
 import type { Logger } from "./log.ts";
 import type { NodeRequest, NodeResponse } from "./node-http.ts";
-import { problem, problemOf } from "./problem.ts";
+import { problemOf } from "./problem.ts";
 import { requestIdHeader, requestIdKey, requestIdOf } from "./request-id.ts";
 
 export interface RpcListenerOptions extends Omit<ConnectRouterOptions, "readMaxBytes"> {
@@ -51,10 +49,12 @@ const awaitAdmission: Interceptor = (next) => async (request) => {
 export function createRpcListener(options: RpcListenerOptions): RpcListener {
   const { routes, maxBodyBytes, log, admit, ...routerOptions } = options;
   const router = createConnectRouter({
-    acceptCompression: [compressionGzip],
+    acceptCompression: [boundedGzip(maxBodyBytes)],
+    // Kept, each of two bytes would take a few hundred: a body of some MiB takes GiB then.
+    binaryOptions: { readUnknownFields: false },
     ...routerOptions,
     interceptors: [awaitAdmission, ...(routerOptions.interceptors ?? [])],
-    // Twice ours: it only guards what a compressed body unpacks to.
+    // More than ours, which has a typed error.
     readMaxBytes: 2 * maxBodyBytes,
   });
   routes(router);
@@ -111,14 +111,7 @@ async function* limitBody(
       ended = next.done === true;
       if (ended) return;
       total += next.value.byteLength;
-      if (total > maxBytes) {
-        throw typedError(
-          problem("BODY_TOO_LARGE", `The request's body is longer than ${maxBytes} bytes.`, {
-            metadata: { max_bytes: String(maxBytes) },
-          }),
-          requestId,
-        );
-      }
+      if (total > maxBytes) throw typedError(bodyTooLarge(maxBytes), requestId);
       yield next.value;
     }
   } finally {

@@ -7,10 +7,11 @@ import type { Http2ServerResponse } from "node:http2";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { endStreamFlag, endStreamToJson } from "@connectrpc/connect/protocol-connect";
+import { bodyTooLarge } from "@daytonah/lib/body-too-large.ts";
 import { check, typedError } from "@daytonah/lib/interceptors.ts";
 import type { Logger } from "@daytonah/lib/log.ts";
 import { isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
-import { problem, problemOf } from "@daytonah/lib/problem.ts";
+import { problemOf } from "@daytonah/lib/problem.ts";
 import { requestIdHeader, requestIdKey, requestIdOf } from "@daytonah/lib/request-id.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -134,11 +135,7 @@ async function readMessage(request: NodeRequest, maxBytes: number): Promise<Uint
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > maxBytes) {
-      throw problem("BODY_TOO_LARGE", `The request's body is longer than ${maxBytes} bytes.`, {
-        metadata: { max_bytes: String(maxBytes) },
-      });
-    }
+    if (size > maxBytes) throw bodyTooLarge(maxBytes);
     chunks.push(chunk);
   }
   const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);

@@ -3,9 +3,10 @@
  * both ways. An exchange that breaks never looks as if it had ended well.
  */
 import http2 from "node:http2";
+import { bodyTooLarge } from "@daytonah/lib/body-too-large.ts";
 import { breakOffStream } from "@daytonah/lib/edge/join-streams.ts";
 import { breakOff, isFinalStatus, isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
-import { type Problem, problem, toConnectError } from "@daytonah/lib/problem.ts";
+import { type Problem, toConnectError } from "@daytonah/lib/problem.ts";
 import { hostUnavailable } from "../hosts/host-problem.ts";
 import { brokenEndOf, isEnveloped } from "./broken-end.ts";
 import { createEnvelopeTracker, type EnvelopeTracker } from "./envelopes.ts";
@@ -156,10 +157,4 @@ function receiveAnswer(upstream: http2.ClientHttp2Stream, response: NodeResponse
       } else breakOff(response);
     },
   };
-}
-
-export function bodyTooLarge(maxBytes: number): Problem {
-  return problem("BODY_TOO_LARGE", `The request's body is longer than ${maxBytes} bytes.`, {
-    metadata: { max_bytes: String(maxBytes) },
-  });
 }

@@ -1,5 +1,6 @@
 /** Relays the calls of the data plane to the host that has the sandbox, unread. */
 import { answerProblem } from "@daytonah/lib/answer-problem.ts";
+import { bodyTooLarge } from "@daytonah/lib/body-too-large.ts";
 import type { Logger } from "@daytonah/lib/log.ts";
 import { headerOf, isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
 import { requestIdHeader, requestIdOf } from "@daytonah/lib/request-id.ts";
@@ -10,7 +11,7 @@ import { hostUnavailable } from "../hosts/host-problem.ts";
 import type { HostSessions, Lane } from "../hosts/host-sessions.ts";
 import { dataPlaneRoutes, laneOfPath } from "./data-plane.ts";
 import { findFilesTarget, findTarget, type Target, type TargetOptions } from "./find-target.ts";
-import { bodyTooLarge, type ForwardOutcome, forward } from "./forward.ts";
+import { type ForwardOutcome, forward } from "./forward.ts";
 
 export interface Relay {
   /** Answers a call of the data plane; says false, and does nothing, for any other path. */
