@@ -9,21 +9,17 @@ source = Path(__file__).parent / "src/daytonah/_async"
 target = source.parent / "_sync"
 
 PLAIN = [
-    *["Client", "Connection", "DataPlane", "DirectWays", "Events", "Files", "FileWatch", "Ports", "Process", "ProcessCalls"],
-    *["ProcessInput", "Programs", "Pty", "Sandbox", "Way"],
+    *["Client", "Connection", "DataPlane", "DirectWays", "Events", "Files", "FileWatch", "Hosts", "Life", "Pools", "Ports"],
+    *["Process", "ProcessCalls", "ProcessInput", "Programs", "Pty", "Sandbox", "Snapshots", "Templates", "Way"],
 ]
+SERVICES = ["Event", "File", "Host", "Monitoring", "Pool", "Port", "Process", "Sandbox", "Snapshot", "Template"]
 replacements = {
     **{f"Async{name}": name for name in PLAIN},
+    **{f"{name}ServiceClient": f"{name}ServiceClientSync" for name in SERVICES},
     "AsyncByteSource": "ByteSource",
     "AsyncIterable": "Iterable",
     "AsyncStreamCall": "StreamCall",
     "AsyncUnaryCall": "UnaryCall",
-    "EventServiceClient": "EventServiceClientSync",
-    "FileServiceClient": "FileServiceClientSync",
-    "MonitoringServiceClient": "MonitoringServiceClientSync",
-    "PortServiceClient": "PortServiceClientSync",
-    "ProcessServiceClient": "ProcessServiceClientSync",
-    "SandboxServiceClient": "SandboxServiceClientSync",
     "aclose": "close",
     "aclosing": "closing",
     "anext": "next",

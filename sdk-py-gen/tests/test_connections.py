@@ -152,6 +152,7 @@ def test_a_call_that_may_not_be_repeated_is_where_its_connection_was_refused(san
     [
         (404, "not_found", ErrorReason.SANDBOX_NOT_FOUND),
         (401, "unauthenticated", ErrorReason.CREDENTIAL_INVALID),
+        (400, "failed_precondition", ErrorReason.SANDBOX_PAUSED),
         (409, "aborted", ErrorReason.SANDBOX_STATE_CONFLICT),
     ],
     ids=lambda value: getattr(value, "name", ""),

@@ -8,8 +8,8 @@ import daytonah
 import pytest
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
-from daytonah import AuthenticationError, ConflictError, NotFoundError, PlatformError, UnavailableError
-from daytonah._convert_error import convert_error
+from daytonah import AuthenticationError, CapacityError, ConflictError, NotFoundError, PlatformError, UnavailableError
+from daytonah._convert_error import convert_error, error_of_reason
 from daytonah._direct import edge_of
 from daytonah._error_reasons import CLASS_OF_REASON
 from daytonah._gen.daytonah.v1.error_pb import ErrorInfo, ErrorReason
@@ -33,6 +33,13 @@ def test_every_reason_of_the_platform_has_an_error_class() -> None:
     assert CLASS_OF_REASON["SNAPSHOT_NOT_FOUND"] is NotFoundError
     assert CLASS_OF_REASON["SANDBOX_PAUSED"] is CLASS_OF_REASON["RESOURCE_IN_USE"] is ConflictError
     assert CLASS_OF_REASON["SNAPSHOT_FAILED"] is CLASS_OF_REASON["RESTORE_FAILED"] is PlatformError
+
+
+def test_a_failure_that_is_a_part_of_an_answer_is_the_error_that_a_call_would_raise() -> None:
+    full = error_of_reason("NO_CAPACITY", "No room.", 2.0)
+    assert (type(full), full.code, full.reason, full.retry_after) == (CapacityError, "resource_exhausted", "NO_CAPACITY", 2.0)
+    newer = error_of_reason("NEWER", "Who knows.", None)
+    assert (type(newer), newer.code, newer.reason) == (PlatformError, "internal", "NEWER")
 
 
 def test_an_error_over_plain_http_is_the_platforms_or_what_its_status_says() -> None:

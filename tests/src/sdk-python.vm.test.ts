@@ -48,7 +48,15 @@ test.concurrent("every program of its README runs as it stands there", { timeout
   const program = join(installed, "readme.py");
   writeFileSync(program, blocks.join("\n"));
   const { stdout } = await run(join(bin, "python"), ["-W", "error", program], { cwd: installed, env });
-  for (const shown of ["0 42\n", "stdout 1\n", "hello from xterm-256color", "created new.txt\n", "45\none\ntwo\n"]) {
+  for (const shown of [
+    "0 42\n",
+    "stdout 1\n",
+    "hello from xterm-256color",
+    "created new.txt\n",
+    "try 1\n",
+    "awake\n",
+    "45\none\ntwo\n",
+  ]) {
     expect(stdout).toContain(shown);
   }
 });

@@ -43,6 +43,14 @@ _CLASS_OF_CODE: dict[Code, type[DaytonahError]] = {
     Code.UNAUTHENTICATED: AuthenticationError,
 }
 """For errors that carry no reason, or one that is newer than this package."""
+_CODE_OF_CLASS: dict[type[DaytonahError], Code] = {
+    NotFoundError: Code.NOT_FOUND,
+    ConflictError: Code.ABORTED,
+    CapacityError: Code.RESOURCE_EXHAUSTED,
+    UnavailableError: Code.UNAVAILABLE,
+}
+"""Of the kinds of failure that a part of an answer can be."""
+
 
 def convert_error(error: ConnectError) -> DaytonahError:
     """The error to raise for one of the RPC layer. A cancelled task's error, which it hides, is raised as it was."""
@@ -62,6 +70,12 @@ def convert_error(error: ConnectError) -> DaytonahError:
         violations=[FieldViolation(v.field, v.rule, v.message) for v in info.violations],
         retry_after=info.retry_delay.to_seconds() if info.retry_delay is not None else None,
     )
+
+
+def error_of_reason(reason: str, message: str, retry_after: float | None) -> DaytonahError:
+    """The error for a failure that is a part of an answer."""
+    kind = CLASS_OF_REASON.get(reason, PlatformError)
+    return kind(message, code=_CODE_OF_CLASS.get(kind, Code.INTERNAL).value, reason=reason, retry_after=retry_after)
 
 
 def unreachable(why: str) -> UnavailableError:

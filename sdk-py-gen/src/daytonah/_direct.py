@@ -7,9 +7,11 @@ from urllib.parse import urlsplit
 
 from .errors import ConflictError, DaytonahError, UnavailableError
 
-_REFUSED = {"SANDBOX_NOT_FOUND", "CREDENTIAL_INVALID"}
-"""An edge does not tell strangers what it has: to it, the token of a sandbox that moved on is one of no sandbox."""
+_REFUSED = {"SANDBOX_NOT_FOUND", "CREDENTIAL_INVALID", "SANDBOX_PAUSED"}
+"""An edge does not tell strangers what it has: to it, the token of a sandbox that moved on is one of no sandbox. Until its old
+host has given it up, it is paused there."""
 _MOVED = {*_REFUSED, "SANDBOX_STATE_CONFLICT"}
+"""Also where it is being handed to another host; but then a call may have begun."""
 
 
 def edge_of(platform_url: str, access_token: str | None, direct_url: str | None) -> str | None:

@@ -8,10 +8,10 @@ from typing import TypeVar, cast
 from protobuf import Enum
 from protobuf.wkt import Duration, Timestamp
 
-from ._gen.daytonah.v1 import event_pb, file_pb, monitoring_pb, port_pb, process_pb, sandbox_pb
+from ._gen.daytonah.v1 import event_pb, file_pb, monitoring_pb, port_pb, process_pb
 from ._signals import signal_name_of
 from .file_models import ChangeKind, FileChange, FileInfo, FileType, TextMatch
-from .models import ListeningPort, LogEntry, LogSource, Metrics, MetricsSample, SandboxEvent, SandboxInfo
+from .models import ListeningPort, LogEntry, LogSource, Metrics, MetricsSample, SandboxEvent
 from .process_models import ProcessExit, ProcessInfo, PtySize, StreamName
 
 E = TypeVar("E", bound=Enum)
@@ -28,30 +28,6 @@ def seconds_of(duration: Duration | None) -> float:
 
 def stream_name_of(stream: int) -> StreamName:
     return _STREAM_NAMES.get(stream, "stdout")
-
-
-def sandbox_info_of(sandbox: sandbox_pb.Sandbox | None) -> SandboxInfo:
-    if sandbox is None:
-        raise TypeError("The platform's answer lacks the sandbox.")
-    resources = sandbox.resources or sandbox_pb.Resources()
-    return SandboxInfo(
-        id=sandbox.id,
-        state=_lower_name(sandbox.state),
-        template=sandbox.template,
-        vcpus=resources.vcpus,
-        memory_mib=resources.memory_mib,
-        disk_mib=resources.disk_mib,
-        metadata=dict(sandbox.metadata),
-        create_time=datetime_of(sandbox.create_time),
-        state_time=datetime_of(sandbox.state_time),
-        epoch=sandbox.epoch,
-        failure_reason=sandbox.failure.reason if sandbox.failure is not None else None,
-        failure_message=sandbox.failure.message if sandbox.failure is not None else None,
-        host_id=sandbox.host_id or None,
-        hardware_isolated=sandbox.hardware_isolated,
-        direct_url=sandbox.direct_url or None,
-        public_ports=tuple(sandbox.public_ports),
-    )
 
 
 def sandbox_event_of(event: event_pb.Event) -> SandboxEvent:
@@ -97,7 +73,7 @@ def file_info_of(info: file_pb.FileInfo | None) -> FileInfo:
     return FileInfo(
         path=info.path,
         name=info.name,
-        type=cast(FileType, _lower_name(info.type)),
+        type=cast(FileType, lower_name_of(info.type)),
         size=info.size,
         mode=info.mode,
         owner=info.owner,
@@ -106,14 +82,14 @@ def file_info_of(info: file_pb.FileInfo | None) -> FileInfo:
         gid=info.gid,
         modify_time=datetime_of(info.modify_time),
         symlink_target=info.symlink_target or None,
-        target_type=cast(FileType, _lower_name(info.target_type)) if info.target_type != file_pb.FileType.UNSPECIFIED else None,
+        target_type=cast(FileType, lower_name_of(info.target_type)) if info.target_type != file_pb.FileType.UNSPECIFIED else None,
         xattrs=dict(info.xattrs),
     )
 
 
 def file_change_of(change: file_pb.FileChange) -> FileChange:
     info = file_info_of(change.info) if change.info is not None else None
-    return FileChange(cast(ChangeKind, _lower_name(change.kind)), change.path, info)
+    return FileChange(cast(ChangeKind, lower_name_of(change.kind)), change.path, info)
 
 
 def text_match_of(match: file_pb.TextMatch) -> TextMatch:
@@ -127,7 +103,7 @@ def port_of(port: port_pb.Port) -> ListeningPort:
 def log_entry_of(entry: monitoring_pb.LogEntry) -> LogEntry:
     return LogEntry(
         time=datetime_of(entry.time),
-        source=cast(LogSource, _lower_name(entry.source)),
+        source=cast(LogSource, lower_name_of(entry.source)),
         label=entry.label,
         text=entry.text,
         process_id=entry.process_id or None,
@@ -165,7 +141,7 @@ def wire_value_of(kind: type[E], name: str) -> E:
     return known[name]
 
 
-def _lower_name(value: object) -> str:
+def lower_name_of(value: object) -> str:
     """ "running" of SandboxState.RUNNING; "unknown" for a value that is newer than this package."""
     name = getattr(value, "name", None)
     return "unknown" if name in (None, "UNSPECIFIED") else str(name).lower()

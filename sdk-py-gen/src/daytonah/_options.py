@@ -10,6 +10,8 @@ from typing import Literal
 from .errors import DaytonahError, UnavailableError
 
 Direct = Literal["auto", "never", "always"]
+LIFE_TIMEOUT = 120.0
+"""For calls that wait for a host, seconds: longer than the platform's own limits for what a host does."""
 _LONGEST_DELAY = 3.0
 _LONGEST_ASKED_DELAY = 30.0
 """The platform may ask for more patience than this; then the caller decides."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import cache
 from typing import IO, TypeAlias, TypeVar
 
@@ -25,6 +25,9 @@ AsyncLock = asyncio.Lock
 SyncLock = threading.Lock
 AsyncWork: TypeAlias = Callable[[], Awaitable[T]]
 SyncWork: TypeAlias = Callable[[], T]
+AsyncFetch: TypeAlias = Callable[[str], Awaitable[tuple[Sequence[T], str]]]
+SyncFetch: TypeAlias = Callable[[str], tuple[Sequence[T], str]]
+"""The page that a token names, and the token of the next; "" for the first, and after the last."""
 
 INTERRUPTIONS = (asyncio.CancelledError, KeyboardInterrupt)
 """What ends a caller's wait from outside."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from .life_models import Lifecycle
+
 LogSource = Literal["console", "agent", "process", "unknown"]
 """Where a line comes from; "unknown" is newer than this package."""
 
@@ -18,7 +20,8 @@ class SandboxInfo:
     id: str
     """20 of [a-z0-9]."""
     state: str
-    """"creating", "running", "failed" …"""
+    """"creating", "running", "pausing", "paused", "resuming", "lost", "failed", "deleting", "deleted"; "unknown" is newer than
+    this package."""
     template: str
     """Name of its template."""
     vcpus: int
@@ -47,6 +50,18 @@ class SandboxInfo:
     """Origin of its host's edge; None where there is none."""
     public_ports: Sequence[int]
     """Ports whose addresses are open to everyone."""
+    lifecycle: Lifecycle
+    """When and how it ends or pauses by itself."""
+    end_time: datetime | None
+    """When `lifecycle.timeout` is over; None where it has none, and while it is paused."""
+    parent_id: str | None
+    """The sandbox it was forked from; None where it was not."""
+    snapshot_id: str | None
+    """The snapshot it was made from or last rolled back to; it may be deleted by now."""
+    memory_kept: bool
+    """While it is paused: whether it goes on where it was, or starts from its disk."""
+    purge_time: datetime | None
+    """For a deleted one: until when `Sandbox.undelete` works."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +69,7 @@ class StageTime:
     """How long a stage of a create took."""
 
     stage: str
-    """"queue", "disk", "vmm", "agent" or "personalize"."""
+    """"queue", "claim" (from a warm pool), "disk", "vmm" or "restore" (from a snapshot), "agent", "personalize", "hooks"."""
     seconds: float
     """How long it took."""
 

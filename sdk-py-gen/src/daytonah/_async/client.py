@@ -5,6 +5,10 @@ from __future__ import annotations
 from .._options import Direct, resolve_options
 from .connection import AsyncConnection
 from .events import AsyncEvents
+from .hosts import AsyncHosts
+from .pools import AsyncPools
+from .snapshots import AsyncSnapshots
+from .templates import AsyncTemplates
 
 
 class AsyncClient:
@@ -33,6 +37,14 @@ class AsyncClient:
         self.connection = AsyncConnection(resolve_options(url, api_key, timeout, max_retries, retry_delay, direct))
         self.events = AsyncEvents(self.connection)
         """What happens to your sandboxes."""
+        self.snapshots = AsyncSnapshots(self.connection)
+        """What was kept of sandboxes."""
+        self.templates = AsyncTemplates(self.connection)
+        """What sandboxes start from."""
+        self.pools = AsyncPools(self.connection)
+        """VMs that wait for creates."""
+        self.hosts = AsyncHosts(self.connection)
+        """The machines that run sandboxes."""
 
     @property
     def url(self) -> str:

@@ -11,7 +11,11 @@ from connectrpc.errors import ConnectError
 
 from .._convert_error import convert_error
 from .._gen.daytonah.v1.event_connect import EventServiceClient
+from .._gen.daytonah.v1.host_connect import HostServiceClient
+from .._gen.daytonah.v1.pool_connect import PoolServiceClient
 from .._gen.daytonah.v1.sandbox_connect import SandboxServiceClient
+from .._gen.daytonah.v1.snapshot_connect import SnapshotServiceClient
+from .._gen.daytonah.v1.template_connect import TemplateServiceClient
 from .._options import Options, delay_before_retry
 from .._waits import AsyncWork, async_http, async_next, async_sleep
 from ..errors import DaytonahError, UnavailableError
@@ -38,10 +42,13 @@ class AsyncConnection:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.http = async_http()
-        self.sandboxes = SandboxServiceClient(
-            options.url, send_compression=None, accept_compression=[], http_client=self.http
-        )
-        self.events = EventServiceClient(options.url, send_compression=None, accept_compression=[], http_client=self.http)
+        url, http = options.url, self.http
+        self.sandboxes = SandboxServiceClient(url, send_compression=None, accept_compression=[], http_client=http)
+        self.snapshots = SnapshotServiceClient(url, send_compression=None, accept_compression=[], http_client=http)
+        self.templates = TemplateServiceClient(url, send_compression=None, accept_compression=[], http_client=http)
+        self.pools = PoolServiceClient(url, send_compression=None, accept_compression=[], http_client=http)
+        self.hosts = HostServiceClient(url, send_compression=None, accept_compression=[], http_client=http)
+        self.events = EventServiceClient(url, send_compression=None, accept_compression=[], http_client=http)
         self.control_plane = AsyncWay(options.url, self.http)
         """The way to the data plane that is always there."""
         self.direct_ways = AsyncDirectWays(self.http)

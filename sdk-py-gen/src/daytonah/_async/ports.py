@@ -8,8 +8,9 @@ from contextlib import aclosing
 from protobuf.wkt import Duration
 
 from .._exec_request import random_id
-from .._from_wire import datetime_of, port_of, sandbox_info_of
+from .._from_wire import datetime_of, port_of
 from .._gen.daytonah.v1 import port_pb, sandbox_pb
+from .._life_wire import sandbox_info_of
 from ..errors import UnavailableError
 from ..models import ListeningPort, PortUrl, SandboxInfo
 from .data_plane import AsyncDataPlane

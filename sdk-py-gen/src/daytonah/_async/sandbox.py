@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Self
 
 from protobuf.wkt import Timestamp
 
 from .._exec_request import random_id
-from .._from_wire import metrics_of, sandbox_info_of, seconds_of, wire_value_of
+from .._from_wire import metrics_of, wire_value_of
 from .._gen.daytonah.v1 import monitoring_pb, sandbox_pb
+from .._life_wire import lifecycle_to_wire, sandbox_info_of, stage_times_of
+from .._options import LIFE_TIMEOUT
 from ..errors import NotFoundError
+from ..life_models import Lifecycle
 from ..models import LogEntry, Metrics, SandboxInfo, StageTime
 from .client import AsyncClient, default_client
 from .data_plane import AsyncDataPlane
 from .files import AsyncFiles
+from .life import AsyncLife
 from .logs import read_logs
+from .pages import pages
 from .ports import AsyncPorts
 from .programs import AsyncPrograms
 
-_CREATE_TIMEOUT = 120.0
 
-
-class AsyncSandbox(AsyncPrograms):
+class AsyncSandbox(AsyncPrograms, AsyncLife):
     """A microVM of its own for code you do not trust.
 
     ```python
@@ -35,16 +38,11 @@ class AsyncSandbox(AsyncPrograms):
 
     def __init__(self, plane: AsyncDataPlane, stages: Sequence[StageTime] = ()) -> None:
         """Use `create` or `connect`."""
-        super().__init__(plane)
-        self.id = plane.sandbox_id
-        """20 of [a-z0-9]."""
-        self.stages = stages
-        """How long each stage of the create took; empty after `connect`."""
+        AsyncLife.__init__(self, plane, stages)
         self.files = AsyncFiles(plane)
         """Its files."""
         self.ports = AsyncPorts(plane)
         """Its TCP ports."""
-        self._connection = plane.connection
 
     @property
     def access_token(self) -> str | None:
@@ -61,24 +59,29 @@ class AsyncSandbox(AsyncPrograms):
         cls,
         template: str = "",
         *,
+        snapshot_id: str = "",
         vcpus: int = 0,
         memory_mib: int = 0,
         disk_mib: int = 0,
         env: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
+        lifecycle: Lifecycle | None = None,
         idempotency_key: str = "",
-        timeout: float = _CREATE_TIMEOUT,
+        timeout: float = LIFE_TIMEOUT,
         client: AsyncClient | None = None,
     ) -> Self:
         """Makes a sandbox; returns when programs can run in it.
 
         Args:
             template: Name of a template; "base" where empty.
+            snapshot_id: Goes on from this snapshot's memory and disk, as another machine; instead of a template, and with the
+                snapshot's sizes.
             vcpus: Virtual CPUs, 1 to 64; 1 where 0.
             memory_mib: Memory, 128 to 262,144 MiB; 512 where 0.
             disk_mib: Root disk, up to 1,048,576 MiB; the template's own size where 0, never less.
             env: Environment of every process.
             metadata: Your labels, 64 at most, to find it by.
+            lifecycle: When it ends or pauses by itself; never where None.
             idempotency_key: The same key again, within a day, gives the same sandbox, also after a crash of the platform. With it
                 the call is repeated where the connection breaks.
             timeout: Longest wait, seconds.
@@ -93,14 +96,14 @@ class AsyncSandbox(AsyncPrograms):
             env=dict(env or {}),
             metadata=dict(metadata or {}),
             idempotency_key=idempotency_key,
+            snapshot_id=snapshot_id,
+            lifecycle=lifecycle_to_wire(lifecycle),
         )
         connection = client.connection
         answer = await connection.unary(
             connection.sandboxes.create_sandbox, request, repeatable=idempotency_key != "", timeout=timeout
         )
-        info = sandbox_info_of(answer.sandbox)
-        stages = tuple(StageTime(stage.stage, seconds_of(stage.duration)) for stage in answer.stages)
-        return cls(AsyncDataPlane(connection, info.id, answer.access_token or None, info.direct_url), stages)
+        return cls._made(connection, answer.sandbox, answer.access_token, stage_times_of(answer.stages))
 
     @classmethod
     async def connect(
@@ -125,27 +128,25 @@ class AsyncSandbox(AsyncPrograms):
         return sandbox
 
     @classmethod
-    async def list(
+    def list(
         cls,
         *,
         states: Iterable[str] = (),
         metadata: Mapping[str, str] | None = None,
         client: AsyncClient | None = None,
-    ) -> AsyncIterator[SandboxInfo]:
-        """Your organization's sandboxes, newest first; only those in these states ("running" …) and with all these labels."""
+    ) -> AsyncGenerator[SandboxInfo, None]:
+        """Your organization's sandboxes, newest first; only those in these states ("running" …) and with all these labels. Deleted
+        ones are named only where asked for."""
         connection = (client or default_client()).connection
         wanted = [wire_value_of(sandbox_pb.SandboxState, state) for state in states]
-        token = ""
-        while True:
-            request = sandbox_pb.ListSandboxesRequest(
-                page_token=token, states=wanted, metadata=dict(metadata or {})
-            )
+        labels = dict(metadata or {})
+
+        async def fetch(token: str) -> tuple[Sequence[SandboxInfo], str]:
+            request = sandbox_pb.ListSandboxesRequest(page_token=token, states=wanted, metadata=labels)
             answer = await connection.unary(connection.sandboxes.list_sandboxes, request, repeatable=True)
-            for sandbox in answer.sandboxes:
-                yield sandbox_info_of(sandbox)
-            token = answer.next_page_token
-            if not token:
-                return
+            return [*map(sandbox_info_of, answer.sandboxes)], answer.next_page_token
+
+        return pages(fetch)
 
     async def __aenter__(self) -> Self:
         return self
@@ -186,11 +187,6 @@ class AsyncSandbox(AsyncPrograms):
 
         return await self._plane.change_token(rotate)
 
-    async def kill(self) -> None:
-        """Deletes the sandbox; returns when its VM and disk are gone. Raises a NotFoundError where it is gone already."""
-        request = sandbox_pb.DeleteSandboxRequest(sandbox_id=self.id, idempotency_key=random_id())
-        await self._connection.unary(self._connection.sandboxes.delete_sandbox, request, repeatable=True)
-
     async def metrics(
         self, *, start_time: datetime | None = None, end_time: datetime | None = None, history: bool = True
     ) -> Metrics:
@@ -226,9 +222,3 @@ class AsyncSandbox(AsyncPrograms):
         ```
         """
         return read_logs(self._plane, sources, follow, tail)
-
-    def _learn(self, sandbox: sandbox_pb.Sandbox | None) -> SandboxInfo:
-        """Its host can be another one than before."""
-        info = sandbox_info_of(sandbox)
-        self._plane.direct_url = info.direct_url
-        return info

@@ -6,6 +6,10 @@ from __future__ import annotations
 from .._options import Direct, resolve_options
 from .connection import Connection
 from .events import Events
+from .hosts import Hosts
+from .pools import Pools
+from .snapshots import Snapshots
+from .templates import Templates
 
 
 class Client:
@@ -34,6 +38,14 @@ class Client:
         self.connection = Connection(resolve_options(url, api_key, timeout, max_retries, retry_delay, direct))
         self.events = Events(self.connection)
         """What happens to your sandboxes."""
+        self.snapshots = Snapshots(self.connection)
+        """What was kept of sandboxes."""
+        self.templates = Templates(self.connection)
+        """What sandboxes start from."""
+        self.pools = Pools(self.connection)
+        """VMs that wait for creates."""
+        self.hosts = Hosts(self.connection)
+        """The machines that run sandboxes."""
 
     @property
     def url(self) -> str:

@@ -12,7 +12,11 @@ from connectrpc.errors import ConnectError
 
 from .._convert_error import convert_error
 from .._gen.daytonah.v1.event_connect import EventServiceClientSync
+from .._gen.daytonah.v1.host_connect import HostServiceClientSync
+from .._gen.daytonah.v1.pool_connect import PoolServiceClientSync
 from .._gen.daytonah.v1.sandbox_connect import SandboxServiceClientSync
+from .._gen.daytonah.v1.snapshot_connect import SnapshotServiceClientSync
+from .._gen.daytonah.v1.template_connect import TemplateServiceClientSync
 from .._options import Options, delay_before_retry
 from .._waits import SyncWork, sync_http, sync_next, sync_sleep
 from ..errors import DaytonahError, UnavailableError
@@ -39,10 +43,13 @@ class Connection:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.http = sync_http()
-        self.sandboxes = SandboxServiceClientSync(
-            options.url, send_compression=None, accept_compression=[], http_client=self.http
-        )
-        self.events = EventServiceClientSync(options.url, send_compression=None, accept_compression=[], http_client=self.http)
+        url, http = options.url, self.http
+        self.sandboxes = SandboxServiceClientSync(url, send_compression=None, accept_compression=[], http_client=http)
+        self.snapshots = SnapshotServiceClientSync(url, send_compression=None, accept_compression=[], http_client=http)
+        self.templates = TemplateServiceClientSync(url, send_compression=None, accept_compression=[], http_client=http)
+        self.pools = PoolServiceClientSync(url, send_compression=None, accept_compression=[], http_client=http)
+        self.hosts = HostServiceClientSync(url, send_compression=None, accept_compression=[], http_client=http)
+        self.events = EventServiceClientSync(url, send_compression=None, accept_compression=[], http_client=http)
         self.control_plane = Way(options.url, self.http)
         """The way to the data plane that is always there."""
         self.direct_ways = DirectWays(self.http)

@@ -3,28 +3,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Self
 
 from protobuf.wkt import Timestamp
 
 from .._exec_request import random_id
-from .._from_wire import metrics_of, sandbox_info_of, seconds_of, wire_value_of
+from .._from_wire import metrics_of, wire_value_of
 from .._gen.daytonah.v1 import monitoring_pb, sandbox_pb
+from .._life_wire import lifecycle_to_wire, sandbox_info_of, stage_times_of
+from .._options import LIFE_TIMEOUT
 from ..errors import NotFoundError
+from ..life_models import Lifecycle
 from ..models import LogEntry, Metrics, SandboxInfo, StageTime
 from .client import Client, default_client
 from .data_plane import DataPlane
 from .files import Files
+from .life import Life
 from .logs import read_logs
+from .pages import pages
 from .ports import Ports
 from .programs import Programs
 
-_CREATE_TIMEOUT = 120.0
 
-
-class Sandbox(Programs):
+class Sandbox(Programs, Life):
     """A microVM of its own for code you do not trust.
 
     ```python
@@ -36,16 +39,11 @@ class Sandbox(Programs):
 
     def __init__(self, plane: DataPlane, stages: Sequence[StageTime] = ()) -> None:
         """Use `create` or `connect`."""
-        super().__init__(plane)
-        self.id = plane.sandbox_id
-        """20 of [a-z0-9]."""
-        self.stages = stages
-        """How long each stage of the create took; empty after `connect`."""
+        Life.__init__(self, plane, stages)
         self.files = Files(plane)
         """Its files."""
         self.ports = Ports(plane)
         """Its TCP ports."""
-        self._connection = plane.connection
 
     @property
     def access_token(self) -> str | None:
@@ -62,24 +60,29 @@ class Sandbox(Programs):
         cls,
         template: str = "",
         *,
+        snapshot_id: str = "",
         vcpus: int = 0,
         memory_mib: int = 0,
         disk_mib: int = 0,
         env: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
+        lifecycle: Lifecycle | None = None,
         idempotency_key: str = "",
-        timeout: float = _CREATE_TIMEOUT,
+        timeout: float = LIFE_TIMEOUT,
         client: Client | None = None,
     ) -> Self:
         """Makes a sandbox; returns when programs can run in it.
 
         Args:
             template: Name of a template; "base" where empty.
+            snapshot_id: Goes on from this snapshot's memory and disk, as another machine; instead of a template, and with the
+                snapshot's sizes.
             vcpus: Virtual CPUs, 1 to 64; 1 where 0.
             memory_mib: Memory, 128 to 262,144 MiB; 512 where 0.
             disk_mib: Root disk, up to 1,048,576 MiB; the template's own size where 0, never less.
             env: Environment of every process.
             metadata: Your labels, 64 at most, to find it by.
+            lifecycle: When it ends or pauses by itself; never where None.
             idempotency_key: The same key again, within a day, gives the same sandbox, also after a crash of the platform. With it
                 the call is repeated where the connection breaks.
             timeout: Longest wait, seconds.
@@ -94,14 +97,14 @@ class Sandbox(Programs):
             env=dict(env or {}),
             metadata=dict(metadata or {}),
             idempotency_key=idempotency_key,
+            snapshot_id=snapshot_id,
+            lifecycle=lifecycle_to_wire(lifecycle),
         )
         connection = client.connection
         answer = connection.unary(
             connection.sandboxes.create_sandbox, request, repeatable=idempotency_key != "", timeout=timeout
         )
-        info = sandbox_info_of(answer.sandbox)
-        stages = tuple(StageTime(stage.stage, seconds_of(stage.duration)) for stage in answer.stages)
-        return cls(DataPlane(connection, info.id, answer.access_token or None, info.direct_url), stages)
+        return cls._made(connection, answer.sandbox, answer.access_token, stage_times_of(answer.stages))
 
     @classmethod
     def connect(
@@ -132,21 +135,19 @@ class Sandbox(Programs):
         states: Iterable[str] = (),
         metadata: Mapping[str, str] | None = None,
         client: Client | None = None,
-    ) -> Iterator[SandboxInfo]:
-        """Your organization's sandboxes, newest first; only those in these states ("running" …) and with all these labels."""
+    ) -> Generator[SandboxInfo, None]:
+        """Your organization's sandboxes, newest first; only those in these states ("running" …) and with all these labels. Deleted
+        ones are named only where asked for."""
         connection = (client or default_client()).connection
         wanted = [wire_value_of(sandbox_pb.SandboxState, state) for state in states]
-        token = ""
-        while True:
-            request = sandbox_pb.ListSandboxesRequest(
-                page_token=token, states=wanted, metadata=dict(metadata or {})
-            )
+        labels = dict(metadata or {})
+
+        def fetch(token: str) -> tuple[Sequence[SandboxInfo], str]:
+            request = sandbox_pb.ListSandboxesRequest(page_token=token, states=wanted, metadata=labels)
             answer = connection.unary(connection.sandboxes.list_sandboxes, request, repeatable=True)
-            for sandbox in answer.sandboxes:
-                yield sandbox_info_of(sandbox)
-            token = answer.next_page_token
-            if not token:
-                return
+            return [*map(sandbox_info_of, answer.sandboxes)], answer.next_page_token
+
+        return pages(fetch)
 
     def __enter__(self) -> Self:
         return self
@@ -187,11 +188,6 @@ class Sandbox(Programs):
 
         return self._plane.change_token(rotate)
 
-    def kill(self) -> None:
-        """Deletes the sandbox; returns when its VM and disk are gone. Raises a NotFoundError where it is gone already."""
-        request = sandbox_pb.DeleteSandboxRequest(sandbox_id=self.id, idempotency_key=random_id())
-        self._connection.unary(self._connection.sandboxes.delete_sandbox, request, repeatable=True)
-
     def metrics(
         self, *, start_time: datetime | None = None, end_time: datetime | None = None, history: bool = True
     ) -> Metrics:
@@ -227,9 +223,3 @@ class Sandbox(Programs):
         ```
         """
         return read_logs(self._plane, sources, follow, tail)
-
-    def _learn(self, sandbox: sandbox_pb.Sandbox | None) -> SandboxInfo:
-        """Its host can be another one than before."""
-        info = sandbox_info_of(sandbox)
-        self._plane.direct_url = info.direct_url
-        return info

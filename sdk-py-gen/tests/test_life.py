@@ -1,0 +1,141 @@
+"""Pauses, snapshots, forks, roll backs and ends of real microVMs; what a client says of templates, pools and hosts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from daytonah import (
+    AsyncClient,
+    AsyncSandbox,
+    Client,
+    ConflictError,
+    DaytonahError,
+    Lifecycle,
+    NotFoundError,
+    Sandbox,
+)
+
+
+@pytest.fixture(scope="module")
+def small(client: Client) -> Iterator[Sandbox]:
+    """A sandbox whose memory is soon written down."""
+    with Sandbox.create(memory_mib=128, env={"GREETING": "hello"}, client=client) as made:
+        yield made
+
+
+def test_programs_and_an_open_stream_go_on_over_a_pause_and_calls_are_refused_meanwhile(small: Sandbox) -> None:
+    edge = small.direct_url
+    text = ""
+    with small.start("for i in $(seq 15); do echo $i; sleep 0.1; done") as counting:
+        for event in counting:
+            text += event.text
+            if text.endswith("3\n"):
+                paused = small.pause()
+                assert (paused.state, paused.memory_kept, small.pause().state) == ("paused", True, "paused")
+                with pytest.raises(ConflictError) as refused:
+                    small.exec("true")
+                assert refused.value.reason == "SANDBOX_PAUSED"
+                resumed = small.resume()
+                assert (resumed.state, resumed.epoch) == ("running", paused.epoch + 1)
+        assert counting.wait().lost_bytes == 0
+    assert text == "".join(f"{number}\n" for number in range(1, 16))
+    assert small.direct_url == edge  # heard of again
+
+
+def test_a_snapshot_is_found_made_into_another_and_rolled_back_to(client: Client, small: Sandbox) -> None:
+    small.exec("echo first > /dev/shm/kept", check=True)
+    snapshot = small.snapshot("first", metadata={"step": "1"})
+    assert (snapshot.name, snapshot.state, snapshot.memory_kept) == ("first", "ready", True)
+    assert client.snapshots.get(snapshot.id) == snapshot
+    assert [*client.snapshots.list(sandbox_id=small.id)] == [snapshot]
+    small.exec("echo second > /dev/shm/kept", check=True)
+    lifecycle = Lifecycle(timeout=600, on_timeout="delete", idle_timeout=300, auto_resume=True)
+    with Sandbox.create(snapshot_id=snapshot.id, lifecycle=lifecycle, client=client) as made:
+        assert "restore" in [stage.stage for stage in made.stages]
+        later = made.set_timeout(900).end_time
+        assert later is not None and later > datetime.now(UTC) + timedelta(seconds=800)
+        assert made.set_timeout(60, extend_only=True).end_time == later
+        assert made.set_timeout(None).end_time is None
+        assert made.pause().lifecycle == replace(lifecycle, timeout=None)
+        kept = client.templates.create("sdk-py", made.id, description="of a test")
+        assert kept in [*client.templates.list()]
+        with pytest.raises(ConflictError) as in_use:
+            client.snapshots.delete(kept.snapshot_id or "")
+        assert in_use.value.reason == "RESOURCE_IN_USE"
+        client.templates.delete("sdk-py")
+        woken = made.exec("cat /dev/shm/kept; hostname; echo $GREETING")
+        assert woken.stdout == f"first\n{made.id}\nhello\n"
+    assert small.roll_back(snapshot.id).snapshot_id == snapshot.id
+    assert small.exec("cat /dev/shm/kept").stdout == "first\n"
+    client.snapshots.delete(snapshot.id)
+    with pytest.raises(NotFoundError) as gone:
+        client.snapshots.get(snapshot.id)
+    assert gone.value.reason == "SNAPSHOT_NOT_FOUND"
+
+
+def test_forks_are_machines_of_their_own(client: Client, small: Sandbox) -> None:
+    small.exec("echo ours > /dev/shm/parents", check=True)
+    children = small.fork_many(2, env={"WHO": "child"}, metadata={"test": "fork"})
+    one, other = (child for child in children if not isinstance(child, DaytonahError))
+    with one, other:
+        for child in (one, other):
+            said = child.exec("cat /dev/shm/parents; echo $WHO; hostname").stdout
+            assert said == f"ours\nchild\n{child.id}\n"
+            info = child.info()
+            assert (info.parent_id, info.metadata) == (small.id, {"test": "fork"})
+        assert one.access_token != other.access_token
+        assert {one.id, other.id} <= {relative.sandbox_id for relative in small.lineage().children}
+        assert [relative.sandbox_id for relative in other.lineage().ancestors] == [small.id]
+        one.kill(purge=True)
+        with pytest.raises(NotFoundError):
+            Sandbox.undelete(one.id, client=client)
+        Sandbox.purge(other.id, client=client)
+        with pytest.raises(NotFoundError):
+            other.kill()
+
+
+def test_the_same_for_asyncio(settings: dict[str, str], small: Sandbox) -> None:
+    async def main() -> None:
+        client = AsyncClient(**settings, direct="never")
+        same = await AsyncSandbox.connect(small.id, client=client)
+        async with await same.start("echo before; sleep 1; echo after") as process:
+            assert (await anext(aiter(process))).text == "before\n"
+            assert (await same.pause()).state == "paused"
+            snapshot = await same.snapshot("of a paused one")
+            async with aclosing(client.snapshots.list(sandbox_id=small.id)) as snapshots:
+                assert [found.id async for found in snapshots] == [snapshot.id]
+            await client.snapshots.delete(snapshot.id)
+            assert (await same.resume(lifecycle_timeout=600)).lifecycle == Lifecycle(timeout=600)
+            assert (await process.wait()).stdout == "before\nafter\n"
+        with pytest.raises(NotFoundError):
+            await same.roll_back(snapshot.id)
+
+    asyncio.run(main())
+
+
+def test_pools_are_set_listed_and_ended(client: Client) -> None:
+    size = {"vcpus": 3, "memory_mib": 160}
+    pool = client.pools.set(**size, min_ready=0, demand_window=60)
+    assert (pool.template, pool.vcpus, pool.memory_mib, pool.demand_window) == ("base", 3, 160, 60.0)
+    assert pool in client.pools.list()
+    client.pools.delete(**size)
+    with pytest.raises(NotFoundError):
+        client.pools.delete(**size)
+
+
+def test_hosts_are_listed_let_in_and_forgotten(client: Client, small: Sandbox) -> None:
+    (host,) = [host for host in client.hosts.list() if host.id == small.info().host_id]
+    assert (host.state, host.edge_url, host.draining) == ("ready", small.direct_url, False)
+    assert 0 < host.memory_used_mib <= host.memory_mib
+    token = client.hosts.create_join_token("another", ttl=60)
+    assert token.token and datetime.now(UTC) < token.expire_time < datetime.now(UTC) + timedelta(seconds=90)
+    with pytest.raises(ConflictError) as in_use:
+        client.hosts.remove(host.id)
+    assert in_use.value.reason == "RESOURCE_IN_USE"
+    with pytest.raises(NotFoundError):
+        client.hosts.remove("another")
