@@ -123,6 +123,9 @@ test("templates, hosts, pools and keys", async () => {
   expect((await cli.run("keys", "ls")).stdout).toMatch(/key_1 .* sandboxes:read +ci/);
   expect((await cli.run("keys", "revoke", "key_1")).stdout).toBe("key_1\n");
   expect((await cli.run("keys", "revoke", "key_1")).exitCode).toBe(1);
+  expect((await cli.run("orgs", "create", "team")).stdout).toMatch(/^dnah_/);
+  expect((await cli.run("orgs", "limit", "org_1", "--sandboxes", "10", "--memory", "4096")).stdout).toBe("org_1\n");
+  expect((await cli.run("orgs", "ls")).stdout).toMatch(/org_1 +10 +- +4096 +team/);
 });
 
 test("--json stands before or after the command, and prints documents or lines", async () => {

@@ -16,6 +16,7 @@ import { registerLogs } from "./commands/logs.ts";
 import { registerLs } from "./commands/ls.ts";
 import { registerMetrics } from "./commands/metrics.ts";
 import { registerOpen } from "./commands/open.ts";
+import { registerOrgs } from "./commands/orgs.ts";
 import { registerPools } from "./commands/pools.ts";
 import { registerPorts } from "./commands/ports.ts";
 import { registerPs } from "./commands/ps.ts";
@@ -66,6 +67,7 @@ export function createProgram(): Command {
   registerHost(program);
   registerPools(program);
   registerKeys(program);
+  registerOrgs(program);
   addGlobalOptions(program);
   return program;
 }

@@ -70,7 +70,7 @@ export type { ListSnapshotsOptions, Snapshot, Snapshots } from "./life/snapshots
 export type { StageTime } from "./life/stage-time.ts";
 export type { LogEntry, LogSource, LogsOptions } from "./monitoring/logs.ts";
 export type { Metrics, MetricsOptions, MetricsSample } from "./monitoring/metrics.ts";
-export type { CreateOrganizationOptions, Organization, Organizations } from "./organizations.ts";
+export type { CreateOrganizationOptions, Organization, OrganizationLimits, Organizations } from "./organizations.ts";
 export type { ListOptions } from "./pages.ts";
 export type { Pool, PoolOptions, PoolSize, Pools } from "./pools.ts";
 export type {

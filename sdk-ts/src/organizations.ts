@@ -1,6 +1,6 @@
 import type { Organization as WireOrganization } from "@daytonah/gen/daytonah/v1/organization_pb.ts";
 import type { Connection } from "./connection.ts";
-import { dateOf } from "./convert.ts";
+import { dateOf, defined } from "./convert.ts";
 import { type ListOptions, pages } from "./pages.ts";
 
 /** Owns sandboxes and keys; no organization sees another's. */
@@ -10,6 +10,17 @@ export interface Organization {
   readonly name: string;
   /** When it was made. */
   readonly createTime: Date;
+  readonly limits: OrganizationLimits;
+}
+
+/** What an organization may have at most; no limit where undefined. More is a LimitError (QUOTA_EXCEEDED). */
+export interface OrganizationLimits {
+  /** Sandboxes that are not deleted. */
+  readonly sandboxes?: number | undefined;
+  /** vCPUs of all that run, or are being started or ended. */
+  readonly vcpus?: number | undefined;
+  /** Their memory. */
+  readonly memoryMib?: number | undefined;
 }
 
 /** Options of `client.organizations.create`. */
@@ -43,6 +54,20 @@ export class Organizations {
     return { organization: fromWire(answer.organization), apiKey: answer.apiKey };
   }
 
+  /** Sets its limits in place of those it had. What it has already stays. Throws a NotFoundError where there is none. */
+  async setLimits(
+    id: string,
+    limits: OrganizationLimits,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Organization> {
+    const request = { organizationId: id, limits: defined({ ...limits }) };
+    const answer = await this.#connection.unary(
+      (call) => this.#connection.organizations.setOrganizationLimits(request, call),
+      { signal: options.signal, repeatable: true },
+    );
+    return fromWire(answer.organization);
+  }
+
   /** The organizations by id. */
   list(options: ListOptions = {}): AsyncIterable<Organization> {
     const connection = this.#connection;
@@ -57,6 +82,7 @@ export class Organizations {
 }
 
 function fromWire(organization: WireOrganization | undefined): Organization {
-  const { id = "", name = "", createTime } = organization ?? {};
-  return { id, name, createTime: dateOf(createTime) };
+  const { id = "", name = "", createTime, limits } = organization ?? {};
+  const { sandboxes, vcpus, memoryMib } = limits ?? {};
+  return { id, name, createTime: dateOf(createTime), limits: { sandboxes, vcpus, memoryMib } };
 }

@@ -87,6 +87,13 @@ export function fakeAdminServices(platform: FakeState, router: ConnectRouter): v
       const { items, nextPageToken } = page(organizations, request);
       return { organizations: items, nextPageToken };
     }),
+    setOrganizationLimits: faults.unary(({ organizationId, limits }, context) => {
+      platform.controlPlane(context);
+      const organization = organizations.find(({ id }) => id === organizationId);
+      if (!organization) throw fakeError(Code.NotFound, "RESOURCE_NOT_FOUND", "There is no such organization.");
+      if (limits) organization.limits = limits;
+      return { organization };
+    }),
   });
   router.service(ApiKeyService, {
     createApiKey: faults.unary((request, context) => {

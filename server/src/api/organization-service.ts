@@ -2,7 +2,9 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { OrganizationService } from "@daytonah/gen/daytonah/v1/organization_pb.ts";
+import { problem } from "@daytonah/lib/problem.ts";
 import { listOrganizations, type OrganizationRow } from "../db/organizations.ts";
+import { setLimits } from "../db/quotas.ts";
 import type { Db } from "../db/schema.ts";
 import { createOrganization } from "../services/create-organization.ts";
 import { callerOf } from "./admit.ts";
@@ -22,9 +24,26 @@ export function createOrganizationService(db: Db): ServiceImpl<typeof Organizati
       const { page, nextPageToken } = pageOf("organizations", rows, request, ({ id }) => [id]);
       return { organizations: page.map(organizationFromRow), nextPageToken };
     },
+
+    async setOrganizationLimits({ organizationId, limits }) {
+      const row = await setLimits(db, organizationId, {
+        max_sandboxes: limits?.sandboxes ?? null,
+        max_vcpus: limits?.vcpus ?? null,
+        max_memory_mib: limits?.memoryMib ?? null,
+      });
+      if (!row) throw problem("RESOURCE_NOT_FOUND", `There is no organization ${organizationId}.`);
+      return { organization: organizationFromRow(row) };
+    },
   };
 }
 
-function organizationFromRow({ id, name, create_time }: OrganizationRow) {
-  return { id, name, createTime: timestampFromDate(create_time) };
+function organizationFromRow({ id, name, create_time, ...limits }: OrganizationRow) {
+  return {
+    ...{ id, name, createTime: timestampFromDate(create_time) },
+    limits: {
+      sandboxes: limits.max_sandboxes ?? undefined,
+      vcpus: limits.max_vcpus ?? undefined,
+      memoryMib: limits.max_memory_mib ?? undefined,
+    },
+  };
 }

@@ -36,6 +36,7 @@ const table: Readonly<Record<string, Scope>> = {
   "daytonah.v1.HostService/UndrainHost": "admin",
   "daytonah.v1.OrganizationService/CreateOrganization": "admin",
   "daytonah.v1.OrganizationService/ListOrganizations": "admin",
+  "daytonah.v1.OrganizationService/SetOrganizationLimits": "admin",
   "daytonah.v1.ApiKeyService/CreateApiKey": "keys:write",
   "daytonah.v1.ApiKeyService/ListApiKeys": "keys:write",
   "daytonah.v1.ApiKeyService/RevokeApiKey": "keys:write",

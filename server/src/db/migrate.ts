@@ -12,6 +12,7 @@ import { pools } from "./migrations/0009-pools.ts";
 import { rollBack } from "./migrations/0010-roll-back.ts";
 import { tombstones } from "./migrations/0011-tombstones.ts";
 import { templates } from "./migrations/0012-templates.ts";
+import { quotas } from "./migrations/0013-quotas.ts";
 import type { Db } from "./schema.ts";
 
 export const migrations = {
@@ -27,6 +28,7 @@ export const migrations = {
   "0010-roll-back": rollBack,
   "0011-tombstones": tombstones,
   "0012-templates": templates,
+  "0013-quotas": quotas,
 };
 
 /** Throws what went wrong; then nothing was changed, since all runs in one transaction. */

@@ -60,11 +60,13 @@ export function claimQuery(claim: PoolClaim) {
   const isUsed = key
     ? sql`exists (select from idempotency where org_id = ${key.orgId} and rpc = ${key.rpc} and key = ${key.key})`
     : sql`false`;
+  // Over its quota, the create goes on without the pool, and says so.
+  const isAllowed = sql`exceeded_quota(${claim.orgId}, 1, ${claim.vcpus}, ${claim.memoryMib}) is null`;
   const taken = key
     ? sql`insert into idempotency (org_id, rpc, key, request_digest, result_id)
-        select ${key.orgId}, ${key.rpc}, ${key.key}, ${key.digest}, id from picked
+        select ${key.orgId}, ${key.rpc}, ${key.key}, ${key.digest}, id from picked where ${isAllowed}
         on conflict do nothing returning result_id as id`
-    : sql`select id from picked`;
+    : sql`select id from picked where ${isAllowed}`;
   return sql<SandboxRow>`
     with pool as (
       select id from pools where template = ${claim.template} and vcpus = ${claim.vcpus}

@@ -110,6 +110,9 @@ create table organizations (
   id text not null,
   name text not null,
   create_time timestamp(3) with time zone not null default clock_timestamp(),
+  max_sandboxes integer,
+  max_vcpus integer,
+  max_memory_mib integer,
   constraint organizations_pkey PRIMARY KEY (id)
 );
 
@@ -284,6 +287,32 @@ AS $function$
       return null;
     end
   $function$;
+
+CREATE OR REPLACE FUNCTION public.exceeded_quota(org text, more_sandboxes integer, more_vcpus integer, more_memory_mib integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+AS $function$
+    declare
+      most organizations;
+      used record;
+    begin
+      select * into most from organizations
+        where id = org and coalesce(max_sandboxes, max_vcpus, max_memory_mib) is not null
+        for no key update;
+      if not found then return null; end if;
+      select count(*) as sandboxes,
+          coalesce(sum(vcpus) filter (where holds_room), 0) as vcpus,
+          coalesce(sum(memory_mib) filter (where holds_room), 0) as memory_mib
+        into used
+        from (select vcpus, memory_mib, state not in ('paused', 'archiving', 'archived', 'failed') as holds_room
+          from sandboxes where org_id = org and state <> 'deleted') existing;
+      return (select jsonb_build_object('quota', q.quota, 'used', q.used, 'limit', q.most) from (values
+          ('sandboxes', used.sandboxes, most.max_sandboxes, more_sandboxes),
+          ('vcpus', used.vcpus, most.max_vcpus, more_vcpus),
+          ('memory_mib', used.memory_mib, most.max_memory_mib, more_memory_mib)
+        ) q (quota, used, most, more)
+        where q.more > 0 and q.used + q.more > q.most limit 1);
+    end $function$;
 
 CREATE OR REPLACE FUNCTION public.holds_room(state text)
  RETURNS boolean

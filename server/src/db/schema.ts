@@ -34,6 +34,9 @@ interface OrganizationsTable {
   readonly id: string;
   readonly name: string;
   readonly create_time: SetTime;
+  readonly max_sandboxes: number | null;
+  readonly max_vcpus: number | null;
+  readonly max_memory_mib: number | null;
 }
 
 interface ApiKeysTable {

@@ -1,4 +1,4 @@
-/** Decides a fork: the snapshot's row and one for each child that its host has room for, in one transaction. */
+/** Decides a fork: the snapshot's row and one for each child that there is room for, in one transaction. */
 import { type Problem, problemOf } from "@daytonah/lib/problem.ts";
 import { insertSandbox, noteForked, type SandboxRow } from "../db/sandboxes.ts";
 import type { DbOrTx } from "../db/schema.ts";
@@ -8,6 +8,7 @@ import { type BegunSnapshot, beginSnapshot } from "./begin-snapshot.ts";
 import type { ServiceDeps } from "./deps.ts";
 import type { ForkSandboxInput } from "./fork-sandbox.ts";
 import { place } from "./place.ts";
+import { requireQuota } from "./require-quota.ts";
 import { placementOf } from "./source-of.ts";
 
 export interface NewChildren {
@@ -47,12 +48,15 @@ async function insertChildren(tx: DbOrTx, input: ForkSandboxInput, snapshot: Sna
   const rows: SandboxRow[] = [];
   while (rows.length < count) {
     try {
-      const { size, ...host } = await place(tx, placementOf(snapshot));
+      const placement = placementOf(snapshot);
+      await requireQuota(tx, orgId, { ...placement, sandboxes: 1 });
+      const { size, ...host } = await place(tx, placement);
       const child = { id: newSandboxId(), orgId, template, ...size, metadata, env, ...host, keyed, lifecycle, origin };
       rows.push(await insertSandbox(tx, child));
     } catch (error) {
       const why = problemOf(error);
-      if (why?.reason !== "NO_CAPACITY" || rows.length === 0) throw error;
+      const isFull = why?.reason === "NO_CAPACITY" || why?.reason === "QUOTA_EXCEEDED";
+      if (!isFull || rows.length === 0) throw error;
       return { rows, refused: Array.from({ length: count - rows.length }, () => why) };
     }
   }

@@ -11,6 +11,7 @@ import { abandonCreate } from "./delete-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { digestOf, idempotencyKeyReused } from "./idempotent.ts";
 import { place } from "./place.ts";
+import { requireQuota } from "./require-quota.ts";
 import { sourceOf, templateOf } from "./source-of.ts";
 import type { Stage } from "./stages.ts";
 import { startSandbox } from "./start-sandbox.ts";
@@ -95,6 +96,7 @@ async function beginCreate({ db }: ServiceDeps, input: CreateSandboxInput): Prom
       if (taken.t === "replay") return { t: "replay", sandboxId: taken.resultId };
     }
     const { placement, origin } = await sourceOf(tx, input);
+    await requireQuota(tx, input.orgId, { ...placement, sandboxes: 1 });
     const { hostId, hardwareIsolated, size } = await place(tx, placement);
     const row = await insertSandbox(tx, {
       id,

@@ -13,6 +13,7 @@ import { hostOf } from "./host-of.ts";
 import { leaveMove } from "./leave-move.ts";
 import { move } from "./move.ts";
 import { place } from "./place.ts";
+import { requireQuota } from "./require-quota.ts";
 import { type MovedSandbox, runMove } from "./run-move.ts";
 import { failureOf, notMovable, stateConflict } from "./sandbox-problems.ts";
 import { stagesOf } from "./stages.ts";
@@ -39,8 +40,9 @@ async function beginResume(tx: DbOrTx, row: SandboxRow, timeoutMs: number | unde
   if (row.state === "running") return "as it should be";
   if (row.state === "creating" || row.state === "pausing" || row.state === "resuming") return "wait";
   if ((row.state !== "paused" && row.state !== "failed") || row.host_id === null) throw notMovable(row, "resume");
-  // Its disk is there already.
   const { template, vcpus, memory_mib: memoryMib, host_id } = row;
+  await requireQuota(tx, row.org_id ?? "", { vcpus, memoryMib });
+  // Its disk is there already.
   await place(tx, { template, vcpus, memoryMib, diskMib: 0, hostIds: [host_id] });
   return (await moveSandbox(tx, { id: row.id, epoch: row.epoch, to: "resuming", timeoutMs })) ?? "wait";
 }

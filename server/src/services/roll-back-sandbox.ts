@@ -8,6 +8,7 @@ import type { MoveCall } from "./begin-move.ts";
 import type { CallerOptions } from "./create-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { place } from "./place.ts";
+import { requireQuota } from "./require-quota.ts";
 import { finishResume } from "./resume-sandbox.ts";
 import { type MovedSandbox, runMove } from "./run-move.ts";
 import { notMovable, snapshotNotFound } from "./sandbox-problems.ts";
@@ -43,6 +44,9 @@ async function beginRollBack(tx: DbOrTx, row: SandboxRow, snapshotId: string) {
     });
   }
   // A running one has its room already.
-  if (state !== "running") await place(tx, { template, vcpus, memoryMib, diskMib: 0, hostIds: [host_id] });
+  if (state !== "running") {
+    await requireQuota(tx, row.org_id ?? "", { vcpus, memoryMib });
+    await place(tx, { template, vcpus, memoryMib, diskMib: 0, hostIds: [host_id] });
+  }
   return (await moveSandbox(tx, { id, epoch, to: "resuming", rollBackTo: snapshotId })) ?? "wait";
 }

@@ -3,6 +3,7 @@ import { moveSandbox } from "../db/move-sandbox.ts";
 import type { SandboxRow } from "../db/sandboxes.ts";
 import { beginMove, type MoveCall, type MoveDecision } from "./begin-move.ts";
 import type { ServiceDeps } from "./deps.ts";
+import { requireQuota } from "./require-quota.ts";
 import { sandboxNotFound, stateConflict } from "./sandbox-problems.ts";
 import { tellLifecycle } from "./tell-lifecycle.ts";
 
@@ -15,6 +16,7 @@ const decision: MoveDecision = {
     if (state !== "deleted") throw stateConflict(row, id);
     // The row is locked: nobody begins to purge it now.
     if (row.purge_time === null || row.host_id === null) throw sandboxNotFound(id);
+    await requireQuota(tx, row.org_id ?? "", { sandboxes: 1 });
     const moved = await moveSandbox(tx, { id, epoch, to: "paused", from: ["deleted"], memoryKept });
     if (!moved) throw sandboxNotFound(id);
     return moved;

@@ -185,7 +185,8 @@ export const ErrorReason = {
   BODY_TOO_LARGE: 10,
 
   /**
-   * resource_exhausted: your organization's quota, in metadata["quota"], is used up.
+   * resource_exhausted: your organization's quota, in metadata["quota"] (sandboxes, vcpus or memory_mib), has no room for this:
+   * metadata["used"] of metadata["limit"] are in use.
    *
    * @generated from enum value: ERROR_REASON_QUOTA_EXCEEDED = 11;
    */

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file daytonah/v1/organization.proto.
  */
 export const file_daytonah_v1_organization: GenFile = /*@__PURE__*/
-  fileDesc("Ch5kYXl0b25haC92MS9vcmdhbml6YXRpb24ucHJvdG8SC2RheXRvbmFoLnYxIlkKDE9yZ2FuaXphdGlvbhIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ0ChlDcmVhdGVPcmdhbml6YXRpb25SZXF1ZXN0EiQKBG5hbWUYASABKAlCFrpIE3IREAEYgAEyCl5bXlx4MDBdKiQSMQoPaWRlbXBvdGVuY3lfa2V5GAIgASgJQhi6SBVyExiAATIOXltceDIxLVx4N2VdKiQiXgoaQ3JlYXRlT3JnYW5pemF0aW9uUmVzcG9uc2USLwoMb3JnYW5pemF0aW9uGAEgASgLMhkuZGF5dG9uYWgudjEuT3JnYW5pemF0aW9uEg8KB2FwaV9rZXkYAiABKAkiVQoYTGlzdE9yZ2FuaXphdGlvbnNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY6AcSHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQiZgoZTGlzdE9yZ2FuaXphdGlvbnNSZXNwb25zZRIwCg1vcmdhbml6YXRpb25zGAEgAygLMhkuZGF5dG9uYWgudjEuT3JnYW5pemF0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJzCgZBcGlLZXkSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZwcmVmaXgYAyABKAkSDgoGc2NvcGVzGAQgAygJEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCL3AQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIkCgRuYW1lGAEgASgJQha6SBNyERABGIABMgpeW15ceDAwXSokElIKBnNjb3BlcxgCIAMoCUJCukg/kgE8EAgYASI2cjRSDnNhbmRib3hlczpyZWFkUg9zYW5kYm94ZXM6d3JpdGVSCmtleXM6d3JpdGVSBWFkbWluEjMKBmZvcm1hdBgDIAEoDjIZLmRheXRvbmFoLnYxLkFwaUtleUZvcm1hdEIIukgFggECEAESMQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQhi6SBVyExiAATIOXltceDIxLVx4N2VdKiQiTAoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USJAoHYXBpX2tleRgBIAEoCzITLmRheXRvbmFoLnYxLkFwaUtleRIOCgZzZWNyZXQYAiABKAkiTwoSTGlzdEFwaUtleXNSZXF1ZXN0EhsKCXBhZ2Vfc2l6ZRgBIAEoDUIIukgFKgMY6AcSHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQiVQoTTGlzdEFwaUtleXNSZXNwb25zZRIlCghhcGlfa2V5cxgBIAMoCzITLmRheXRvbmFoLnYxLkFwaUtleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiRgoTUmV2b2tlQXBpS2V5UmVxdWVzdBIvCgphcGlfa2V5X2lkGAEgASgJQhu6SBhyFjIUXmtleV9bYS16MC05XXsxLDU5fSQiFgoUUmV2b2tlQXBpS2V5UmVzcG9uc2UqXwoMQXBpS2V5Rm9ybWF0Eh4KGkFQSV9LRVlfRk9STUFUX1VOU1BFQ0lGSUVEEAASFwoTQVBJX0tFWV9GT1JNQVRfRE5BSBABEhYKEkFQSV9LRVlfRk9STUFUX0UyQhACMuUBChNPcmdhbml6YXRpb25TZXJ2aWNlEmUKEkNyZWF0ZU9yZ2FuaXphdGlvbhImLmRheXRvbmFoLnYxLkNyZWF0ZU9yZ2FuaXphdGlvblJlcXVlc3QaJy5kYXl0b25haC52MS5DcmVhdGVPcmdhbml6YXRpb25SZXNwb25zZRJnChFMaXN0T3JnYW5pemF0aW9ucxIlLmRheXRvbmFoLnYxLkxpc3RPcmdhbml6YXRpb25zUmVxdWVzdBomLmRheXRvbmFoLnYxLkxpc3RPcmdhbml6YXRpb25zUmVzcG9uc2UiA5ACATKQAgoNQXBpS2V5U2VydmljZRJTCgxDcmVhdGVBcGlLZXkSIC5kYXl0b25haC52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0GiEuZGF5dG9uYWgudjEuQ3JlYXRlQXBpS2V5UmVzcG9uc2USVQoLTGlzdEFwaUtleXMSHy5kYXl0b25haC52MS5MaXN0QXBpS2V5c1JlcXVlc3QaIC5kYXl0b25haC52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlIgOQAgESUwoMUmV2b2tlQXBpS2V5EiAuZGF5dG9uYWgudjEuUmV2b2tlQXBpS2V5UmVxdWVzdBohLmRheXRvbmFoLnYxLlJldm9rZUFwaUtleVJlc3BvbnNlYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("Ch5kYXl0b25haC92MS9vcmdhbml6YXRpb24ucHJvdG8SC2RheXRvbmFoLnYxIooBCgxPcmdhbml6YXRpb24SCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIvCgtjcmVhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoGbGltaXRzGAQgASgLMh8uZGF5dG9uYWgudjEuT3JnYW5pemF0aW9uTGltaXRzIqMBChJPcmdhbml6YXRpb25MaW1pdHMSIQoJc2FuZGJveGVzGAEgASgNQgm6SAYqBBjAhD1IAIgBARIdCgV2Y3B1cxgCIAEoDUIJukgGKgQYwIQ9SAGIAQESJAoKbWVtb3J5X21pYhgDIAEoDUILukgIKgYYgJTr3ANIAogBAUIMCgpfc2FuZGJveGVzQggKBl92Y3B1c0INCgtfbWVtb3J5X21pYiKNAQocU2V0T3JnYW5pemF0aW9uTGltaXRzUmVxdWVzdBI0Cg9vcmdhbml6YXRpb25faWQYASABKAlCG7pIGHIWMhReb3JnX1thLXowLTldezEsNTl9JBI3CgZsaW1pdHMYAiABKAsyHy5kYXl0b25haC52MS5Pcmdhbml6YXRpb25MaW1pdHNCBrpIA8gBASJQCh1TZXRPcmdhbml6YXRpb25MaW1pdHNSZXNwb25zZRIvCgxvcmdhbml6YXRpb24YASABKAsyGS5kYXl0b25haC52MS5Pcmdhbml6YXRpb24idAoZQ3JlYXRlT3JnYW5pemF0aW9uUmVxdWVzdBIkCgRuYW1lGAEgASgJQha6SBNyERABGIABMgpeW15ceDAwXSokEjEKD2lkZW1wb3RlbmN5X2tleRgCIAEoCUIYukgVchMYgAEyDl5bXHgyMS1ceDdlXSokIl4KGkNyZWF0ZU9yZ2FuaXphdGlvblJlc3BvbnNlEi8KDG9yZ2FuaXphdGlvbhgBIAEoCzIZLmRheXRvbmFoLnYxLk9yZ2FuaXphdGlvbhIPCgdhcGlfa2V5GAIgASgJIlUKGExpc3RPcmdhbml6YXRpb25zUmVxdWVzdBIbCglwYWdlX3NpemUYASABKA1CCLpIBSoDGOgHEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEImYKGUxpc3RPcmdhbml6YXRpb25zUmVzcG9uc2USMAoNb3JnYW5pemF0aW9ucxgBIAMoCzIZLmRheXRvbmFoLnYxLk9yZ2FuaXphdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkicwoGQXBpS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGcHJlZml4GAMgASgJEg4KBnNjb3BlcxgEIAMoCRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi9wEKE0NyZWF0ZUFwaUtleVJlcXVlc3QSJAoEbmFtZRgBIAEoCUIWukgTchEQARiAATIKXlteXHgwMF0qJBJSCgZzY29wZXMYAiADKAlCQrpIP5IBPBAIGAEiNnI0Ug5zYW5kYm94ZXM6cmVhZFIPc2FuZGJveGVzOndyaXRlUgprZXlzOndyaXRlUgVhZG1pbhIzCgZmb3JtYXQYAyABKA4yGS5kYXl0b25haC52MS5BcGlLZXlGb3JtYXRCCLpIBYIBAhABEjEKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUIYukgVchMYgAEyDl5bXHgyMS1ceDdlXSokIkwKFENyZWF0ZUFwaUtleVJlc3BvbnNlEiQKB2FwaV9rZXkYASABKAsyEy5kYXl0b25haC52MS5BcGlLZXkSDgoGc2VjcmV0GAIgASgJIk8KEkxpc3RBcGlLZXlzUmVxdWVzdBIbCglwYWdlX3NpemUYASABKA1CCLpIBSoDGOgHEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEIlUKE0xpc3RBcGlLZXlzUmVzcG9uc2USJQoIYXBpX2tleXMYASADKAsyEy5kYXl0b25haC52MS5BcGlLZXkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkYKE1Jldm9rZUFwaUtleVJlcXVlc3QSLwoKYXBpX2tleV9pZBgBIAEoCUIbukgYchYyFF5rZXlfW2EtejAtOV17MSw1OX0kIhYKFFJldm9rZUFwaUtleVJlc3BvbnNlKl8KDEFwaUtleUZvcm1hdBIeChpBUElfS0VZX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhcKE0FQSV9LRVlfRk9STUFUX0ROQUgQARIWChJBUElfS0VZX0ZPUk1BVF9FMkIQAjLVAgoTT3JnYW5pemF0aW9uU2VydmljZRJlChJDcmVhdGVPcmdhbml6YXRpb24SJi5kYXl0b25haC52MS5DcmVhdGVPcmdhbml6YXRpb25SZXF1ZXN0GicuZGF5dG9uYWgudjEuQ3JlYXRlT3JnYW5pemF0aW9uUmVzcG9uc2USZwoRTGlzdE9yZ2FuaXphdGlvbnMSJS5kYXl0b25haC52MS5MaXN0T3JnYW5pemF0aW9uc1JlcXVlc3QaJi5kYXl0b25haC52MS5MaXN0T3JnYW5pemF0aW9uc1Jlc3BvbnNlIgOQAgESbgoVU2V0T3JnYW5pemF0aW9uTGltaXRzEikuZGF5dG9uYWgudjEuU2V0T3JnYW5pemF0aW9uTGltaXRzUmVxdWVzdBoqLmRheXRvbmFoLnYxLlNldE9yZ2FuaXphdGlvbkxpbWl0c1Jlc3BvbnNlMpACCg1BcGlLZXlTZXJ2aWNlElMKDENyZWF0ZUFwaUtleRIgLmRheXRvbmFoLnYxLkNyZWF0ZUFwaUtleVJlcXVlc3QaIS5kYXl0b25haC52MS5DcmVhdGVBcGlLZXlSZXNwb25zZRJVCgtMaXN0QXBpS2V5cxIfLmRheXRvbmFoLnYxLkxpc3RBcGlLZXlzUmVxdWVzdBogLmRheXRvbmFoLnYxLkxpc3RBcGlLZXlzUmVzcG9uc2UiA5ACARJTCgxSZXZva2VBcGlLZXkSIC5kYXl0b25haC52MS5SZXZva2VBcGlLZXlSZXF1ZXN0GiEuZGF5dG9uYWgudjEuUmV2b2tlQXBpS2V5UmVzcG9uc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * An organization: everything belongs to one, and none sees another's.
@@ -43,6 +43,13 @@ export type Organization = Message<"daytonah.v1.Organization"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 3;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * What it may have.
+   *
+   * @generated from field: daytonah.v1.OrganizationLimits limits = 4;
+   */
+  limits?: OrganizationLimits | undefined;
 };
 
 /**
@@ -51,6 +58,91 @@ export type Organization = Message<"daytonah.v1.Organization"> & {
  */
 export const OrganizationSchema: GenMessage<Organization> = /*@__PURE__*/
   messageDesc(file_daytonah_v1_organization, 0);
+
+/**
+ * What an organization may have at most: a create, fork, resume or undelete that goes beyond is refused with QUOTA_EXCEEDED. No
+ * limit where absent. A paused sandbox that its host wakes for a call is not refused, and counts.
+ *
+ * @generated from message daytonah.v1.OrganizationLimits
+ */
+export type OrganizationLimits = Message<"daytonah.v1.OrganizationLimits"> & {
+  /**
+   * Sandboxes that are not deleted.
+   *
+   * @generated from field: optional uint32 sandboxes = 1;
+   */
+  sandboxes?: number | undefined;
+
+  /**
+   * vCPUs of all that run, or are being started or ended.
+   *
+   * @generated from field: optional uint32 vcpus = 2;
+   */
+  vcpus?: number | undefined;
+
+  /**
+   * Their memory.
+   *
+   * @generated from field: optional uint32 memory_mib = 3;
+   */
+  memoryMib?: number | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.OrganizationLimits.
+ * Use `create(OrganizationLimitsSchema)` to create a new message.
+ */
+export const OrganizationLimitsSchema: GenMessage<OrganizationLimits> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_organization, 1);
+
+/**
+ * What to allow whom.
+ *
+ * @generated from message daytonah.v1.SetOrganizationLimitsRequest
+ */
+export type SetOrganizationLimitsRequest = Message<"daytonah.v1.SetOrganizationLimitsRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+
+  /**
+   * In place of those it had; a limit that is absent ends.
+   *
+   * @generated from field: daytonah.v1.OrganizationLimits limits = 2;
+   */
+  limits?: OrganizationLimits | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.SetOrganizationLimitsRequest.
+ * Use `create(SetOrganizationLimitsRequestSchema)` to create a new message.
+ */
+export const SetOrganizationLimitsRequestSchema: GenMessage<SetOrganizationLimitsRequest> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_organization, 2);
+
+/**
+ * They are set.
+ *
+ * @generated from message daytonah.v1.SetOrganizationLimitsResponse
+ */
+export type SetOrganizationLimitsResponse = Message<"daytonah.v1.SetOrganizationLimitsResponse"> & {
+  /**
+   * With them.
+   *
+   * @generated from field: daytonah.v1.Organization organization = 1;
+   */
+  organization?: Organization | undefined;
+};
+
+/**
+ * Describes the message daytonah.v1.SetOrganizationLimitsResponse.
+ * Use `create(SetOrganizationLimitsResponseSchema)` to create a new message.
+ */
+export const SetOrganizationLimitsResponseSchema: GenMessage<SetOrganizationLimitsResponse> = /*@__PURE__*/
+  messageDesc(file_daytonah_v1_organization, 3);
 
 /**
  * What to make.
@@ -78,7 +170,7 @@ export type CreateOrganizationRequest = Message<"daytonah.v1.CreateOrganizationR
  * Use `create(CreateOrganizationRequestSchema)` to create a new message.
  */
 export const CreateOrganizationRequestSchema: GenMessage<CreateOrganizationRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_organization, 1);
+  messageDesc(file_daytonah_v1_organization, 4);
 
 /**
  * The organization and how to begin with it.
@@ -106,7 +198,7 @@ export type CreateOrganizationResponse = Message<"daytonah.v1.CreateOrganization
  * Use `create(CreateOrganizationResponseSchema)` to create a new message.
  */
 export const CreateOrganizationResponseSchema: GenMessage<CreateOrganizationResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_organization, 2);
+  messageDesc(file_daytonah_v1_organization, 5);
 
 /**
  * Which organizations.
@@ -134,7 +226,7 @@ export type ListOrganizationsRequest = Message<"daytonah.v1.ListOrganizationsReq
  * Use `create(ListOrganizationsRequestSchema)` to create a new message.
  */
 export const ListOrganizationsRequestSchema: GenMessage<ListOrganizationsRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_organization, 3);
+  messageDesc(file_daytonah_v1_organization, 6);
 
 /**
  * A page of organizations.
@@ -162,7 +254,7 @@ export type ListOrganizationsResponse = Message<"daytonah.v1.ListOrganizationsRe
  * Use `create(ListOrganizationsResponseSchema)` to create a new message.
  */
 export const ListOrganizationsResponseSchema: GenMessage<ListOrganizationsResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_organization, 4);
+  messageDesc(file_daytonah_v1_organization, 7);
 
 /**
  * An API key, without its secret.
@@ -211,7 +303,7 @@ export type ApiKey = Message<"daytonah.v1.ApiKey"> & {
  * Use `create(ApiKeySchema)` to create a new message.
  */
 export const ApiKeySchema: GenMessage<ApiKey> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_organization, 5);
+  messageDesc(file_daytonah_v1_organization, 8);
 
 /**
  * What to make.
@@ -253,7 +345,7 @@ export type CreateApiKeyRequest = Message<"daytonah.v1.CreateApiKeyRequest"> & {
  * Use `create(CreateApiKeyRequestSchema)` to create a new message.
  */
 export const CreateApiKeyRequestSchema: GenMessage<CreateApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_organization, 6);
+  messageDesc(file_daytonah_v1_organization, 9);
 
 /**
  * The key that was made.
@@ -281,7 +373,7 @@ export type CreateApiKeyResponse = Message<"daytonah.v1.CreateApiKeyResponse"> &
  * Use `create(CreateApiKeyResponseSchema)` to create a new message.
  */
 export const CreateApiKeyResponseSchema: GenMessage<CreateApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_organization, 7);
+  messageDesc(file_daytonah_v1_organization, 10);
 
 /**
  * Which keys.
@@ -309,7 +401,7 @@ export type ListApiKeysRequest = Message<"daytonah.v1.ListApiKeysRequest"> & {
  * Use `create(ListApiKeysRequestSchema)` to create a new message.
  */
 export const ListApiKeysRequestSchema: GenMessage<ListApiKeysRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_organization, 8);
+  messageDesc(file_daytonah_v1_organization, 11);
 
 /**
  * A page of keys.
@@ -337,7 +429,7 @@ export type ListApiKeysResponse = Message<"daytonah.v1.ListApiKeysResponse"> & {
  * Use `create(ListApiKeysResponseSchema)` to create a new message.
  */
 export const ListApiKeysResponseSchema: GenMessage<ListApiKeysResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_organization, 9);
+  messageDesc(file_daytonah_v1_organization, 12);
 
 /**
  * Which key to end.
@@ -358,7 +450,7 @@ export type RevokeApiKeyRequest = Message<"daytonah.v1.RevokeApiKeyRequest"> & {
  * Use `create(RevokeApiKeyRequestSchema)` to create a new message.
  */
 export const RevokeApiKeyRequestSchema: GenMessage<RevokeApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_organization, 10);
+  messageDesc(file_daytonah_v1_organization, 13);
 
 /**
  * It is ended.
@@ -373,7 +465,7 @@ export type RevokeApiKeyResponse = Message<"daytonah.v1.RevokeApiKeyResponse"> &
  * Use `create(RevokeApiKeyResponseSchema)` to create a new message.
  */
 export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_daytonah_v1_organization, 11);
+  messageDesc(file_daytonah_v1_organization, 14);
 
 /**
  * How a secret looks.
@@ -441,6 +533,16 @@ export const OrganizationService: GenService<{
     methodKind: "unary";
     input: typeof ListOrganizationsRequestSchema;
     output: typeof ListOrganizationsResponseSchema;
+  },
+  /**
+   * Sets what an organization may have. What it has already stays, also where that is more.
+   *
+   * @generated from rpc daytonah.v1.OrganizationService.SetOrganizationLimits
+   */
+  setOrganizationLimits: {
+    methodKind: "unary";
+    input: typeof SetOrganizationLimitsRequestSchema;
+    output: typeof SetOrganizationLimitsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_daytonah_v1_organization, 0);

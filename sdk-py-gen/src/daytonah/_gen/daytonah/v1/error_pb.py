@@ -209,7 +209,8 @@ class ErrorReason(Enum):
             ERROR_REASON_BODY_TOO_LARGE = 10
             ```
         QUOTA_EXCEEDED:
-            resource_exhausted: your organization's quota, in metadata["quota"], is used up.
+            resource_exhausted: your organization's quota, in metadata["quota"] (sandboxes, vcpus or memory_mib), has no room for this:
+            metadata["used"] of metadata["limit"] are in use.
 
             ```proto
             ERROR_REASON_QUOTA_EXCEEDED = 11

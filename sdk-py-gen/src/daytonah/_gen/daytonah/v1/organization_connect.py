@@ -19,7 +19,7 @@ from connectrpc.server import ConnectASGIApplication, ConnectWSGIApplication, DE
 from protobuf import DescService
 
 from . import organization_pb
-from .organization_pb import CreateApiKeyRequest, CreateApiKeyResponse, CreateOrganizationRequest, CreateOrganizationResponse, ListApiKeysRequest, ListApiKeysResponse, ListOrganizationsRequest, ListOrganizationsResponse, RevokeApiKeyRequest, RevokeApiKeyResponse
+from .organization_pb import CreateApiKeyRequest, CreateApiKeyResponse, CreateOrganizationRequest, CreateOrganizationResponse, ListApiKeysRequest, ListApiKeysResponse, ListOrganizationsRequest, ListOrganizationsResponse, RevokeApiKeyRequest, RevokeApiKeyResponse, SetOrganizationLimitsRequest, SetOrganizationLimitsResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -43,6 +43,12 @@ class OrganizationService(Protocol):
     async def list_organizations(self, request: ListOrganizationsRequest, ctx: RequestContext[ListOrganizationsRequest, ListOrganizationsResponse], /) -> ListOrganizationsResponse:
         """
         The organizations, by id.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    async def set_organization_limits(self, request: SetOrganizationLimitsRequest, ctx: RequestContext[SetOrganizationLimitsRequest, SetOrganizationLimitsResponse], /) -> SetOrganizationLimitsResponse:
+        """
+        Sets what an organization may have. What it has already stays, also where that is more.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -85,6 +91,17 @@ class OrganizationServiceASGIApplication(ConnectASGIApplication[OrganizationServ
                         stream_type=StreamType.UNARY,
                     ),
                     function=svc.list_organizations,
+                ),
+                "/daytonah.v1.OrganizationService/SetOrganizationLimits": Endpoint.unary(
+                    method=MethodInfo(
+                        name="SetOrganizationLimits",
+                        service_name="daytonah.v1.OrganizationService",
+                        input=SetOrganizationLimitsRequest,
+                        output=SetOrganizationLimitsResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=svc.set_organization_limits,
                 ),
             },
             interceptors=interceptors,
@@ -151,6 +168,29 @@ class OrganizationServiceClient(ConnectClient):
             timeout_ms=timeout_ms,
             use_get=use_get,
         )
+    async def set_organization_limits(
+        self,
+        request: SetOrganizationLimitsRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> SetOrganizationLimitsResponse:
+        """
+        Sets what an organization may have. What it has already stays, also where that is more.
+        """
+        return await self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="SetOrganizationLimits",
+                service_name="daytonah.v1.OrganizationService",
+                input=SetOrganizationLimitsRequest,
+                output=SetOrganizationLimitsResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
+        )
 
 class OrganizationServiceSync(Protocol):
     """
@@ -165,6 +205,12 @@ class OrganizationServiceSync(Protocol):
     def list_organizations(self, request: ListOrganizationsRequest, ctx: RequestContext[ListOrganizationsRequest, ListOrganizationsResponse], /) -> ListOrganizationsResponse:
         """
         The organizations, by id.
+        """
+        raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
+
+    def set_organization_limits(self, request: SetOrganizationLimitsRequest, ctx: RequestContext[SetOrganizationLimitsRequest, SetOrganizationLimitsResponse], /) -> SetOrganizationLimitsResponse:
+        """
+        Sets what an organization may have. What it has already stays, also where that is more.
         """
         raise ConnectError(Code.UNIMPLEMENTED, 'Not implemented')
 
@@ -205,6 +251,17 @@ class OrganizationServiceWSGIApplication(ConnectWSGIApplication):
                         stream_type=StreamType.UNARY,
                     ),
                     function=service.list_organizations,
+                ),
+                "/daytonah.v1.OrganizationService/SetOrganizationLimits": EndpointSync.unary(
+                    method=MethodInfo(
+                        name="SetOrganizationLimits",
+                        service_name="daytonah.v1.OrganizationService",
+                        input=SetOrganizationLimitsRequest,
+                        output=SetOrganizationLimitsResponse,
+                        idempotency_level=IdempotencyLevel.UNKNOWN,
+                        stream_type=StreamType.UNARY,
+                    ),
+                    function=service.set_organization_limits,
                 ),
             },
             interceptors=interceptors,
@@ -270,6 +327,29 @@ class OrganizationServiceClientSync(ConnectClientSync):
             headers=headers,
             timeout_ms=timeout_ms,
             use_get=use_get,
+        )
+    def set_organization_limits(
+        self,
+        request: SetOrganizationLimitsRequest,
+        *,
+        headers: Headers | Mapping[str, str] | None = None, 
+        timeout_ms: int | None = None,
+    ) -> SetOrganizationLimitsResponse:
+        """
+        Sets what an organization may have. What it has already stays, also where that is more.
+        """
+        return self.execute_unary(
+            request=request,
+            method=MethodInfo(
+                name="SetOrganizationLimits",
+                service_name="daytonah.v1.OrganizationService",
+                input=SetOrganizationLimitsRequest,
+                output=SetOrganizationLimitsResponse,
+                idempotency_level=IdempotencyLevel.UNKNOWN,
+                stream_type=StreamType.UNARY,
+            ),
+            headers=headers,
+            timeout_ms=timeout_ms,
         )
 class ApiKeyService(Protocol):
     """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from protobuf.wkt.google.protobuf.timestamp_pb import Timestamp
 
 
-_OrganizationFields: TypeAlias = Literal["id", "name", "create_time"]
+_OrganizationFields: TypeAlias = Literal["id", "name", "create_time", "limits"]
 
 class Organization(Message[_OrganizationFields]):
     """
@@ -51,9 +51,15 @@ class Organization(Message[_OrganizationFields]):
             ```proto
             optional google.protobuf.Timestamp create_time = 3;
             ```
+        limits:
+            What it may have.
+
+            ```proto
+            optional daytonah.v1.OrganizationLimits limits = 4;
+            ```
     """
 
-    __slots__ = ("id", "name", "create_time")
+    __slots__ = ("id", "name", "create_time", "limits")
 
     if TYPE_CHECKING:
 
@@ -63,12 +69,135 @@ class Organization(Message[_OrganizationFields]):
             id: str = "",
             name: str = "",
             create_time: Timestamp | None = None,
+            limits: OrganizationLimits | None = None,
         ) -> None:
             pass
 
         id: str
         name: str
         create_time: Timestamp | None
+        limits: OrganizationLimits | None
+
+_OrganizationLimitsFields: TypeAlias = Literal["sandboxes", "vcpus", "memory_mib"]
+
+class OrganizationLimits(Message[_OrganizationLimitsFields]):
+    """
+    What an organization may have at most: a create, fork, resume or undelete that goes beyond is refused with QUOTA_EXCEEDED. No
+    limit where absent. A paused sandbox that its host wakes for a call is not refused, and counts.
+
+    ```proto
+    message daytonah.v1.OrganizationLimits
+    ```
+
+    Attributes:
+        sandboxes:
+            Sandboxes that are not deleted.
+
+            ```proto
+            optional uint32 sandboxes = 1;
+            ```
+        vcpus:
+            vCPUs of all that run, or are being started or ended.
+
+            ```proto
+            optional uint32 vcpus = 2;
+            ```
+        memory_mib:
+            Their memory.
+
+            ```proto
+            optional uint32 memory_mib = 3;
+            ```
+    """
+
+    __slots__ = ("sandboxes", "vcpus", "memory_mib")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sandboxes: int | None = None,
+            vcpus: int | None = None,
+            memory_mib: int | None = None,
+        ) -> None:
+            pass
+
+        sandboxes: int
+        vcpus: int
+        memory_mib: int
+
+_SetOrganizationLimitsRequestFields: TypeAlias = Literal["organization_id", "limits"]
+
+class SetOrganizationLimitsRequest(Message[_SetOrganizationLimitsRequestFields]):
+    """
+    What to allow whom.
+
+    ```proto
+    message daytonah.v1.SetOrganizationLimitsRequest
+    ```
+
+    Attributes:
+        organization_id:
+            Its id.
+
+            ```proto
+            string organization_id = 1;
+            ```
+        limits:
+            In place of those it had; a limit that is absent ends.
+
+            ```proto
+            optional daytonah.v1.OrganizationLimits limits = 2;
+            ```
+    """
+
+    __slots__ = ("organization_id", "limits")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            organization_id: str = "",
+            limits: OrganizationLimits | None = None,
+        ) -> None:
+            pass
+
+        organization_id: str
+        limits: OrganizationLimits | None
+
+_SetOrganizationLimitsResponseFields: TypeAlias = Literal["organization"]
+
+class SetOrganizationLimitsResponse(Message[_SetOrganizationLimitsResponseFields]):
+    """
+    They are set.
+
+    ```proto
+    message daytonah.v1.SetOrganizationLimitsResponse
+    ```
+
+    Attributes:
+        organization:
+            With them.
+
+            ```proto
+            optional daytonah.v1.Organization organization = 1;
+            ```
+    """
+
+    __slots__ = ("organization",)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            organization: Organization | None = None,
+        ) -> None:
+            pass
+
+        organization: Organization | None
 
 _CreateOrganizationRequestFields: TypeAlias = Literal["name", "idempotency_key"]
 
@@ -557,13 +686,16 @@ class ApiKeyFormat(Enum):
 
 
 _DESC = file_desc(
-    b'\n\x1edaytonah/v1/organization.proto\x12\x0bdaytonah.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto"o\n\x0cOrganization\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12;\n\x0bcreate_time\x18\x03 \x01(\x0b2\x1a.google.protobuf.TimestampR\ncreateTime"\x8a\x01\n\x19CreateOrganizationRequest\x12*\n\x04name\x18\x01 \x01(\tR\x04nameB\x16\xbaH\x13r\x11\x10\x01\x18\x80\x012\n^[^\\x00]*$\x12A\n\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$"t\n\x1aCreateOrganizationResponse\x12=\n\x0corganization\x18\x01 \x01(\x0b2\x19.daytonah.v1.OrganizationR\x0corganization\x12\x17\n\x07api_key\x18\x02 \x01(\tR\x06apiKey"j\n\x18ListOrganizationsRequest\x12%\n\tpage_size\x18\x01 \x01(\rR\x08pageSizeB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\'\n\npage_token\x18\x02 \x01(\tR\tpageTokenB\x08\xbaH\x05r\x03\x18\x80\x04"\x84\x01\n\x19ListOrganizationsResponse\x12?\n\rorganizations\x18\x01 \x03(\x0b2\x19.daytonah.v1.OrganizationR\rorganizations\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken"\x99\x01\n\x06ApiKey\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n\x06prefix\x18\x03 \x01(\tR\x06prefix\x12\x16\n\x06scopes\x18\x04 \x03(\tR\x06scopes\x12;\n\x0bcreate_time\x18\x05 \x01(\x0b2\x1a.google.protobuf.TimestampR\ncreateTime"\x9d\x02\n\x13CreateApiKeyRequest\x12*\n\x04name\x18\x01 \x01(\tR\x04nameB\x16\xbaH\x13r\x11\x10\x01\x18\x80\x012\n^[^\\x00]*$\x12Z\n\x06scopes\x18\x02 \x03(\tR\x06scopesBB\xbaH?\x92\x01<\x10\x08\x18\x01"6r4R\x0esandboxes:readR\x0fsandboxes:writeR\nkeys:writeR\x05admin\x12;\n\x06format\x18\x03 \x01(\x0e2\x19.daytonah.v1.ApiKeyFormatR\x06formatB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12A\n\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$"\\\n\x14CreateApiKeyResponse\x12,\n\x07api_key\x18\x01 \x01(\x0b2\x13.daytonah.v1.ApiKeyR\x06apiKey\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret"d\n\x12ListApiKeysRequest\x12%\n\tpage_size\x18\x01 \x01(\rR\x08pageSizeB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\'\n\npage_token\x18\x02 \x01(\tR\tpageTokenB\x08\xbaH\x05r\x03\x18\x80\x04"m\n\x13ListApiKeysResponse\x12.\n\x08api_keys\x18\x01 \x03(\x0b2\x13.daytonah.v1.ApiKeyR\x07apiKeys\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken"P\n\x13RevokeApiKeyRequest\x129\n\napi_key_id\x18\x01 \x01(\tR\x08apiKeyIdB\x1b\xbaH\x18r\x162\x14^key_[a-z0-9]{1,59}$"\x16\n\x14RevokeApiKeyResponse*_\n\x0cApiKeyFormat\x12\x1e\n\x1aAPI_KEY_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13API_KEY_FORMAT_DNAH\x10\x01\x12\x16\n\x12API_KEY_FORMAT_E2B\x10\x022\xe5\x01\n\x13OrganizationService\x12e\n\x12CreateOrganization\x12&.daytonah.v1.CreateOrganizationRequest\x1a\'.daytonah.v1.CreateOrganizationResponse\x12g\n\x11ListOrganizations\x12%.daytonah.v1.ListOrganizationsRequest\x1a&.daytonah.v1.ListOrganizationsResponse"\x03\x90\x02\x012\x90\x02\n\rApiKeyService\x12S\n\x0cCreateApiKey\x12 .daytonah.v1.CreateApiKeyRequest\x1a!.daytonah.v1.CreateApiKeyResponse\x12U\n\x0bListApiKeys\x12\x1f.daytonah.v1.ListApiKeysRequest\x1a .daytonah.v1.ListApiKeysResponse"\x03\x90\x02\x01\x12S\n\x0cRevokeApiKey\x12 .daytonah.v1.RevokeApiKeyRequest\x1a!.daytonah.v1.RevokeApiKeyResponseb\x06proto3',
+    b'\n\x1edaytonah/v1/organization.proto\x12\x0bdaytonah.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\xa8\x01\n\x0cOrganization\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12;\n\x0bcreate_time\x18\x03 \x01(\x0b2\x1a.google.protobuf.TimestampR\ncreateTime\x127\n\x06limits\x18\x04 \x01(\x0b2\x1f.daytonah.v1.OrganizationLimitsR\x06limits"\xc0\x01\n\x12OrganizationLimits\x12,\n\tsandboxes\x18\x01 \x01(\rH\x00R\tsandboxesB\t\xbaH\x06*\x04\x18\xc0\x84=\x88\x01\x01\x12$\n\x05vcpus\x18\x02 \x01(\rH\x01R\x05vcpusB\t\xbaH\x06*\x04\x18\xc0\x84=\x88\x01\x01\x12/\n\nmemory_mib\x18\x03 \x01(\rH\x02R\tmemoryMibB\x0b\xbaH\x08*\x06\x18\x80\x94\xeb\xdc\x03\x88\x01\x01B\x0c\n\n_sandboxesB\x08\n\x06_vcpusB\r\n\x0b_memory_mib"\xa5\x01\n\x1cSetOrganizationLimitsRequest\x12D\n\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationIdB\x1b\xbaH\x18r\x162\x14^org_[a-z0-9]{1,59}$\x12?\n\x06limits\x18\x02 \x01(\x0b2\x1f.daytonah.v1.OrganizationLimitsR\x06limitsB\x06\xbaH\x03\xc8\x01\x01"^\n\x1dSetOrganizationLimitsResponse\x12=\n\x0corganization\x18\x01 \x01(\x0b2\x19.daytonah.v1.OrganizationR\x0corganization"\x8a\x01\n\x19CreateOrganizationRequest\x12*\n\x04name\x18\x01 \x01(\tR\x04nameB\x16\xbaH\x13r\x11\x10\x01\x18\x80\x012\n^[^\\x00]*$\x12A\n\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$"t\n\x1aCreateOrganizationResponse\x12=\n\x0corganization\x18\x01 \x01(\x0b2\x19.daytonah.v1.OrganizationR\x0corganization\x12\x17\n\x07api_key\x18\x02 \x01(\tR\x06apiKey"j\n\x18ListOrganizationsRequest\x12%\n\tpage_size\x18\x01 \x01(\rR\x08pageSizeB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\'\n\npage_token\x18\x02 \x01(\tR\tpageTokenB\x08\xbaH\x05r\x03\x18\x80\x04"\x84\x01\n\x19ListOrganizationsResponse\x12?\n\rorganizations\x18\x01 \x03(\x0b2\x19.daytonah.v1.OrganizationR\rorganizations\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken"\x99\x01\n\x06ApiKey\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n\x06prefix\x18\x03 \x01(\tR\x06prefix\x12\x16\n\x06scopes\x18\x04 \x03(\tR\x06scopes\x12;\n\x0bcreate_time\x18\x05 \x01(\x0b2\x1a.google.protobuf.TimestampR\ncreateTime"\x9d\x02\n\x13CreateApiKeyRequest\x12*\n\x04name\x18\x01 \x01(\tR\x04nameB\x16\xbaH\x13r\x11\x10\x01\x18\x80\x012\n^[^\\x00]*$\x12Z\n\x06scopes\x18\x02 \x03(\tR\x06scopesBB\xbaH?\x92\x01<\x10\x08\x18\x01"6r4R\x0esandboxes:readR\x0fsandboxes:writeR\nkeys:writeR\x05admin\x12;\n\x06format\x18\x03 \x01(\x0e2\x19.daytonah.v1.ApiKeyFormatR\x06formatB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12A\n\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKeyB\x18\xbaH\x15r\x13\x18\x80\x012\x0e^[\\x21-\\x7e]*$"\\\n\x14CreateApiKeyResponse\x12,\n\x07api_key\x18\x01 \x01(\x0b2\x13.daytonah.v1.ApiKeyR\x06apiKey\x12\x16\n\x06secret\x18\x02 \x01(\tR\x06secret"d\n\x12ListApiKeysRequest\x12%\n\tpage_size\x18\x01 \x01(\rR\x08pageSizeB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\'\n\npage_token\x18\x02 \x01(\tR\tpageTokenB\x08\xbaH\x05r\x03\x18\x80\x04"m\n\x13ListApiKeysResponse\x12.\n\x08api_keys\x18\x01 \x03(\x0b2\x13.daytonah.v1.ApiKeyR\x07apiKeys\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken"P\n\x13RevokeApiKeyRequest\x129\n\napi_key_id\x18\x01 \x01(\tR\x08apiKeyIdB\x1b\xbaH\x18r\x162\x14^key_[a-z0-9]{1,59}$"\x16\n\x14RevokeApiKeyResponse*_\n\x0cApiKeyFormat\x12\x1e\n\x1aAPI_KEY_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13API_KEY_FORMAT_DNAH\x10\x01\x12\x16\n\x12API_KEY_FORMAT_E2B\x10\x022\xd5\x02\n\x13OrganizationService\x12e\n\x12CreateOrganization\x12&.daytonah.v1.CreateOrganizationRequest\x1a\'.daytonah.v1.CreateOrganizationResponse\x12g\n\x11ListOrganizations\x12%.daytonah.v1.ListOrganizationsRequest\x1a&.daytonah.v1.ListOrganizationsResponse"\x03\x90\x02\x01\x12n\n\x15SetOrganizationLimits\x12).daytonah.v1.SetOrganizationLimitsRequest\x1a*.daytonah.v1.SetOrganizationLimitsResponse2\x90\x02\n\rApiKeyService\x12S\n\x0cCreateApiKey\x12 .daytonah.v1.CreateApiKeyRequest\x1a!.daytonah.v1.CreateApiKeyResponse\x12U\n\x0bListApiKeys\x12\x1f.daytonah.v1.ListApiKeysRequest\x1a .daytonah.v1.ListApiKeysResponse"\x03\x90\x02\x01\x12S\n\x0cRevokeApiKey\x12 .daytonah.v1.RevokeApiKeyRequest\x1a!.daytonah.v1.RevokeApiKeyResponseb\x06proto3',
     [
         validate_pb.desc(),
         timestamp_pb.desc(),
     ],
     {
         "Organization": Organization,
+        "OrganizationLimits": OrganizationLimits,
+        "SetOrganizationLimitsRequest": SetOrganizationLimitsRequest,
+        "SetOrganizationLimitsResponse": SetOrganizationLimitsResponse,
         "CreateOrganizationRequest": CreateOrganizationRequest,
         "CreateOrganizationResponse": CreateOrganizationResponse,
         "ListOrganizationsRequest": ListOrganizationsRequest,
