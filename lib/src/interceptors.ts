@@ -4,6 +4,7 @@ import { createValidator, type Violation } from "@bufbuild/protovalidate";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Logger } from "./log.ts";
 import { Problem, type ProblemOptions, problem, problemOf, toConnectError } from "./problem.ts";
+import type { ReasonName } from "./problem-reasons.ts";
 import { requestIdKey } from "./request-id.ts";
 import { tooManyEntries } from "./too-many-entries.ts";
 
@@ -55,6 +56,9 @@ function fieldPath(violation: Violation): string {
   return end < 0 ? "" : text.slice(0, end);
 }
 
+/** Which host lacks how much is told to no caller: its operator looks for that here. */
+const noRoom: ReadonlySet<ReasonName> = new Set(["NO_CAPACITY", "HOST_NO_SPACE"]);
+
 /** Outermost: every error leaves as a ConnectError with an ErrorInfo; faults of ours are logged whole. */
 export function typedErrors(log: Logger): Interceptor {
   return (next) => async (request) => {
@@ -62,9 +66,10 @@ export function typedErrors(log: Logger): Interceptor {
     const convert = (error: unknown) => {
       const typed = typedError(error, requestId);
       const cause = typed.cause;
-      if (cause instanceof Problem && cause.code === Code.Internal) {
-        log.error("rpc.failed", { rpc: `${request.service.typeName}/${request.method.name}`, requestId, error: cause });
-      }
+      if (!(cause instanceof Problem)) return typed;
+      const facts = { rpc: `${request.service.typeName}/${request.method.name}`, requestId, error: cause };
+      if (cause.code === Code.Internal) log.error("rpc.failed", facts);
+      else if (noRoom.has(cause.reason) && cause.cause !== undefined) log.warn("rpc.no_room", facts);
       return typed;
     };
     try {

@@ -40,6 +40,9 @@ const codes: Record<Code, readonly [ErrorCode, DaytonahErrorClass]> = {
   [Code.Unauthenticated]: ["unauthenticated", AuthenticationError],
 };
 
+/** The platform speaks of headers. */
+const giveKey = "Set the variable DNAH_API_KEY, or give `apiKey` to the Client.";
+
 /** The error to throw for `error`: the reason of an aborted signal, else a DaytonahError. */
 export function convertError(error: unknown, signal?: AbortSignal): unknown {
   if (signal?.aborted) return signal.reason;
@@ -53,7 +56,7 @@ export function convertError(error: unknown, signal?: AbortSignal): unknown {
   return new known(wire.rawMessage, {
     code,
     reason,
-    nextStep: info.nextStep,
+    nextStep: reason === "CREDENTIAL_MISSING" ? giveKey : info.nextStep,
     metadata: info.metadata,
     violations: info.violations.map(({ field, rule, message }) => ({ field, rule, message })),
     retryAfterMs: info.retryDelay && durationMs(info.retryDelay),

@@ -118,6 +118,13 @@ test("a wrong key is an AuthenticationError, and is not tried again", async () =
   expect(fake.platform.calls).toHaveLength(1);
 });
 
+test("a key that is missing is asked for by the name of its variable", async () => {
+  await using fake = await fakeWithClient(undefined, { apiKey: "" });
+  const error = await failureOf(Sandbox.create({ client: fake.client }));
+  expect(error).toBeInstanceOf(AuthenticationError);
+  expect(error).toMatchObject({ reason: "CREDENTIAL_MISSING", nextStep: expect.stringContaining("DNAH_API_KEY") });
+});
+
 test("a full platform is a CapacityError that says when to try again, and the caller decides", async () => {
   await using fake = await fakeWithClient();
   const error = fakeError(Code.ResourceExhausted, "NO_CAPACITY", "No host has room.", { retryDelayMs: 1500 });

@@ -1,5 +1,5 @@
 /** What the host can give to VMs. CPU time is shared, and so offered more than once; memory only where it is asked for. */
-import { problem } from "@daytonah/lib/problem.ts";
+import { type Problem, problem } from "@daytonah/lib/problem.ts";
 import type { VmRecord } from "./vm-record.ts";
 
 export interface HostSize {
@@ -56,15 +56,11 @@ export interface Demand {
 export function requireRoom(size: HostSize, takers: readonly VmRecord[], freeDiskMib: number, demand: Demand): void {
   const free = freeMemoryMib(size, takers);
   if (demand.memoryMib + overheadMibPerVm > free) {
-    throw problem("NO_CAPACITY", `The host has ${free} MiB of memory free, and ${demand.memoryMib} are asked for.`, {
-      retryDelayMs: 5_000,
-    });
+    throw noRoom(`${demand.memoryMib} MiB of memory`, `${free} MiB are free`);
   }
   const vcpus = takers.reduce((sum, record) => sum + record.vcpus, 0);
   if (vcpus + demand.vcpus > size.vcpus) {
-    throw problem("NO_CAPACITY", `The host has ${size.vcpus - vcpus} vCPUs free, and ${demand.vcpus} are asked for.`, {
-      retryDelayMs: 5_000,
-    });
+    throw noRoom(`${demand.vcpus} vCPUs`, `${size.vcpus - vcpus} are free`);
   }
   requireDisk(freeDiskMib, demand.diskMib);
 }
@@ -73,7 +69,13 @@ export function requireRoom(size: HostSize, takers: readonly VmRecord[], freeDis
 export function requireDisk(freeDiskMib: number, neededMib: number): void {
   const disk = usableDiskMib(freeDiskMib);
   if (neededMib <= disk) return;
-  throw problem("HOST_NO_SPACE", `The host has ${disk} MiB of disk free, and ${neededMib} are needed.`, {
+  throw problem("HOST_NO_SPACE", `The host's disk has no room for ${neededMib} MiB.`, {
     retryDelayMs: 30_000,
+    cause: new Error(`${disk} MiB are free`),
   });
+}
+
+/** The host's own figures are for its operator: the log has them. */
+function noRoom(asked: string, free: string): Problem {
+  return problem("NO_CAPACITY", `The host has no room for ${asked}.`, { retryDelayMs: 5_000, cause: new Error(free) });
 }

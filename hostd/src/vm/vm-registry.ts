@@ -70,7 +70,8 @@ export class VmRegistry {
     let slot = 0;
     while (taken.has(slot)) slot += 1;
     if (slot >= this.#slots) {
-      throw problem("NO_CAPACITY", `The host has ${this.#slots} VMs already.`, { retryDelayMs: 5_000 });
+      const cause = new Error(`all ${this.#slots} slots are taken`);
+      throw problem("NO_CAPACITY", "The host has no room for one more VM.", { retryDelayMs: 5_000, cause });
     }
     return this.restore({ formatVersion: 1, ...plan, slot, ...condition });
   }

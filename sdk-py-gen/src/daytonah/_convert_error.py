@@ -52,6 +52,10 @@ _CODE_OF_CLASS: dict[type[DaytonahError], Code] = {
 """Of the kinds of failure that a part of an answer can be."""
 
 
+_GIVE_KEY = "Set the variable DNAH_API_KEY, or give `api_key` to the Client."
+"""The platform speaks of headers."""
+
+
 def convert_error(error: ConnectError) -> DaytonahError:
     """The error to raise for one of the RPC layer. A cancelled task's error, which it hides, is raised as it was."""
     if isinstance(error.__cause__, CancelledError):
@@ -65,7 +69,7 @@ def convert_error(error: ConnectError) -> DaytonahError:
         error.message,
         code=error.code.value,
         reason=reason,
-        next_step=info.next_step,
+        next_step=_GIVE_KEY if reason == "CREDENTIAL_MISSING" else info.next_step,
         metadata=info.metadata,
         violations=[FieldViolation(v.field, v.rule, v.message) for v in info.violations],
         retry_after=info.retry_delay.to_seconds() if info.retry_delay is not None else None,

@@ -126,6 +126,23 @@ test("a sandbox that the host knows no longer is reached through the control pla
   expect(waysOf(fake, "StatFile")).toBe("direct"); // another sandbox's way is none the worse
 });
 
+test("a sandbox that was moved while it was asked for is found again; what may have begun there is not made again", async () => {
+  await using fake = await withEdge();
+  const moved = () =>
+    ({ t: "error", error: fakeError(Code.Aborted, "SANDBOX_STATE_CONFLICT", "The sandbox is at epoch 3.") }) as const;
+  fake.platform.faults.next("StatFile", moved());
+  await fake.sandbox.files.exists("x");
+  expect([waysOf(fake, "StatFile"), fake.sandbox.directUrl]).toEqual(["control plane", undefined]);
+  await fake.sandbox.info(); // tells where it is now
+  fake.platform.faults.next("SignalProcess", moved());
+  const { id } = await fake.sandbox.start("sleep");
+  expect(await failureOf(fake.sandbox.signal(id))).toBeInstanceOf(ConflictError);
+  expect(fake.sandbox.directUrl).toBe(undefined);
+  await fake.sandbox.info();
+  await fake.sandbox.files.exists("x");
+  expect(waysOf(fake, "StatFile")).toBe("control plane, direct");
+});
+
 test("errors of the sandbox itself stay what they are", async () => {
   await using fake = await withEdge();
   expect(await failureOf(fake.sandbox.files.read("nope"))).toMatchObject({ reason: "FILE_NOT_FOUND" });

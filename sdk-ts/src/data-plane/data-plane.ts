@@ -83,10 +83,10 @@ export class DataPlane {
     const { directWays, options } = this.connection;
     if (!directWays.includes(way) || !(error instanceof DaytonahError)) return false;
     if (error instanceof TimeoutError) return false;
-    if (error.reason !== undefined && !isGone(error)) return false;
-    if (!isGone(error)) directWays.failed(way);
+    if (error.reason !== undefined && !hasMoved(error)) return false;
+    if (!hasMoved(error)) directWays.failed(way);
     if (options.direct !== "auto") return false;
-    if (isGone(error)) this.directUrl = undefined; // this sandbox's alone; the next description of it tells the new one
+    if (hasMoved(error)) this.directUrl = undefined; // this sandbox's alone; the next description of it tells the new one
     return repeatable || wasNeverSent(error);
   }
 
@@ -129,14 +129,17 @@ function isLoopback(url: string): boolean {
   return /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname);
 }
 
-/** A sandbox that has moved on. An edge does not tell strangers what it has: to it the token is one of no sandbox. */
-function isGone({ reason }: DaytonahError): boolean {
-  return reason === "SANDBOX_NOT_FOUND" || reason === "CREDENTIAL_INVALID";
+/** An edge does not tell strangers what it has: to it, the token of a sandbox that moved on is one of no sandbox. */
+const refusals: readonly unknown[] = ["SANDBOX_NOT_FOUND", "CREDENTIAL_INVALID"];
+
+/** A sandbox that is no longer where it was asked for. */
+function hasMoved({ reason }: DaytonahError): boolean {
+  return refusals.includes(reason) || reason === "SANDBOX_STATE_CONFLICT";
 }
 
-/** A connection that was refused carried nothing. */
+/** A call that was refused did nothing; a connection that was never made carried nothing. */
 function wasNeverSent(error: DaytonahError): boolean {
-  if (isGone(error)) return true;
+  if (refusals.includes(error.reason)) return true;
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
     if ("code" in cause && ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND"].includes(String(cause.code))) {
       return true;

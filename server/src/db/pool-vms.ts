@@ -58,7 +58,8 @@ export async function claimPoolVm(db: DbOrTx, claim: PoolClaim): Promise<Sandbox
 export function claimQuery(claim: PoolClaim) {
   const { key, lifecycle } = claim;
   const isUsed = key
-    ? sql`exists (select from idempotency where org_id = ${key.orgId} and rpc = ${key.rpc} and key = ${key.key})`
+    ? sql`(exists (select from idempotency where org_id = ${key.orgId} and rpc = ${key.rpc} and key = ${key.key})
+        or not pg_try_advisory_xact_lock(hashtextextended(${`${key.orgId} ${key.rpc} ${key.key}`}, 0)))`
     : sql`false`;
   // Over its quota, the create goes on without the pool, and says so.
   const isAllowed = sql`exceeded_quota(${claim.orgId}, 1, ${claim.vcpus}, ${claim.memoryMib}) is null`;

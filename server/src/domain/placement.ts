@@ -23,13 +23,19 @@ export interface HostRoom {
   readonly diskFreeMib: number;
 }
 
+export interface Lack {
+  /** What was asked for: "8 vCPUs". */
+  readonly asked: string;
+  readonly free: number;
+}
+
 /** What a host lacks for this size; empty where it fits. */
-export function lackOf(room: HostRoom, size: Size): readonly string[] {
-  const lack: string[] = [];
-  if (room.vcpusFree < size.vcpus) lack.push(`${size.vcpus} vCPUs (${Math.max(0, room.vcpusFree)} free)`);
+export function lackOf(room: HostRoom, size: Size): readonly Lack[] {
+  const lack: Lack[] = [];
+  if (room.vcpusFree < size.vcpus) lack.push({ asked: `${size.vcpus} vCPUs`, free: room.vcpusFree });
   if (room.memoryFreeMib < size.memoryMib) {
-    lack.push(`${size.memoryMib} MiB of memory (${Math.max(0, room.memoryFreeMib)} free)`);
+    lack.push({ asked: `${size.memoryMib} MiB of memory`, free: room.memoryFreeMib });
   }
-  if (room.diskFreeMib < size.diskMib) lack.push(`${size.diskMib} MiB of disk (${Math.max(0, room.diskFreeMib)} free)`);
+  if (room.diskFreeMib < size.diskMib) lack.push({ asked: `${size.diskMib} MiB of disk`, free: room.diskFreeMib });
   return lack;
 }

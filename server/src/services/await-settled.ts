@@ -2,6 +2,7 @@
 import { type SandboxRow, sandboxById } from "../db/sandboxes.ts";
 import type { SandboxState } from "../domain/sandbox-state.ts";
 import type { ServiceDeps } from "./deps.ts";
+import { whileBusy } from "./while-busy.ts";
 
 const moving: readonly SandboxState[] = ["creating", "pausing", "resuming"];
 
@@ -11,9 +12,8 @@ export async function awaitSettled(
   sandboxId: string,
   signal: AbortSignal,
 ): Promise<SandboxRow | undefined> {
-  for (let waitMs = 20; ; waitMs = Math.min(200, waitMs * 1.5)) {
+  return whileBusy(clock, signal, async () => {
     const row = await sandboxById(db, sandboxId);
-    if (!row || !moving.includes(row.state)) return row;
-    await clock.sleep(waitMs, { signal });
-  }
+    return row && moving.includes(row.state) ? "busy" : row;
+  });
 }

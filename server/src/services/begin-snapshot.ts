@@ -10,6 +10,7 @@ import { Busy, unlessBusy } from "./busy.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { digestOf, idempotencyKeyReused } from "./idempotent.ts";
 import { notMovable, sandboxNotFound } from "./sandbox-problems.ts";
+import { whileBusy } from "./while-busy.ts";
 
 export interface SnapshotCall {
   readonly orgId: string;
@@ -41,7 +42,7 @@ export async function beginSnapshot<T>(
   also: (tx: DbOrTx, snapshot: SnapshotRow, sandbox: SandboxRow) => Promise<T>,
 ): Promise<BegunSnapshot<T>> {
   const waitingSince = deps.clock.now();
-  for (let waitMs = 20; ; waitMs = Math.min(200, waitMs * 1.5)) {
+  return whileBusy(deps.clock, signal, async () => {
     const begun = await deps.db
       .transaction()
       .execute((tx) => attempt(tx, call, also))
@@ -53,9 +54,9 @@ export async function beginSnapshot<T>(
         retryDelayMs: 5_000,
       });
     }
-    await deps.clock.sleep(waitMs, { signal });
     await awaitSettled(deps, call.sandboxId, signal);
-  }
+    return "busy";
+  });
 }
 
 async function attempt<T>(

@@ -6,6 +6,7 @@ import type { CallerOptions } from "./create-sandbox.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { snapshotNotFound } from "./sandbox-problems.ts";
 import { type TakenSnapshot, takeSnapshot } from "./take-snapshot.ts";
+import { whileBusy } from "./while-busy.ts";
 
 export interface CreateSnapshotInput {
   readonly orgId: string;
@@ -37,10 +38,10 @@ export async function createSnapshot(
 
 /** What another call, or a crash repair, makes of it. */
 export async function awaitSnapshot(deps: ServiceDeps, id: string, signal: AbortSignal): Promise<SnapshotRow> {
-  for (let waitMs = 20; ; waitMs = Math.min(200, waitMs * 1.5)) {
+  return whileBusy(deps.clock, signal, async () => {
     const row = await snapshotById(deps.db, id);
     if (row?.state === "ready") return row;
     if (row?.state !== "creating") throw snapshotNotFound(id);
-    await deps.clock.sleep(waitMs, { signal });
-  }
+    return "busy";
+  });
 }

@@ -15,6 +15,7 @@ import { move } from "./move.ts";
 import { purgeSandbox } from "./purge-sandbox.ts";
 import { sandboxNotFound, stateConflict } from "./sandbox-problems.ts";
 import { stopForTombstone } from "./stop-for-tombstone.ts";
+import { whileBusy } from "./while-busy.ts";
 
 export interface DeleteSandboxInput {
   readonly orgId: string;
@@ -76,16 +77,14 @@ async function beginDelete({ tombstoneMs }: ServiceDeps, tx: DbOrTx, input: Dele
 
 /** Until it is deleted. True where whoever was at it had given up, and we did it. */
 async function finishOrAwait(deps: ServiceDeps, sandboxId: string, signal: AbortSignal): Promise<boolean> {
-  for (let waitMs = 20; ; waitMs = Math.min(200, waitMs * 1.5)) {
+  return whileBusy(deps.clock, signal, async () => {
     const row = await sandboxById(deps.db, sandboxId);
     if (row?.state !== "deleting") return false;
     const taken = await takeClaim(deps.db, sandboxId);
-    if (taken) {
-      await abortable(deps.background.run(finishDelete(deps, taken)), signal);
-      return true;
-    }
-    await deps.clock.sleep(waitMs, { signal });
-  }
+    if (!taken) return "busy";
+    await abortable(deps.background.run(finishDelete(deps, taken)), signal);
+    return true;
+  });
 }
 
 /** The row is in deleting and claimed by us. May be repeated after a crash. */

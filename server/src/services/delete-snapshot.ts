@@ -9,6 +9,7 @@ import { Busy, unlessBusy } from "./busy.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { hostOf } from "./host-of.ts";
 import { snapshotNotFound } from "./sandbox-problems.ts";
+import { whileBusy } from "./while-busy.ts";
 
 /** Resolves when its space is given back. Also where the client goes away, the delete goes on. */
 export async function deleteSnapshot(
@@ -16,14 +17,13 @@ export async function deleteSnapshot(
   { orgId, snapshotId }: { readonly orgId: string; readonly snapshotId: string },
   signal: AbortSignal,
 ): Promise<void> {
-  for (let waitMs = 20; ; waitMs = Math.min(200, waitMs * 1.5)) {
-    const row = await deps.db
+  const begin = () =>
+    deps.db
       .transaction()
       .execute((tx) => beginDelete(tx, orgId, snapshotId))
       .catch(unlessBusy);
-    if (row !== "busy") return abortable(deps.background.run(finishDeleteSnapshot(deps, row)), signal);
-    await deps.clock.sleep(waitMs, { signal });
-  }
+  const row = await whileBusy(deps.clock, signal, begin);
+  await abortable(deps.background.run(finishDeleteSnapshot(deps, row)), signal);
 }
 
 /** Busy while it is being taken, or deleted by another call: that one's end is awaited. */

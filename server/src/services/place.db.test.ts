@@ -88,12 +88,12 @@ const cases: readonly Case[] = [
     what: "nobody while the snapshot's host is away",
     hosts: { a: {} },
     ask: { hostIds: ["gone"] },
-    expected: ["HOST_UNAVAILABLE", /host gone does not answer/],
+    expected: ["HOST_UNAVAILABLE", /^The host that has it does not answer\.$/],
   },
   {
-    what: "nobody where all are full, and says what the emptiest lack",
+    what: "nobody where all are full, and says what is missing but not where",
     hosts: { a: full, b: full, c: full, d: full },
-    expected: ["NO_CAPACITY", /a lacks 512 MiB of memory \(452 free\); .*; so do 1 more hosts/],
+    expected: ["NO_CAPACITY", /^No host has room for 512 MiB of memory\.$/],
   },
 ];
 

@@ -23,12 +23,17 @@ function noHost(hosts: Hosts, request: PlacementRequest): Problem {
   if (hosts.ready === 0) return problem("HOST_UNAVAILABLE", "No host answers.", { retryDelayMs: 2_000 });
   if (hosts.suitable === 0) return unsuitable(request);
   if (hosts.open === 0) return problem("NO_CAPACITY", "Every host is being drained.", { retryDelayMs: 30_000 });
-  const lacks = hosts.rooms.map(
-    (room) => `${room.hostId} lacks ${lackOf(room, { ...request, diskMib: room.diskMib }).join(" and ")}`,
+  const lacks = hosts.rooms.map((room) => ({
+    host: room.hostId,
+    lack: lackOf(room, { ...request, diskMib: room.diskMib }),
+  }));
+  const missing = new Set(lacks.flatMap(({ lack }) => lack.map(({ asked }) => asked)));
+  // Hosts' names and figures are for operators: the log has them.
+  const told = lacks.map(
+    ({ host, lack }) => `${host}: ${lack.map(({ asked, free }) => `${free} of ${asked}`).join(", ")}`,
   );
-  const others = hosts.open - hosts.rooms.length;
-  const more = others > 0 ? `; so do ${others} more hosts` : "";
-  return problem("NO_CAPACITY", `No host has room: ${lacks.join("; ")}${more}.`, {
+  return problem("NO_CAPACITY", `No host has room for ${[...missing].join(" and ")}.`, {
+    cause: new Error(`free at the emptiest of ${hosts.open} hosts: ${told.join("; ")}`),
     metadata: {
       vcpus: String(request.vcpus),
       memory_mib: String(request.memoryMib),
@@ -42,6 +47,6 @@ function unsuitable({ template, hostIds, cpuClass }: PlacementRequest): Problem 
   if (hostIds === undefined && cpuClass === undefined) {
     return problem("TEMPLATE_NOT_FOUND", `There is no template ${template}.`, { metadata: { template } });
   }
-  const where = hostIds ? `The host ${hostIds.join(", ")}` : `A host of the class ${cpuClass} with ${template}`;
+  const where = hostIds ? "The host that has it" : `A host of the class ${cpuClass} with ${template}`;
   return problem("HOST_UNAVAILABLE", `${where} does not answer.`, { retryDelayMs: 5_000 });
 }
