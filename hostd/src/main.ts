@@ -19,6 +19,7 @@ import { applyCopy, probeCopyMethod } from "./host/disk/apply.ts";
 import { createCommandRunner } from "./host/exec.ts";
 import { lockName } from "./host/lock-name.ts";
 import { ImageStore } from "./images/image-store.ts";
+import { Moves } from "./moves/moves.ts";
 import { openHostIdentity } from "./pki/host-identity.ts";
 import { adoptVms } from "./vm/adopt-vms.ts";
 import { hostSize } from "./vm/capacity.ts";
@@ -140,6 +141,7 @@ async function createDeps(config: Config, firstUid: number, log: Logger, signal:
   return {
     ...{ vmm, store, lease, files, images, size, cgroups, log },
     snapshots: new SnapshotStore(config.dataDir),
+    moves: new Moves(config.dataDir),
     registry: new VmRegistry(store, uidsPerDaemon, now),
     now,
     agentAt: (path) => createAgentClient({ path, port: agentPort }),

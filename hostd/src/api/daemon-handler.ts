@@ -1,9 +1,10 @@
-/** All that the daemon's port answers: the data plane, files over plain HTTP, what the control plane asks, /healthz and /metrics. */
+/** All that the daemon's port answers: the data plane, files over plain HTTP, what the control plane asks, moves, /healthz and /metrics. */
 
 import type http from "node:http";
 import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import type { Logger } from "@daytonah/lib/log.ts";
 import type { NodeHandler, NodeRequest } from "@daytonah/lib/node-http.ts";
+import { createMovesHttp } from "../moves/moves-http.ts";
 import type { HostIdentity } from "../pki/host-identity.ts";
 import type { VmDeps } from "../vm/vm-deps.ts";
 import { createDataPlane, type DataPlaneServices } from "./data-plane.ts";
@@ -32,6 +33,7 @@ export function daemonHandler(deps: VmDeps, options: DaemonHandlerOptions): Node
     acceptCompression: [],
   });
   const files = services.httpFiles({ metrics, log });
+  const moves = createMovesHttp(deps, { metrics, log });
   return (request, response) => {
     const answer = (status: number, text = "", contentType = "text/plain") => {
       response.statusCode = status;
@@ -42,7 +44,7 @@ export function daemonHandler(deps: VmDeps, options: DaemonHandlerOptions): Node
       if (!rpc.fail(request, response, notTheServer())) answer(401);
       return;
     }
-    if (rpc.handle(request, response) || files.handle(request, response)) return;
+    if (rpc.handle(request, response) || files.handle(request, response) || moves(request, response)) return;
     switch (request.url) {
       case "/healthz":
         return answer(200, "ok\n");

@@ -9,11 +9,13 @@ import { requestIdKey } from "@daytonah/lib/request-id.ts";
 import type { HostIdentity } from "../pki/host-identity.ts";
 import { freeMemoryMib, overheadMibPerVm, usableDiskMib } from "../vm/capacity.ts";
 import { claimVm } from "../vm/claim-vm.ts";
+import { deleteSnapshot } from "../vm/delete-snapshot.ts";
 import { deleteVm } from "../vm/delete-vm.ts";
 import { settleVms } from "../vm/freeze-vms.ts";
 import { pauseVm } from "../vm/pause-vm.ts";
 import { resumeVm } from "../vm/resume-vm.ts";
 import { rollBackVm } from "../vm/roll-back-vm.ts";
+import { sealVm, unsealVm } from "../vm/seal-vm.ts";
 import { setVmAccess } from "../vm/set-vm-access.ts";
 import { setVmLifecycle } from "../vm/set-vm-lifecycle.ts";
 import { snapshotVm } from "../vm/snapshot-vm.ts";
@@ -39,7 +41,7 @@ export function hostService(
   deps: VmDeps,
   facts: HostFacts,
   identity: HostIdentity,
-): Partial<ServiceImpl<typeof HostDaemonService>> {
+): ServiceImpl<typeof HostDaemonService> {
   const instanceId = randomUUID();
   const { registry, lease, snapshots, images, files, size, vmm } = deps;
   const requestIdOf = ({ values }: HandlerContext) => values.get(requestIdKey);
@@ -134,8 +136,17 @@ export function hostService(
       return { vm: toVm(record), stages: toStages(stages) };
     },
 
+    async sealVm({ sandboxId, epoch }, { signal }) {
+      return { vm: toVm(await abortable(sealVm(deps, sandboxId, epochOf(epoch)), signal)) };
+    },
+
+    async unsealVm({ sandboxId, epoch }, { signal }) {
+      await abortable(unsealVm(deps, sandboxId, epochOf(epoch)), signal);
+      return {};
+    },
+
     async deleteVmSnapshot({ snapshotId }, { signal }) {
-      await abortable(snapshots.delete(snapshotId), signal);
+      await abortable(deleteSnapshot(deps, snapshotId), signal);
       return {};
     },
 

@@ -44,7 +44,7 @@ export class CommandError extends Error {
 /** Where commands are looked up, whatever environment we were started with. */
 export const COMMAND_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-const environment = { LC_ALL: "C", PATH: COMMAND_PATH };
+export const COMMAND_ENVIRONMENT = { LC_ALL: "C", PATH: COMMAND_PATH };
 
 export function createCommandRunner(): CommandRunner {
   return { run: runCommand };
@@ -59,7 +59,7 @@ function runCommand(argv: readonly string[], options: CommandOptions): Promise<C
   const limit = options.outputLimit ?? 1024 * 1024;
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
-      env: environment,
+      env: COMMAND_ENVIRONMENT,
       stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
@@ -147,7 +147,7 @@ export async function spawnDaemon(spec: DaemonSpec): Promise<Daemon> {
   const child = spawn(argv[0] as string, argv.slice(1), {
     cwd: spec.cwd,
     detached: true,
-    env: environment,
+    env: COMMAND_ENVIRONMENT,
     stdio: ["ignore", log.fd, log.fd, ...(input === undefined ? [] : [input.fd])],
   });
   const exited = new Promise<string>((resolve) => {

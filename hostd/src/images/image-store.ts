@@ -31,6 +31,10 @@ export class ImageStore {
     return join(this.#dir, sha256);
   }
 
+  async has(sha256: string): Promise<boolean> {
+    return (await stat(this.pathOf(sha256)).catch(() => undefined)) !== undefined;
+  }
+
   template(name: string): BundleTemplate | undefined {
     return this.bundle.templates.find((template) => template.name === name);
   }

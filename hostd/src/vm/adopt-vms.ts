@@ -35,6 +35,7 @@ const atOnce = 8;
 export async function adoptVms(deps: VmDeps, options: { readonly signal: AbortSignal }): Promise<AdoptionReport> {
   const { registry, store, log } = deps;
   const report: AdoptionReport = { adopted: 0, paused: 0, died: 0, finished: 0, strays: 0, unreadable: 0, unswept: 0 };
+  await deps.moves.open();
   for (const { snapshotId, error } of await deps.snapshots.open()) {
     log.error("snapshot.unreadable", { snapshot: snapshotId, error });
   }

@@ -1,6 +1,7 @@
 /** Finds the VM that a command is for, and compares epochs: what comes late finds them gone by. */
 import { type Problem, problem } from "@daytonah/lib/problem.ts";
 import type { VmEntry } from "./vm-entry.ts";
+import type { VmRecord } from "./vm-record.ts";
 import type { VmRegistry } from "./vm-registry.ts";
 
 /** The VM at just this epoch. */
@@ -19,6 +20,15 @@ export function entryOf(registry: VmRegistry, sandboxId: string): VmEntry {
 export function requireEpoch({ sandboxId, record }: VmEntry, epoch: number): void {
   if (record.epoch === epoch) return;
   throw notRunning(sandboxId, record.state, record.epoch, `is at epoch ${record.epoch}, and this is for ${epoch}`);
+}
+
+/** Throws where it is being handed to another host: it must not live here any more. */
+export function requireUnsealed(record: VmRecord): void {
+  if (record.state !== "paused" || !record.sealed) return;
+  throw problem("SANDBOX_STATE_CONFLICT", `${record.sandboxId} is being handed to another host.`, {
+    metadata: { sandbox_id: record.sandboxId, state: "paused" },
+    retryDelayMs: 1_000,
+  });
 }
 
 /** That its state does not allow it. */

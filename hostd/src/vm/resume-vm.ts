@@ -3,12 +3,20 @@ import { isDeepStrictEqual } from "node:util";
 import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
 import { bringUp, makeVmConfig } from "./bring-up.ts";
 import { requireRoom } from "./capacity.ts";
-import { entryOf, superseded, wrongState } from "./entry-at.ts";
+import { entryOf, requireUnsealed, superseded, wrongState } from "./entry-at.ts";
 import { Stages } from "./stages.ts";
 import { superviseVm, sweepVm } from "./supervise-vm.ts";
 import type { VmDeps } from "./vm-deps.ts";
 import { failureProblem, type VmEntry } from "./vm-entry.ts";
-import type { FailedCondition, PausedCondition, VmAccess, VmLifecycle, VmPlan, VmRecord } from "./vm-record.ts";
+import {
+  conditionOf,
+  type FailedCondition,
+  type PausedCondition,
+  type VmAccess,
+  type VmLifecycle,
+  type VmPlan,
+  type VmRecord,
+} from "./vm-record.ts";
 
 export interface ResumeVm {
   readonly sandboxId: string;
@@ -64,7 +72,7 @@ export async function runAgain(
   const { registry, store, log } = deps;
   const { sandboxId } = entry;
   deps.lease.require();
-  if (before.state === "paused" && before.sealed) throw sealed(sandboxId);
+  requireUnsealed(before);
   const stamp = await store.stampOf(sandboxId);
   if (!stamp) throw before.state === "failed" ? failureProblem(before.failure) : wrongState(entry);
   const free = await store.freeDiskMib();
@@ -133,26 +141,6 @@ export async function fallBack({ registry, store }: Pick<VmDeps, "registry" | "s
     }
   }
   await registry.move(entry, after, { epoch: epochBefore });
-}
-
-function conditionOf(
-  record: PausedCondition | FailedCondition,
-  memoryKept: boolean,
-): PausedCondition | FailedCondition {
-  if (record.state === "failed") return { state: "failed", failure: record.failure };
-  const { memory, rollBack, expired } = record;
-  return {
-    state: "paused",
-    ...(memory && memoryKept ? { memory } : {}),
-    ...(rollBack ? { rollBack } : {}),
-    ...(expired ? { expired } : {}),
-  };
-}
-
-function sealed(sandboxId: string): Problem {
-  return problem("SANDBOX_STATE_CONFLICT", `${sandboxId} is being handed to another host.`, {
-    metadata: { sandbox_id: sandboxId, state: "paused" },
-  });
 }
 
 function resumeProblem(sandboxId: string, stage: string, cause: unknown): Problem {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { problem } from "@daytonah/lib/problem.ts";
 import { syncFolder, syncPath } from "../host/disk/durable.ts";
 import { requireDisk } from "./capacity.ts";
-import { entryOf, superseded, wrongState } from "./entry-at.ts";
+import { entryOf, requireUnsealed, superseded, wrongState } from "./entry-at.ts";
 import { type ResumeVm, raised, runAgain } from "./resume-vm.ts";
 import { snapshotProblem } from "./snapshot-problem.ts";
 import type { Snapshot } from "./snapshot-store.ts";
@@ -26,6 +26,7 @@ export async function rollBackVm(deps: VmDeps, rollBack: RollBackVm): Promise<Vm
     deps.lease.require();
     const { record } = entry;
     if (epoch < record.epoch) throw superseded(sandboxId, epoch, record.epoch, record.state);
+    requireUnsealed(record);
     if (epoch === record.epoch) {
       if (record.state === "running") return record;
       // It is back there already, and could not be run.

@@ -32,6 +32,7 @@ export interface Snapshot {
 
 /** Folder of a snapshot that is being made. */
 export interface SnapshotDraft {
+  readonly dir: string;
   readonly disk: string;
   /** Exists where memory is kept. */
   readonly memory: string;
@@ -63,10 +64,7 @@ export class SnapshotStore {
         continue;
       }
       try {
-        const manifest = JSON.parse(await readFile(join(this.#dir, name, "manifest.json"), "utf8")) as SnapshotManifest;
-        if (manifest.formatVersion !== 1 || manifest.snapshotId !== name)
-          throw new Error("no manifest of this release");
-        this.#keep(manifest);
+        this.#keep(readManifest(await readFile(join(this.#dir, name, "manifest.json"), "utf8"), name));
       } catch (error) {
         unreadable.push({ snapshotId: name, error });
       }
@@ -161,6 +159,15 @@ export class SnapshotStore {
   }
 }
 
+/** Throws where it is none that this release or an older one wrote. */
+export function readManifest(text: string, snapshotId: string): SnapshotManifest {
+  const manifest = JSON.parse(text) as SnapshotManifest;
+  if (manifest.formatVersion !== 1 || manifest.snapshotId !== snapshotId) {
+    throw new Error(`manifest.json of ${snapshotId} is no manifest of this release`);
+  }
+  return manifest;
+}
+
 function placesIn(dir: string) {
-  return { disk: join(dir, "root.ext4"), memory: join(dir, "memory") };
+  return { dir, disk: join(dir, "root.ext4"), memory: join(dir, "memory") };
 }

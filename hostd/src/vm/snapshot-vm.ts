@@ -1,9 +1,9 @@
 /** Keeps memory and disk of a running or paused VM under a snapshot's id. The VM is as it was. */
-import { mkdir, readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir } from "node:fs/promises";
 import { syncFolder, syncPath } from "../host/disk/durable.ts";
 import { requireDisk } from "./capacity.ts";
 import { entryAt, wrongState } from "./entry-at.ts";
+import { snapshotBytes } from "./snapshot-bytes.ts";
 import { snapshotProblem } from "./snapshot-problem.ts";
 import type { SnapshotDraft, SnapshotManifest } from "./snapshot-store.ts";
 import { Stages } from "./stages.ts";
@@ -80,7 +80,7 @@ async function fill(
   const { vcpus, memoryMib, diskMib, epoch, template, images, env = {} } = record;
   return {
     ...{ formatVersion: 1, snapshotId, sandboxId, epoch, template, images, env, vcpus, memoryMib, diskMib },
-    ...{ memoryKept, sizeBytes: await takenBytes(draft, memoryKept, files.sharesBlocks) },
+    ...{ memoryKept, sizeBytes: await snapshotBytes(draft, memoryKept, files.sharesBlocks) },
   };
 }
 
@@ -111,11 +111,4 @@ async function copyRunning(
   await goOn(deps, live, sandboxId, signal);
   if (failed) throw failed.error;
   stages.done.push({ stage: "window", ms: performance.now() - began });
-}
-
-/** What it takes on disk, without the blocks it shares with the VM's disk. */
-async function takenBytes(draft: SnapshotDraft, memoryKept: boolean, sharesBlocks: boolean): Promise<number> {
-  const memory = memoryKept ? (await readdir(draft.memory)).map((name) => join(draft.memory, name)) : [];
-  const sizes = [...memory, ...(sharesBlocks ? [] : [draft.disk])].map(async (path) => (await stat(path)).blocks * 512);
-  return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
 }

@@ -3,6 +3,7 @@ import type { Logger } from "@daytonah/lib/log.ts";
 import type { AgentClient } from "../guest/agent-client.ts";
 import type { CgroupSupport } from "../host/cgroup/apply.ts";
 import type { ImageStore } from "../images/image-store.ts";
+import type { Moves } from "../moves/moves.ts";
 import type { Vmm } from "../vmm/vmm.ts";
 import type { HostSize } from "./capacity.ts";
 import type { HostLease } from "./host-lease.ts";
@@ -17,6 +18,7 @@ export interface VmDeps {
   readonly lease: HostLease;
   readonly store: VmStore;
   readonly snapshots: SnapshotStore;
+  readonly moves: Moves;
   readonly files: VmFiles;
   readonly images: ImageStore;
   readonly size: HostSize;

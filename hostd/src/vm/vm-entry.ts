@@ -72,7 +72,7 @@ export class VmEntry {
     return live;
   }
 
-  /** It ended by itself: there is nothing to wait for. */
+  /** There is nothing to wait for: it ended by itself, or is on another host. */
   die(reason: Problem): void {
     this.#died = reason;
     this.endLive(reason);
@@ -107,9 +107,13 @@ export class VmEntry {
         const use = this.uses.begin(brief);
         return { live, [Symbol.dispose]: () => use[Symbol.dispose]() };
       }
-      const waits = this.record.state === "paused" && whenPaused ? whenPaused() : this.#changed.promise;
-      await abortable(waits, signal);
+      await abortable(whenPaused && this.#mayWake() ? whenPaused() : this.#changed.promise, signal);
     }
+  }
+
+  /** Not one that is being handed to another host: who calls it waits for what comes of that. */
+  #mayWake(): boolean {
+    return this.record.state === "paused" && !this.record.sealed;
   }
 
   /** Throws where it does not come back by itself. */
@@ -138,6 +142,14 @@ export function failureProblem(failure: VmFailure): Problem {
 export function deletedMeanwhile(sandboxId: string): Problem {
   return problem("SANDBOX_STATE_CONFLICT", "The sandbox was deleted while the call ran.", {
     metadata: { sandbox_id: sandboxId, state: "deleting" },
+  });
+}
+
+/** Another try finds it where it is now. */
+export function movedMeanwhile(sandboxId: string): Problem {
+  return problem("HOST_UNAVAILABLE", "The sandbox was moved to another host while the call ran.", {
+    metadata: { sandbox_id: sandboxId, state: "moved" },
+    retryDelayMs: 100,
   });
 }
 

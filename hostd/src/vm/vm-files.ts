@@ -91,6 +91,12 @@ export class VmFiles {
     for (const name of await readdir(from)) await link(join(from, name), join(to, name));
   }
 
+  /** Makes a disk that was written elsewhere the VM's own. */
+  async giveDisk(path: string, slot: number): Promise<void> {
+    const { uid, gid } = ownerOf(this.uidOf(slot));
+    await chown(path, uid, gid);
+  }
+
   /** A VM's own copy of a template's or snapshot's disk, grown to `sizeMib`. */
   async makeRootDisk(from: string, to: string, sizeMib: number, slot: number, signal: AbortSignal): Promise<void> {
     try {

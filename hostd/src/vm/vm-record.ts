@@ -154,6 +154,21 @@ export function planOf(record: VmRecord): VmPlan {
   };
 }
 
+/** What it is when it comes to rest as it was, with or without its memory. */
+export function conditionOf(
+  record: PausedCondition | FailedCondition,
+  memoryKept: boolean,
+): PausedCondition | FailedCondition {
+  if (record.state === "failed") return { state: "failed", failure: record.failure };
+  const { memory, rollBack, expired } = record;
+  return {
+    state: "paused",
+    ...(memory && memoryKept ? { memory } : {}),
+    ...(rollBack ? { rollBack } : {}),
+    ...(expired ? { expired } : {}),
+  };
+}
+
 /** Reads a record that this release or an older one wrote; throws where it is none. */
 export function readRecord(text: string, sandboxId: string): VmRecord {
   const record = JSON.parse(text) as VmRecord;

@@ -76,8 +76,9 @@ export class VmRegistry {
     return this.restore({ formatVersion: 1, ...plan, slot, ...condition });
   }
 
-  async persist(entry: VmEntry): Promise<void> {
-    await this.#change(entry, async () => this.#store.write(entry.record));
+  /** `write`: how, where it is not as any other. */
+  async persist(entry: VmEntry, write = () => this.#store.write(entry.record)): Promise<void> {
+    await this.#change(entry, write);
     this.#publish({ record: entry.record, gone: false });
   }
 

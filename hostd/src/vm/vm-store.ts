@@ -3,10 +3,11 @@
  * deleted. Each write is whole and survives a power cut before it is answered.
  */
 import { rmSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, rmdir, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { readDiskSpace } from "../host/disk/apply.ts";
 import { syncPath, writeDurably } from "../host/disk/durable.ts";
+import { readStamp } from "./disk-stamp.ts";
 import { type DiskStamp, readRecord, type VmRecord } from "./vm-record.ts";
 
 /** A late command for a deleted VM comes within minutes; this is generous. */
@@ -66,7 +67,14 @@ export class VmStore {
     if (record.state === "starting" && (await mkdir(dir, { recursive: true, mode: 0o711 }))) {
       await syncPath(this.#vmsDir);
     }
-    await writeDurably(dir, "vm.json", `${JSON.stringify(record, null, 2)}\n`);
+    await writeRecord(dir, record);
+  }
+
+  /** Gives a folder that was put together elsewhere its record and its place. */
+  async takeIn(dir: string, record: VmRecord): Promise<void> {
+    await writeRecord(dir, record);
+    await rename(dir, this.dirOf(record.sandboxId));
+    await syncPath(this.#vmsDir);
   }
 
   /** The disk first and the record last: what has no record never has a disk. */
@@ -102,12 +110,8 @@ export class VmStore {
   }
 
   /** What the root disk is now; undefined where there is none. */
-  async stampOf(sandboxId: string): Promise<DiskStamp | undefined> {
-    const found = await stat(this.rootDiskOf(sandboxId), { bigint: true }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
-    });
-    return found && { mtimeNs: String(found.mtimeNs), sizeBytes: Number(found.size) };
+  stampOf(sandboxId: string): Promise<DiskStamp | undefined> {
+    return readStamp(this.rootDiskOf(sandboxId));
   }
 
   /** The stamp of a root disk that nobody writes to, once all of it is on disk. */
@@ -188,4 +192,8 @@ export class VmStore {
       if (Number.isSafeInteger(epoch)) this.#tombstones.set(name, epoch);
     }
   }
+}
+
+function writeRecord(dir: string, record: VmRecord): Promise<void> {
+  return writeDurably(dir, "vm.json", `${JSON.stringify(record, null, 2)}\n`);
 }

@@ -13,6 +13,7 @@ import { endFrame, responseFrame, standInAgent } from "../../guest/testing/stand
 import { applyCopy } from "../../host/disk/apply.ts";
 import { type CommandRunner, createCommandRunner } from "../../host/exec.ts";
 import { ImageStore } from "../../images/image-store.ts";
+import { Moves } from "../../moves/moves.ts";
 import type { Vm, VmConfig, VmExit, Vmm, VmmCallOptions } from "../../vmm/vmm.ts";
 import { HostLease } from "../host-lease.ts";
 import { SnapshotStore } from "../snapshot-store.ts";
@@ -159,6 +160,7 @@ export async function lifeHost(driver?: Vmm, agentPath?: string) {
     return {
       ...{ vmm, store, files, images, log: silentLogger },
       snapshots: await openSnapshots(dataDir),
+      moves: await openMoves(dataDir),
       registry: new VmRegistry(store, 4, now),
       lease,
       cgroups: { limits: "unavailable", reason: "a test" },
@@ -193,6 +195,12 @@ async function openSnapshots(dataDir: string): Promise<SnapshotStore> {
   const snapshots = new SnapshotStore(dataDir);
   await snapshots.open();
   return snapshots;
+}
+
+async function openMoves(dataDir: string): Promise<Moves> {
+  const moves = new Moves(dataDir);
+  await moves.open();
+  return moves;
 }
 
 export function startOf(sandboxId: string, more: Partial<StartVm> = {}): StartVm {

@@ -1416,7 +1416,7 @@ export type SealVmRequest = Message<"daytonah.host.v1.SealVmRequest"> & {
   sandboxId: string;
 
   /**
-   * Epoch it runs with; another one is failed_precondition.
+   * Epoch it has; another one is failed_precondition.
    *
    * @generated from field: uint64 epoch = 2;
    */
@@ -1465,7 +1465,7 @@ export type UnsealVmRequest = Message<"daytonah.host.v1.UnsealVmRequest"> & {
   sandboxId: string;
 
   /**
-   * Epoch it runs with; another one is failed_precondition.
+   * Epoch it has; another one is failed_precondition.
    *
    * @generated from field: uint64 epoch = 2;
    */
@@ -1841,8 +1841,9 @@ export const HostDaemonService: GenService<{
     output: typeof ListVmSnapshotsResponseSchema;
   },
   /**
-   * Begins to hand a PAUSED VM, with what it keeps, to another host: from then on it is not woken here. Its bytes are read
-   * by GET /v1/moves/<sandbox_id>, a tar stream, and written to the other host by PUT. Idempotent by (sandbox_id, epoch).
+   * Begins to hand a PAUSED VM, with what it keeps, to another host: from then on it is not woken here. A FAILED one with a
+   * disk is PAUSED then. Its bytes are read by GET /v1/moves/<sandbox_id>?epoch=<epoch>, a tar stream, and written to the other
+   * host by PUT with the epoch it is to have there, where it is PAUSED and sealed. Idempotent by (sandbox_id, epoch).
    *
    * @generated from rpc daytonah.host.v1.HostDaemonService.SealVm
    */
@@ -1852,7 +1853,7 @@ export const HostDaemonService: GenService<{
     output: typeof SealVmResponseSchema;
   },
   /**
-   * Ends that without a move.
+   * Ends that without a move, or the sealing of one that has come. Idempotent.
    *
    * @generated from rpc daytonah.host.v1.HostDaemonService.UnsealVm
    */
