@@ -1,5 +1,5 @@
 /** A VM on its way from one host to another, with what a crash at each point leaves. `docs/hostd-life.md` has the table. */
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { adoptVms } from "./adopt-vms.ts";

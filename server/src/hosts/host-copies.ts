@@ -2,6 +2,7 @@
 import type http2 from "node:http2";
 import { addAbortSignal } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { moveAddress } from "@daytonah/lib/move-address.ts";
 import { GuardedSessions } from "./guarded-sessions.ts";
 import { answerOf, refusalOf } from "./host-answer.ts";
 import type { CallOptions, CopyId, HostClient } from "./host-client.ts";
@@ -53,5 +54,5 @@ export function createHostCopies(host: HostAddress): HostCopies {
 }
 
 function pathOf(copy: CopyId): string {
-  return "snapshotId" in copy ? `/v1/moves/${copy.snapshotId}` : `/v1/moves/${copy.sandboxId}?epoch=${copy.epoch}`;
+  return moveAddress("snapshotId" in copy ? { id: copy.snapshotId } : { id: copy.sandboxId, epoch: copy.epoch });
 }

@@ -2,6 +2,7 @@
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import { pipeline } from "node:stream/promises";
 import { answerProblem } from "@daytonah/lib/answer-problem.ts";
+import { readMoveAddress } from "@daytonah/lib/move-address.ts";
 import { problem } from "@daytonah/lib/problem.ts";
 import type { FakeHost } from "../hosts/fake-host.ts";
 
@@ -11,11 +12,11 @@ export async function answerMove(
   request: Http2ServerRequest,
   response: Http2ServerResponse,
 ): Promise<void> {
-  const url = new URL(request.url, "http://host");
-  const id = url.pathname.slice("/v1/moves/".length);
-  const epoch = url.searchParams.get("epoch");
-  const copy = epoch === null ? { snapshotId: id } : { sandboxId: id, epoch: BigInt(epoch) };
   try {
+    const address = readMoveAddress(request.url);
+    if (!address) throw problem("UNKNOWN_CALL", "No such address.");
+    const { id, epoch } = address;
+    const copy = epoch === undefined ? { snapshotId: id } : { sandboxId: id, epoch };
     if (request.headers.authorization !== `Bearer ${bearer}`) throw problem("CREDENTIAL_INVALID", "No such bearer.");
     if (request.method === "PUT") await host.writeCopy(copy, request, {});
     else {
