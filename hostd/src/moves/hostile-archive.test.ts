@@ -137,7 +137,7 @@ test.each<[why: string, parts: () => Part[]]>([
   ["a map that hides data", () => [vmJson(), sparse("root.ext4", mib, "0\n", Buffer.alloc(512)), memory()]],
   ["a map of no numbers", () => [vmJson(), sparse("root.ext4", mib, "1\n-4\n4\n"), memory()]],
   ["a map of a number without an end", () => [vmJson(), sparse("root.ext4", mib, "9".repeat(512)), memory()]],
-  ["an endless map", () => [vmJson(), sparse("root.ext4", mib, `99999999\n${"1\n0\n".repeat(9 * mib)}`), memory()]],
+  ["an endless map", () => [vmJson(), sparse("root.ext4", mib, "1000001\n"), memory()]],
   ["no map", () => [vmJson(), sparse("root.ext4", mib, ""), memory()]],
   ["a map of another format", () => [vmJson(), sparse("root.ext4", mib, "1\n0\n0\n", Buffer.alloc(0), "0"), memory()]],
 ])("%s is refused, and leaves nothing", async (_, parts) => {
@@ -162,7 +162,7 @@ test("whatever bytes are changed in its headers, it is refused or whole, and rea
     state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
     return state % below;
   };
-  for (let round = 0; round < 60; round++) {
+  for (let round = 0; round < 30; round++) {
     const changed = Buffer.from(whole);
     for (let times = 1 + random(3); times > 0; times--) {
       changed[(headers[random(headers.length)] ?? 0) + random(512)] = random(256);

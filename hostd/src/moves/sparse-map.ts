@@ -3,8 +3,9 @@
  * to a multiple of 512 bytes. First how many segments there are, then of each where it begins and how long it is.
  */
 
-/** Some million segments: no disk is in so many pieces, and a stranger's map must end somewhere. */
-const maxMapBytes = 32 * 1024 * 1024;
+/** No disk is in so many pieces, and a stranger's map must end somewhere. */
+const maxSegments = 1_000_000;
+const maxDigits = 15;
 const blockBytes = 512;
 
 export interface Segment {
@@ -48,16 +49,17 @@ export class SparseMapReader {
 
   #takeByte(byte: number): void {
     this.#read += 1;
-    if (this.#read > maxMapBytes) throw new Error("a map of holes is too long");
     if (this.#whole()) return; // up to the block's end
     const digit = byte - 0x30;
-    if (digit >= 0 && digit <= 9 && this.#digits < 15) {
+    if (digit >= 0 && digit <= 9 && this.#digits < maxDigits) {
       this.#number = this.#number * 10 + digit;
       this.#digits += 1;
     } else if (byte === 0x0a && this.#digits > 0) {
       this.#numbers.push(this.#number);
       this.#number = 0;
       this.#digits = 0;
+      if (this.#numbers.length === 1 && (this.#numbers[0] ?? 0) > maxSegments)
+        throw new Error("a map of holes is too long");
     } else {
       throw new Error("a map of holes is not made of numbers");
     }
