@@ -85,10 +85,11 @@ export function toAccess({
 }
 
 export function toLifecycle(message: VmLifecycleMessage): VmLifecycle {
-  const { version, endTime, deleteAtEnd, idleTimeout, autoResume } = message;
+  const { version, endTime, timeout, deleteAtEnd, idleTimeout, autoResume } = message;
   return {
     ...{ version: countOf("lifecycle.version", version), deleteAtEnd, autoResume },
     ...(endTime ? { endTime: timestampMs(endTime) } : {}),
+    ...(timeout ? { timeoutMs: durationMs(timeout) } : {}),
     ...(idleTimeout ? { idleTimeoutMs: durationMs(idleTimeout) } : {}),
   };
 }

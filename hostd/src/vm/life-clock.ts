@@ -7,12 +7,9 @@ export function stopClock(lifecycle: VmLifecycle, now: Date): VmLifecycle {
   return endTime === undefined ? lifecycle : { ...rest, leftMs: Math.max(0, endTime - now.getTime()) };
 }
 
-/**
- * Of a VM that goes on. One that was woken after its time was over has no end until the control plane tells a new one: it
- * would end at once again, and somebody wants it.
- */
+/** Of a VM that goes on. One that is `woken` has its time anew, as after a resume: also while no control plane answers. */
 export function startClock(lifecycle: VmLifecycle, now: Date, woken: boolean): VmLifecycle {
   const { leftMs, ...rest } = lifecycle;
   if (leftMs === undefined) return lifecycle;
-  return leftMs > 0 || !woken ? { ...rest, endTime: now.getTime() + leftMs } : rest;
+  return { ...rest, endTime: now.getTime() + (woken ? (lifecycle.timeoutMs ?? leftMs) : leftMs) };
 }

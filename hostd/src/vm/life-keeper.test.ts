@@ -116,8 +116,23 @@ describe("a VM's time", () => {
     expect(await vm.pass(1_000)).toBe("running");
     expect(tries).toBe(1);
     expect(await vm.pass(minute)).toBe("paused");
+  });
+
+  test("begins anew where the host wakes it by itself, whatever was left, and is over again", async () => {
+    await using vm = await living({ endTime: begin + minute, timeoutMs: 10 * minute, autoResume: true });
+    expect(await vm.pass(minute)).toBe("paused"); // nothing was left
+    for (let wakes = 0; wakes < 2; wakes += 1) {
+      await wakeVm(vm.host.deps, vm.entry);
+      expect(vm.entry.record.lifecycle).not.toHaveProperty("leftMs");
+      expect(await vm.pass(10 * minute - 1)).toBe("running");
+      expect(await vm.pass(1)).toBe("paused");
+    }
     await wakeVm(vm.host.deps, vm.entry);
-    expect(await vm.pass(60 * minute)).toBe("running"); // until the control plane tells another end
+    await vm.pass(9 * minute);
+    await pauseVm(vm.host.deps, "one", 1); // a minute was left
+    await wakeVm(vm.host.deps, vm.entry);
+    expect(await vm.pass(10 * minute - 1)).toBe("running");
+    expect(await vm.pass(1)).toBe("paused");
   });
 });
 

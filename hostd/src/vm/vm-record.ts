@@ -132,6 +132,8 @@ export interface VmLifecycle {
   readonly endTime?: number;
   /** What was left of its time when it stopped. */
   readonly leftMs?: number;
+  /** Its time after each wake. */
+  readonly timeoutMs?: number;
   readonly deleteAtEnd: boolean;
   readonly idleTimeoutMs?: number;
   readonly autoResume: boolean;

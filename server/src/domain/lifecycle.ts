@@ -14,6 +14,8 @@ export interface Lifecycle {
 export interface VmLifecycle {
   readonly version: bigint;
   readonly endTime?: Timestamp;
+  /** From each time the host wakes it by itself. */
+  readonly timeout?: Duration;
   readonly deleteAtEnd: boolean;
   readonly idleTimeout?: Duration;
   readonly autoResume: boolean;
@@ -22,8 +24,9 @@ export interface VmLifecycle {
 export interface LifecycleColumns {
   readonly lifecycle_version: number;
   readonly end_time: Date | null;
-  readonly on_timeout: Lifecycle["onTimeout"];
   /** bigint comes as text. */
+  readonly timeout_ms: string | null;
+  readonly on_timeout: Lifecycle["onTimeout"];
   readonly idle_timeout_ms: string | null;
   readonly auto_resume: boolean;
 }
@@ -32,6 +35,7 @@ export function vmLifecycleOf(row: LifecycleColumns): VmLifecycle {
   return {
     version: BigInt(row.lifecycle_version),
     ...(row.end_time === null ? {} : { endTime: timestampFromDate(row.end_time) }),
+    ...(row.timeout_ms === null ? {} : { timeout: durationFromMs(Number(row.timeout_ms)) }),
     deleteAtEnd: row.on_timeout === "delete",
     ...(row.idle_timeout_ms === null ? {} : { idleTimeout: durationFromMs(Number(row.idle_timeout_ms)) }),
     autoResume: row.auto_resume,
