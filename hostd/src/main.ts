@@ -111,7 +111,8 @@ async function createDeps(config: Config, firstUid: number, log: Logger, signal:
   const copyMethod = await probeCopyMethod(config.dataDir);
   const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
   const images = new ImageStore(config.dataDir, {
-    clone: (source, target) => applyCopy(runner, { source, target, owner, mode: 0o444 }, copyMethod, { signal }),
+    // Sparse: a bundle may lie on another file system. Where it does not, blocks are shared all the same.
+    clone: (source, target) => applyCopy(runner, { source, target, owner, mode: 0o444 }, "sparse", { signal }),
   });
   await images.open(config.bundle, { signal });
   const files = new VmFiles({ runDir: config.runDir, firstUid, runner, copyMethod });
