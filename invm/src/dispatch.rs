@@ -29,7 +29,7 @@ pub fn dispatch(agent: &'static Agent, conn: &mut Conn, request: Request) -> Res
         Call::Personalize(request) => {
             answer(conn, Event::Personalized(identity::personalize(agent, request)?))
         }
-        Call::SetClock(request) => Ok(identity::kernel::set_clock(agent.mode, &request)?),
+        Call::SetClock(request) => Ok(identity::kernel::set_clock(agent, &request)?),
         Call::AddEntropy(request) => Ok(identity::kernel::add_entropy(agent.mode, &request)?),
         Call::Shutdown(request) => power_off(agent, conn, &request),
         Call::Quiesce(request) => Ok(freeze::quiesce(agent, &request)?),

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { LifeEvent } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
 import { sleep } from "@daytonah/lib/sleep.ts";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -12,6 +12,7 @@ import { makeQemuHarness, type QemuHarness } from "../vmm/testing/qemu-harness.t
 import { testBundle } from "../vmm/testing/test-bundle.ts";
 import type { Vm, VmConfig, Vmm } from "../vmm/vmm.ts";
 import { type AgentClient, agentPort, createAgentClient } from "./agent-client.ts";
+import { tellTime } from "./tell-time.ts";
 
 const stack = new AsyncDisposableStack();
 let harness: QemuHarness;
@@ -94,6 +95,18 @@ test("a quiesce that nobody ends ends by itself", async () => {
   await quiesce(1n);
   expect(await run(agent, "echo on > /root/on; cat /root/on")).toBe("on\n");
 }, 60_000);
+
+test("it has the time that it was told, however long that was on its way", async () => {
+  const now = () => new Date(Date.now() + 3_600_000); // another time than it has
+  const told = await tellTime(agent, now, options());
+  await sleep(1_000, options());
+  await agent.command({ case: "setClock", value: told }, options());
+  const asked = now().getTime();
+  const { wallClock } = await pong(agent);
+  const time = timestampMs(wallClock ?? expect.fail("it tells no time"));
+  expect(time).toBeGreaterThanOrEqual(asked - 50);
+  expect(time).toBeLessThanOrEqual(now().getTime() + 50);
+});
 
 /** By the agent itself: no process is needed for it. */
 async function readCount(): Promise<string> {

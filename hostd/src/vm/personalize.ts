@@ -1,8 +1,9 @@
 /** Tells a VM's agent who it is, and what happened: at a first start, after a restore, as a fork, at a claim. */
 import { randomBytes } from "node:crypto";
-import { durationMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import { LifeEvent } from "@daytonah/gen/daytonah/guest/v1/guest_pb.ts";
 import type { AgentClient } from "../guest/agent-client.ts";
+import { tellTime } from "../guest/tell-time.ts";
 import type { Stages } from "./stages.ts";
 import type { VmDeps } from "./vm-deps.ts";
 import type { VmPlan } from "./vm-record.ts";
@@ -41,13 +42,15 @@ export async function personalize(
   { event, keepEnvironment, env, requestId }: Personalize,
   options: { readonly signal: AbortSignal },
 ): Promise<number | undefined> {
+  const { wallClock, asOf } = await tellTime(agent, now, options);
   const value = {
     sandboxId: plan.sandboxId,
     epoch: BigInt(plan.epoch),
     wake: BigInt(plan.wakes ?? 0),
     hostname: plan.sandboxId,
     env: { ...env },
-    wallClock: timestampFromDate(now()),
+    wallClock,
+    ...(asOf ? { wallClockAsOf: asOf } : {}),
     entropy: randomBytes(64),
     defaultUser: "user",
     newMachineId: event === "started" || event === "forked",

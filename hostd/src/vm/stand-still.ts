@@ -1,8 +1,9 @@
 /** Keeping what a running guest has: its disk in order first, then a stand-still, then it goes on. */
-import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { withDeadline } from "@daytonah/lib/deadline.ts";
 import { problemOf } from "@daytonah/lib/problem.ts";
 import { awaitAgent } from "../guest/await-agent.ts";
+import { tellTime } from "../guest/tell-time.ts";
 import { vmDied } from "./supervise-vm.ts";
 import type { VmDeps } from "./vm-deps.ts";
 import { failureProblem, type LiveVm } from "./vm-entry.ts";
@@ -46,7 +47,7 @@ export async function runOn(
   await vm.resume(deadline);
   await awaitAgent(agent, deadline);
   // Its clock may have stood: before its programs go on.
-  await agent.command({ case: "setClock", value: { wallClock: timestampFromDate(now()) } }, deadline);
+  await agent.command({ case: "setClock", value: await tellTime(agent, now, deadline) }, deadline);
   await agent.command({ case: "thaw", value: {} }, deadline).catch((error: unknown) => {
     if (problemOf(error)?.reason !== "UNKNOWN_CALL") throw error; // an older release, which did not stop them
   });

@@ -3,18 +3,19 @@
 use std::{fs, os::fd::AsFd, time::Duration};
 
 use crate::{
-    agent::Mode,
+    agent::{Agent, Mode},
     error::Fault,
     proto::{AddEntropyRequest, ErrorReason, SetClockRequest},
     sys,
-    wire::since_epoch,
+    wire::{duration_of, since_epoch},
 };
 
-pub fn set_clock(mode: Mode, request: &SetClockRequest) -> Result<(), Fault> {
+pub fn set_clock(agent: &Agent, request: &SetClockRequest) -> Result<(), Fault> {
     let field = "set_clock.wall_clock";
     let time = request.wall_clock.as_ref().ok_or_else(|| Fault::invalid(field, "no time is set"))?;
     let time = since_epoch(field, time)?;
-    if mode == Mode::Vm { step_clock(time) } else { Ok(()) }
+    let as_of = request.as_of.as_ref().map(|uptime| duration_of("set_clock.as_of", uptime)).transpose()?;
+    if agent.mode == Mode::Vm { step_clock(agent, time, as_of) } else { Ok(()) }
 }
 
 pub fn add_entropy(mode: Mode, request: &AddEntropyRequest) -> Result<(), Fault> {
@@ -22,8 +23,10 @@ pub fn add_entropy(mode: Mode, request: &AddEntropyRequest) -> Result<(), Fault>
     if mode == Mode::Vm { credit(&request.entropy) } else { Ok(()) }
 }
 
-pub fn step_clock(time: Duration) -> Result<(), Fault> {
-    sys::set_wall_clock(time).map_err(|errno| denied("wall clock", errno))
+/// To what has become of `time`, which was when the agent's uptime was `as_of`: a guest on a busy host hears of it late.
+pub fn step_clock(agent: &Agent, time: Duration, as_of: Option<Duration>) -> Result<(), Fault> {
+    let since = as_of.map_or(Duration::ZERO, |uptime| agent.uptime().saturating_sub(uptime));
+    sys::set_wall_clock(time.saturating_add(since)).map_err(|errno| denied("wall clock", errno))
 }
 
 pub fn check_entropy(field: &'static str, entropy: &[u8]) -> Result<(), Fault> {

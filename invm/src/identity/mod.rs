@@ -114,13 +114,15 @@ fn take_on(agent: &Agent, request: PersonalizeRequest) -> Result<Life, Fault> {
     names::check_hostname(hostname)?;
     let wall_clock = request.wall_clock.as_ref();
     let wall_clock = wall_clock.map(|time| since_epoch("personalize.wall_clock", time)).transpose()?;
+    let as_of = request.wall_clock_as_of.as_ref();
+    let as_of = as_of.map(|uptime| duration_of("personalize.wall_clock_as_of", uptime)).transpose()?;
     if agent.mode == Mode::Vm {
         // Randomness first: nothing of the new identity may be guessed from the old one's.
         if !request.entropy.is_empty() {
             kernel::credit(&request.entropy)?;
         }
         if let Some(time) = wall_clock {
-            kernel::step_clock(time)?;
+            kernel::step_clock(agent, time, as_of)?;
         }
     }
     agent.freeze.thaw_disk(agent.mode);
