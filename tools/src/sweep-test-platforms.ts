@@ -15,7 +15,7 @@ export function sweepTestPlatforms(): void {
   for (const dataDir of globSync(`${testDataPrefix}*`)) {
     const firstUid = testFirstUid(dataDir);
     // Without one nothing was started yet, or not all of it is removed.
-    if (!Number.isSafeInteger(firstUid) || platformProcesses(dataDir, firstUid).length > 0) continue;
+    if (!Number.isSafeInteger(firstUid) || platformProcesses(dataDir, [firstUid]).length > 0) continue;
     endVms(firstUid);
     for (const name of guestMemories(firstUid)) remove(join(memoryDir, name));
     remove(testRunDirOf(dataDir));
@@ -37,8 +37,8 @@ export function endVms(firstUid: number): void {
 }
 
 /** `dnah up` and PostgreSQL: they are told the folder. So are VMs, which are no sign of a platform's life. */
-export function platformProcesses(dataDir: string, firstUid: number): ProcessInfo[] {
-  const vms = new Set(vmProcesses(firstUid).map(({ pid }) => pid));
+export function platformProcesses(dataDir: string, firstUids: readonly number[]): ProcessInfo[] {
+  const vms = new Set(firstUids.flatMap(vmProcesses).map(({ pid }) => pid));
   const names = (word: string) => word === dataDir || word.startsWith(`${dataDir}/`);
   return processes().filter(({ pid, argv }) => !vms.has(pid) && argv.some(names));
 }

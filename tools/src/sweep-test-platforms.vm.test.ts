@@ -28,6 +28,6 @@ test("of tests that are killed nothing runs on, but VMs, and those until the nex
       return vmProcesses(firstUid).length;
     })
     .toBe(0);
-  expect(platformProcesses(dataDir, firstUid)).toEqual([]);
+  expect(platformProcesses(dataDir, [firstUid])).toEqual([]);
   expect(existsSync(dataDir)).toBe(false);
 });

@@ -3,10 +3,12 @@ import { readFileSync } from "node:fs";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { FileService } from "@daytonah/gen/daytonah/v1/file_pb.ts";
+import { HostService } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import { MonitoringService } from "@daytonah/gen/daytonah/v1/monitoring_pb.ts";
 import { PortService } from "@daytonah/gen/daytonah/v1/port_pb.ts";
 import { type ExecResponse, ProcessService } from "@daytonah/gen/daytonah/v1/process_pb.ts";
 import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { SnapshotService } from "@daytonah/gen/daytonah/v1/snapshot_pb.ts";
 
 export interface Api {
   readonly sandboxes: Client<typeof SandboxService>;
@@ -14,6 +16,8 @@ export interface Api {
   readonly files: Client<typeof FileService>;
   readonly ports: Client<typeof PortService>;
   readonly monitoring: Client<typeof MonitoringService>;
+  readonly snapshots: Client<typeof SnapshotService>;
+  readonly hosts: Client<typeof HostService>;
 }
 
 /** Where a test platform is, and its first API key. */
@@ -35,6 +39,8 @@ export function connectApi({ url, apiKey } = testPlatform()): Api {
     files: createClient(FileService, transport),
     ports: createClient(PortService, transport),
     monitoring: createClient(MonitoringService, transport),
+    snapshots: createClient(SnapshotService, transport),
+    hosts: createClient(HostService, transport),
   };
 }
 

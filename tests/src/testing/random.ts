@@ -5,6 +5,7 @@ export interface Random {
   /** A whole number from 0 to `below` - 1. */
   below(below: number): number;
   pick<T>(values: readonly T[]): T;
+  shuffle<T>(values: readonly T[]): T[];
 }
 
 export function seeded(seed: number): Random {
@@ -17,5 +18,11 @@ export function seeded(seed: number): Random {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
   const below = (limit: number) => Math.floor(next() * limit);
-  return { next, below, pick: (values) => values[below(values.length)] as (typeof values)[number] };
+  const pick = <T>(values: readonly T[]) => values[below(values.length)] as T;
+  const shuffle = <T>(values: readonly T[]) =>
+    values
+      .map((value) => ({ value, place: next() }))
+      .sort((a, b) => a.place - b.place)
+      .map(({ value }) => value);
+  return { next, below, pick, shuffle };
 }

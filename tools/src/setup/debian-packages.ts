@@ -19,6 +19,7 @@ export const platformPackages = [
 export const testPackages = [
   "chromium", // the browser that looks at ports and runs the client
   "python3-venv", // the Python client, and a gRPC client of another stack
+  "iproute2", // network namespaces
   "xfsprogs", // a file system with reflinks
 ];
 

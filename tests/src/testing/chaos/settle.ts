@@ -1,0 +1,32 @@
+/** Waits, after the last fault, until the platform has mended what it left, and says what it has not. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Database } from "../../../../server/src/db/open-database.ts";
+
+/** Of sandboxes and snapshots that something is being done to, or that their host was not heard of since. */
+const passing = ["creating", "pausing", "resuming", "deleting", "lost"] as const;
+
+/** How long it took, in milliseconds; after `limitMs` it is no longer waited for. */
+export async function untilSettled({ db }: Database, limitMs: number): Promise<number> {
+  const began = performance.now();
+  for (;;) {
+    const sandboxes = await db.selectFrom("sandboxes").select("id").where("state", "in", passing).execute();
+    const snapshots = await db
+      .selectFrom("snapshots")
+      .select("id")
+      .where("state", "in", ["creating", "deleting"])
+      .execute();
+    const passed = Math.round(performance.now() - began);
+    if (sandboxes.length + snapshots.length === 0 || passed > limitMs) return passed;
+    await sleep(200);
+  }
+}
+
+/** Looks again until there are no problems, or these have lasted for `limitMs` of quiet. */
+export async function untilNone(limitMs: number, find: () => Promise<string[]>): Promise<string[]> {
+  const until = performance.now() + limitMs;
+  for (;;) {
+    const problems = await find();
+    if (problems.length === 0 || performance.now() > until) return problems;
+    await sleep(250);
+  }
+}
