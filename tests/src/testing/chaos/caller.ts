@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { problemOf } from "@daytonah/lib/problem.ts";
+import type { ReasonName } from "@daytonah/lib/problem-reasons.ts";
 import type { Api } from "../api.ts";
 import type { Random } from "../random.ts";
 import type { Model } from "./model.ts";
@@ -72,4 +73,17 @@ export class Caller {
     }
     return outcome;
   }
+}
+
+/** For a call that takes no idempotency key: of a repeat, this reason says that an earlier try had succeeded. */
+export function orDone(reason: ReasonName, call: (api: Api) => Promise<unknown>): (api: Api) => Promise<void> {
+  let tries = 0;
+  return async (api) => {
+    tries += 1;
+    try {
+      await call(api);
+    } catch (error) {
+      if (tries === 1 || problemOf(error)?.reason !== reason) throw error;
+    }
+  };
 }

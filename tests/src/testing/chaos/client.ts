@@ -1,8 +1,9 @@
 /** One client: it makes sandboxes, lives their lives, and writes down in the model what it was told. Nobody else touches its own. */
 import { create } from "@bufbuild/protobuf";
 import { LifecycleSchema, type Sandbox, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import type { Api } from "../api.ts";
 import type { Random } from "../random.ts";
-import { Caller } from "./caller.ts";
+import { Caller, orDone } from "./caller.ts";
 import { type Seen, writeLine } from "./guest-lines.ts";
 import { type Content, type KnownSandbox, type KnownSnapshot, type Losses, withLine } from "./model.ts";
 import { checkFailed, hostOf, lossesOf, type Reboots, rebootsOf, type World } from "./world.ts";
@@ -178,9 +179,8 @@ export class Client {
 
   async #deleteSnapshot(snapshot: KnownSnapshot): Promise<void> {
     snapshot.deleted = "asked";
-    const gone = await this.#caller.repeated("delete snapshot", ({ snapshots }) =>
-      snapshots.deleteSnapshot({ snapshotId: snapshot.id }, { timeoutMs: callMs }),
-    );
+    const call = ({ snapshots }: Api) => snapshots.deleteSnapshot({ snapshotId: snapshot.id }, { timeoutMs: callMs });
+    const gone = await this.#caller.repeated("delete snapshot", orDone("SNAPSHOT_NOT_FOUND", call));
     if (gone.t === "done") snapshot.deleted = "yes";
   }
 

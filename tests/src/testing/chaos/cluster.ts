@@ -1,5 +1,6 @@
 /** A platform of several hosts for one test: PostgreSQL, two control planes, and hosts that have joined, each in a network namespace. */
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HostState } from "@daytonah/gen/daytonah/v1/host_pb.ts";
@@ -17,7 +18,8 @@ export interface Cluster extends AsyncDisposable {
   readonly postgres: Postgres;
   /** Through each control plane. */
   readonly apis: readonly Api[];
-  readonly dataDir: string;
+  /** Copies what its programs wrote to where it outlives the test; returns the folder. */
+  keepLogs(): string;
 }
 
 interface Postgres {
@@ -78,7 +80,17 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   while ((await readyHosts(api)) < hosts.length) await sleep(100);
 
   const owned = stack.move();
-  return { hosts, network, servers, postgres, apis, dataDir, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    ...{ hosts, network, servers, postgres, apis },
+    keepLogs: () => copyLogs(dataDir),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function copyLogs(dataDir: string): string {
+  const folder = mkdtempSync(join(tmpdir(), "dnah-chaos-logs-"));
+  for (const name of globSync("*.log", { cwd: dataDir })) copyFileSync(join(dataDir, name), join(folder, name));
+  return folder;
 }
 
 async function startPostgres(dataDir: string): Promise<Postgres> {

@@ -1,7 +1,8 @@
 /** What is done to the platform, one fault after the other, in an order that the seed gives. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { processes } from "../machine.ts";
+import { entries, processes } from "../machine.ts";
 import type { Random } from "../random.ts";
+import type { ChaosHost } from "./chaos-host.ts";
 import { sandboxOf } from "./witness.ts";
 import type { World } from "./world.ts";
 
@@ -12,6 +13,8 @@ export type FaultKind = (typeof faultKinds)[number];
 const longCutMs = 26_000;
 /** For a client to take a snapshot. */
 const snapshotMs = 20_000;
+/** Shorter than a lease, which is written to the disk as well. */
+const fullMs = 3_000;
 
 export class Faults {
   readonly counts = new Map<FaultKind, number>();
@@ -70,7 +73,7 @@ export class Faults {
         await host.reboot(downMs);
         return true;
       case "full disk":
-        return this.#fillAtSnapshot(downMs);
+        return this.#fillAtSnapshot(this.#random.below(200));
       case "partition":
         return this.#partition();
     }
@@ -89,22 +92,24 @@ export class Faults {
     return true;
   }
 
-  /** The next snapshot that a client takes finds the disk full, at once or in the middle of it. */
+  /** The next snapshot that a client takes finds the disk full when it has begun. */
   async #fillAtSnapshot(afterMs: number): Promise<boolean> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#world.onSnapshot = async ({ disk }) => {
-      await sleep(afterMs);
-      disk.fill();
-      await sleep(3_000);
-      disk.free();
+    let filled = false;
+    const { promise: over, resolve } = Promise.withResolvers<void>();
+    this.#world.onSnapshot = async (host) => {
+      filled = await hasDraft(host);
+      if (filled) {
+        await sleep(afterMs);
+        host.disk.fill();
+        await sleep(fullMs);
+        host.disk.free();
+      }
       resolve();
     };
-    const filled = promise.then(() => true);
-    const late = sleep(snapshotMs).then(() => this.#world.onSnapshot === undefined);
-    const done = await Promise.race([filled, late]);
+    await Promise.race([over, sleep(snapshotMs)]);
+    if (this.#world.onSnapshot === undefined) await over;
     this.#world.onSnapshot = undefined;
-    if (done) await filled;
-    return done;
+    return filled;
   }
 
   /** Goes on beside what comes next; the first is a long one. */
@@ -122,4 +127,14 @@ export class Faults {
     });
     return true;
   }
+}
+
+/** Whether one of a snapshot comes soon. */
+async function hasDraft({ snapshotsDir }: ChaosHost): Promise<boolean> {
+  const until = performance.now() + snapshotMs;
+  while (!entries(snapshotsDir).some((name) => name.endsWith(".draft"))) {
+    if (performance.now() > until) return false;
+    await sleep(5);
+  }
+  return true;
 }
