@@ -14,6 +14,7 @@ import { databaseUnavailable } from "./db/database-problem.ts";
 import type { AdmittedHost } from "./db/hosts.ts";
 import { openDatabase } from "./db/open-database.ts";
 import type { Clock } from "./domain/clock.ts";
+import { drainWithin } from "./drain-within.ts";
 import { createPortEdge } from "./edge/port-edge.ts";
 import { createPreviewRoutes } from "./edge/preview-routes.ts";
 import { createHostDirectory } from "./hosts/host-directory.ts";
@@ -183,27 +184,28 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     await prepareDatabase({ ...config, db: database.db, clock, log, signal: loops.signal });
     const platform = await openPlatformKeys(database.db, config.secretFile, clock.now());
     keys = { tokenKey: platform.tokenKey, pki: await createServerPki(platform, clock.now()) };
+    const ours = { ...deps, db: database.reserved };
     const followHosts = createFollowHosts(
-      deps,
+      ours,
       { add: (host) => directory.add(addressOf(host, openedKeys().pki)), remove: directory.remove },
       statuses,
     );
     await followHosts.turn();
     isPrepared = true;
     const started = [
-      createRenewClaims(deps),
-      createRepairCreates(deps),
-      createFinishDeletes(deps),
-      createFinishMoves(deps),
+      createRenewClaims(ours),
+      createRepairCreates(ours),
+      createFinishDeletes(ours),
+      createFinishMoves(ours),
       createRunJobs({ ...deps, pool: database.pool, jobs: [createForgetOld(deps.db)] }),
-      createFinishSnapshots(deps),
-      createPurgeTombstones(deps),
-      createPlaceEvents(deps),
-      createFillPools(deps),
-      createMarkLost(deps, statuses),
-      createRenewLeases(deps, statuses),
-      createRenewCertificates(deps, keys.pki, statuses),
-      createTellHosts(deps, statuses),
+      createFinishSnapshots(ours),
+      createPurgeTombstones(ours),
+      createPlaceEvents(ours),
+      createFillPools(ours),
+      createMarkLost(ours, statuses),
+      createRenewLeases(ours, statuses),
+      createRenewCertificates(ours, keys.pki, statuses),
+      createTellHosts(ours, statuses),
       followHosts,
     ];
     running.push(...started.map((loop) => loop.run({ signal: loops.signal })));
@@ -237,14 +239,4 @@ function addressOf({ id, url, tlsName }: AdmittedHost, pki: ServerPki): HostAddr
 
 function originOf({ address, family, port }: AddressInfo): string {
   return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
-}
-
-/** What is left after that is mended by the loops of the next start. */
-async function drainWithin(drained: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([drained, late]);
-  clearTimeout(timer);
 }

@@ -1,10 +1,13 @@
-/** The pool of connections, with limits on every wait. */
+/** The pools of connections, with limits on every wait. */
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import type { Db, Tables } from "./schema.ts";
 
 export interface Database extends AsyncDisposable {
+  /** For callers' work. */
   readonly db: Db;
+  /** For our own, by connections that no flood of calls takes: hosts freeze their VMs where leases are not renewed. */
+  readonly reserved: Db;
   /** For prepared statements, which kysely does not name. */
   readonly pool: pg.Pool;
 }
@@ -16,10 +19,27 @@ export interface DatabaseOptions {
   readonly onIdleError: (error: Error) => void;
 }
 
+const reservedConnections = 8;
+
 export function openDatabase(options: DatabaseOptions): Database {
+  const pool = openPool(options, options.maxConnections);
+  const reserved = openPool(options, reservedConnections);
+  return {
+    ...{ db: dbOn(pool), reserved: dbOn(reserved), pool },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([pool.end(), reserved.end()]);
+    },
+  };
+}
+
+function dbOn(pool: pg.Pool): Db {
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+}
+
+function openPool({ url, onIdleError }: DatabaseOptions, max: number): pg.Pool {
   const pool = new pg.Pool({
-    connectionString: options.url,
-    max: options.maxConnections,
+    connectionString: url,
+    max,
     // Short: a caller is better served by DATABASE_UNAVAILABLE than by a long wait.
     connectionTimeoutMillis: 3_000,
     query_timeout: 15_000,
@@ -27,9 +47,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     idleTimeoutMillis: 60_000,
     application_name: "dnah-server",
   });
-  pool.on("error", options.onIdleError);
+  pool.on("error", onIdleError);
   // One that breaks while a transaction holds it, between two queries, has no other listener, and Node would exit.
   pool.on("connect", (client) => client.on("error", () => undefined));
-  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
-  return { db, pool, [Symbol.asyncDispose]: () => pool.end() };
+  return pool;
 }

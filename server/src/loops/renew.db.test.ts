@@ -2,10 +2,12 @@ import { X509Certificate } from "node:crypto";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { GetHostResponse } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import type pg from "pg";
 import { expect, test } from "vitest";
 import { createFakeHost } from "../hosts/fake-host.ts";
 import { leafLifeMs } from "../pki/certificates.ts";
 import { systemClock } from "../system-clock.ts";
+import { failureOf } from "../testing/failure-of.ts";
 import { makeRequest } from "../testing/make-request.ts";
 import { testServer, until } from "../testing/test-server.ts";
 
@@ -53,6 +55,31 @@ test("a host's lease is renewed by one server at a time, and in time", async () 
   expect(rows[0]?.left).toBeGreaterThan(11);
   expect(rows[0]?.left).toBeLessThanOrEqual(15);
 });
+
+test("hosts' leases are renewed while callers hold all the connections that they have", async () => {
+  await using server = await testServer();
+  const sandboxes = server.client(SandboxService);
+  const sandboxId = (await sandboxes.createSandbox({})).sandbox?.id ?? "";
+  await using _lock = await lockRow(server.database.pool, sandboxId);
+  const calls = Array.from({ length: 60 }, () =>
+    failureOf(sandboxes.updateSandbox({ sandboxId, removeMetadata: ["a"] })),
+  );
+  expect((await Promise.race(calls)).reason).toBe("DATABASE_UNAVAILABLE"); // there was no connection for it
+  const { length } = server.host.leases;
+  await until(() => server.host.leases.length > length, 8_000); // before those that wait give up
+});
+
+async function lockRow(pool: pg.Pool, sandboxId: string): Promise<AsyncDisposable> {
+  const client = await pool.connect();
+  await client.query("begin");
+  await client.query("select from sandboxes where id = $1 for update", [sandboxId]);
+  return {
+    async [Symbol.asyncDispose]() {
+      await client.query("rollback");
+      client.release();
+    },
+  };
+}
 
 test("no sandbox is lost while its host's lease may hold", async () => {
   let skippedMs = 0;
