@@ -48,6 +48,38 @@ test("requests, bytes, failures by reason, and what is under way are counted", a
   }
 });
 
+test("a browser's preflight for our header is let through for whoever has a token, and reaches no guest", async () => {
+  await using edge = await oneEdge();
+  const seen: string[] = [];
+  await using guest = await listening(
+    http.createServer((request, response) => {
+      seen.push(request.method ?? "");
+      response.end();
+    }),
+  );
+  const preflight = (asked: string) => ({
+    method: "OPTIONS",
+    headers: {
+      "dnah-port-token": "",
+      origin: "https://app.example",
+      "access-control-request-method": "PUT",
+      "access-control-request-headers": asked,
+    },
+  });
+  const allowed = await answered(edge.request(guest.port, preflight("content-type, Dnah-Port-Token")));
+  expect(allowed).toMatchObject({
+    status: 204,
+    headers: {
+      "access-control-allow-origin": "*",
+      "access-control-allow-methods": "PUT",
+      "access-control-allow-headers": "content-type, Dnah-Port-Token",
+    },
+  });
+  expect(allowed.headers["access-control-allow-credentials"]).toBeUndefined();
+  const other = await answered(edge.request(guest.port, preflight("content-type")));
+  expect([other.status, seen]).toEqual([401, []]);
+});
+
 describe("an answer", () => {
   test("keeps its spelling, order and repeated lines, but not the connection's own, nor our cookie", async () => {
     await using edge = await oneEdge();

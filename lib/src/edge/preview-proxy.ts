@@ -8,6 +8,7 @@ import type { Logger } from "../log.ts";
 import { headerOf, isGone, type NodeRequest, type NodeResponse } from "../node-http.ts";
 import { type Problem, problem, problemOf } from "../problem.ts";
 import { type Admission, admitVisitor, type SandboxAccess } from "./admit-visitor.ts";
+import { answerPreflight } from "./answer-preflight.ts";
 import { connectionFactsOf } from "./connection-facts.ts";
 import { cookieCounts, type Provenance } from "./cookie-counts.ts";
 import { answerFailure } from "./failure-page.ts";
@@ -100,7 +101,7 @@ export function createPreviewProxy(options: PreviewProxyOptions): PreviewProxy {
   return {
     handle(request, response) {
       const host = hostOf(request);
-      if (host) void forward(request, response, host);
+      if (host && !answerPreflight(request, response)) void forward(request, response, host);
       return host !== undefined;
     },
     upgrade(request, socket, head) {
