@@ -74,14 +74,14 @@ function readConsole({ place }: LogPosition): ConsolePlace {
 }
 
 function readAgent({ place }: LogPosition): AgentPlace {
-  const [, sequence, time] = /^(\d{1,20}),(-?\d{1,20}\.-?\d{1,10})$/.exec(place) ?? [];
+  const [, sequence, time] = /^(\d{1,19}),(-?\d{1,19}\.-?\d{1,10})$/.exec(place) ?? [];
   if (sequence === undefined || time === undefined) throw unreadable(place);
   return { sequence: BigInt(sequence), time };
 }
 
 function readProcess({ place }: LogPosition): ProcessPlace {
   const [, pid, offset, others = ""] =
-    /^(\d{1,10}),(\d{1,20})((?:,(?:stdout|stderr|pty)=\d{1,20})*)$/.exec(place) ?? [];
+    /^(\d{1,10}),(\d{1,19})((?:,(?:stdout|stderr|pty)=\d{1,19})*)$/.exec(place) ?? [];
   if (offset === undefined) throw unreadable(place);
   const streams = others
     .split(",")
