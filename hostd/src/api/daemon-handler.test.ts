@@ -80,6 +80,7 @@ describe("the daemon's port", () => {
     expect(await get(daemon.url, "/healthz", pki.server, pki.bearer)).toBe("200 ok\n");
     expect(await get(daemon.url, "/metrics", pki.server, pki.bearer)).toContain('dnah_hostd_vms{state="running"} 1');
     expect(await get(daemon.url, "/metrics", pki.server)).toBe("401 ");
+    expect(await get(daemon.url, "/v1/moves/one?epoch=1", pki.server)).toBe("401 ");
     expect(await get(daemon.url, "/other", pki.server, pki.bearer)).toBe("404 ");
   });
 });

@@ -1,6 +1,7 @@
-/** A session manager whose connections can't end the process. */
+/** A session manager whose connections can't end the process, and don't hold what is fast. */
 import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import { Http2SessionManager } from "@connectrpc/connect-node";
+import { http2SessionWindowBytes } from "@daytonah/lib/http2-settings.ts";
 
 /**
  * connect-node gives a connection that gets GOAWAY without open streams up with an error, which may be told after it has
@@ -15,6 +16,7 @@ export class GuardedSessions extends Http2SessionManager {
     if (session && !this.#guarded.has(session)) {
       this.#guarded.add(session);
       session.on("error", () => undefined);
+      session.setLocalWindowSize(http2SessionWindowBytes); // of all its streams together
     }
     return stream;
   }
