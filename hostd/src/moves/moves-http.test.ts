@@ -30,7 +30,7 @@ async function servedHost() {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  stack.defer(() => server.close());
+  stack.defer(() => void server.close());
   const session: ClientHttp2Session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   stack.defer(() => session.destroy());
   return { ...host, session, [Symbol.asyncDispose]: () => stack.disposeAsync() };
