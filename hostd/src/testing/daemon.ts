@@ -42,7 +42,8 @@ export type Clients = ReturnType<typeof clientsOf>;
 export async function testHost(env: Readonly<Record<string, string>>): Promise<TestHost> {
   const dir = await mkdtemp(join(tmpdir(), "dnah-host-"));
   const pki = makePki(join(dir, "pki"));
-  const [dataDir, runDir] = [join(dir, "data"), join(dir, "run")];
+  const { DNAH_HOSTD_DATA_DIR: dataDir = join(dir, "data") } = env;
+  const runDir = join(dir, "run");
   const port = await freePort();
   const settings = {
     ...{ PATH: process.env.PATH, DNAH_HOST_ID: "test", DNAH_HOSTD_LISTEN: `127.0.0.1:${port}` },
