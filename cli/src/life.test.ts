@@ -42,7 +42,10 @@ test("a delete is taken back with restore, unless it was for good", async () => 
   await using cli = await cliFixture();
   const id = (await cli.run("create")).stdout.trim();
   await cli.run("rm", id);
+  expect((await cli.run("ls", "-q")).stdout).toBe("");
+  expect((await cli.run("ls", "--deleted")).stdout).toMatch(new RegExp(`^${id} +deleted \\(kept until .*Z\\)`, "m"));
   expect((await cli.run("restore", id)).stdout).toBe(`${id}\n`);
+  expect((await cli.run("ls", "--deleted", "-q")).stdout).toBe("");
   await cli.run("rm", "--purge", id);
   expect((await cli.run("restore", id)).exitCode).toBe(1);
 });

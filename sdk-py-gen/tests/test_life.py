@@ -66,6 +66,8 @@ def test_forks_are_machines_of_their_own(settings: dict[str, str], small: Sandbo
     async def main() -> None:
         client = AsyncClient(**settings, direct="never")
         parent = await AsyncSandbox.connect(small.id, client=client)
+        with pytest.raises(ValueError, match="1 to 100"):
+            await parent.fork_many(0)  # on the wire it means 1
         (child,) = await parent.fork_many(1, env={"WHO": "child"}, metadata={"test": "fork"})
         assert not isinstance(child, DaytonahError) and child.access_token not in (None, small.access_token)
         assert (await child.exec("cat /dev/shm/kept; echo $WHO; hostname")).stdout == f"first\nchild\n{child.id}\n"

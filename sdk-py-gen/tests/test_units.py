@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import traceback
 
 import daytonah
 import pytest
@@ -34,6 +35,11 @@ def test_every_reason_of_the_platform_has_an_error_class() -> None:
     assert CLASS_OF_REASON["SNAPSHOT_NOT_FOUND"] is NotFoundError
     assert CLASS_OF_REASON["SANDBOX_PAUSED"] is CLASS_OF_REASON["RESOURCE_IN_USE"] is ConflictError
     assert CLASS_OF_REASON["SNAPSHOT_FAILED"] is CLASS_OF_REASON["RESTORE_FAILED"] is PlatformError
+
+
+def test_a_traceback_says_what_to_do_next() -> None:
+    error = convert_error(ConnectError(Code.NOT_FOUND, "said", [ErrorInfo(reason=ErrorReason.SANDBOX_NOT_FOUND, next_step="Look.")]))
+    assert traceback.format_exception_only(error) == ["daytonah.errors.NotFoundError: said\n", "Next: Look.\n"]
 
 
 def test_a_failure_that_is_a_part_of_an_answer_is_the_error_that_a_call_would_raise() -> None:

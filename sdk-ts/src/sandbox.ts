@@ -344,6 +344,7 @@ export class Sandbox implements AsyncDisposable {
    * tried.
    */
   async forkMany(count: number, options: ForkOptions = {}): Promise<readonly PromiseSettledResult<Sandbox>[]> {
+    if (count < 1) throw new RangeError(`The number of children is ${count}; it is 1 to 100.`);
     const outcomes = await forkSandbox(this.#connection, this.id, count, options);
     return outcomes.map((outcome) =>
       outcome.status === "rejected"

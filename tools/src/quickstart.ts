@@ -51,7 +51,7 @@ All of it took ${formatSeconds(performance.now() - started)}. The platform runs 
   ${sudo}cli/bin/dnah doctor          what this host can do
   ${sudo}cli/bin/dnah down            end the platform
 
-Next: README.md shows the TypeScript client.`);
+Next: README.md shows the clients for TypeScript and Python.`);
 }
 
 /** Runs a command with its output on ours, as it comes. */

@@ -50,7 +50,9 @@ class DaytonahError(Exception):
         self.reason = reason
         """Which rule or part failed, such as "SANDBOX_NOT_FOUND"; None where the platform never got to say it."""
         self.next_step = next_step
-        """What to do next, one sentence; may be empty."""
+        """What to do next, one sentence; may be empty. A traceback shows it, too."""
+        if next_step:
+            self.add_note(f"Next: {next_step}")
         self.metadata = dict(metadata or {})
         """Facts for programs, such as `sandbox_id`, `state`, `scope`."""
         self.violations = tuple(violations)

@@ -143,6 +143,15 @@ test("a sandbox that was moved while it was asked for is found again; what may h
   expect(waysOf(fake, "StatFile")).toBe("control plane, direct");
 });
 
+test("a sandbox that its host has as paused is asked for through the control plane, which knows whether it has moved", async () => {
+  await using fake = await withEdge();
+  const { id } = await fake.sandbox.start("sleep");
+  const error = fakeError(Code.FailedPrecondition, "SANDBOX_PAUSED", "The sandbox is paused.");
+  fake.platform.faults.next("SignalProcess", { t: "error", error });
+  await fake.sandbox.signal(id);
+  expect([waysOf(fake, "SignalProcess"), fake.sandbox.directUrl]).toEqual(["control plane", undefined]);
+});
+
 test("errors of the sandbox itself stay what they are", async () => {
   await using fake = await withEdge();
   expect(await failureOf(fake.sandbox.files.read("nope"))).toMatchObject({ reason: "FILE_NOT_FOUND" });

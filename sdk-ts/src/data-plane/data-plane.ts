@@ -129,8 +129,11 @@ function isLoopback(url: string): boolean {
   return /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname);
 }
 
-/** An edge does not tell strangers what it has: to it, the token of a sandbox that moved on is one of no sandbox. */
-const refusals: readonly unknown[] = ["SANDBOX_NOT_FOUND", "CREDENTIAL_INVALID"];
+/**
+ * An edge does not tell strangers what it has: to it, the token of a sandbox that moved on is one of no sandbox. Until its old
+ * host has given it up, it is paused there.
+ */
+const refusals: readonly unknown[] = ["SANDBOX_NOT_FOUND", "CREDENTIAL_INVALID", "SANDBOX_PAUSED"];
 
 /** A sandbox that is no longer where it was asked for. */
 function hasMoved({ reason }: DaytonahError): boolean {

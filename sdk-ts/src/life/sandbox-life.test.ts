@@ -30,6 +30,7 @@ test("a fork is a sandbox of its own; of many each has an outcome", async () => 
   expect(rejected.reason).toBeInstanceOf(CapacityError);
   expect(rejected.reason).toMatchObject({ reason: "NO_CAPACITY", code: "resource_exhausted" });
   expect(await failureOf(sandbox.fork())).toBeInstanceOf(CapacityError);
+  expect(await failureOf(sandbox.forkMany(0))).toBeInstanceOf(RangeError); // the wire's 0 means 1
   const { children } = await sandbox.lineage();
   expect(children).toHaveLength(3);
   const relatives = await (await Sandbox.connect(child.id, { client })).lineage();

@@ -76,7 +76,9 @@ export function fakeLifeService(platform: FakeState) {
       const tombstone = tombstones.get(request.sandboxId);
       if (tombstone) sandboxes.set(tombstone.id, tombstone);
       tombstones.delete(request.sandboxId);
-      return { sandbox: moveTo(request.sandboxId, SandboxState.PAUSED).info };
+      const { info } = moveTo(request.sandboxId, SandboxState.PAUSED);
+      delete info.purgeTime;
+      return { sandbox: info };
     }),
     setSandboxTimeout: faults.unary(({ sandboxId, timeout }, context) => {
       platform.controlPlane(context);

@@ -58,9 +58,11 @@ export function fakeSandboxService(platform: FakeState): Partial<ServiceImpl<typ
     }),
     listSandboxes: faults.unary((request, context) => {
       platform.controlPlane(context);
-      const wanted = [...sandboxes.values()]
+      const wanted = [...sandboxes.values(), ...platform.tombstones.values()]
         .map(({ info }) => info)
-        .filter(({ state }) => request.states.length === 0 || request.states.includes(state))
+        .filter(({ state }) =>
+          request.states.length === 0 ? state !== SandboxState.DELETED : request.states.includes(state),
+        )
         .filter(({ metadata }) => Object.entries(request.metadata).every(([name, value]) => metadata[name] === value));
       const { items, nextPageToken } = page(wanted.reverse(), request);
       return { sandboxes: items, nextPageToken };
@@ -71,8 +73,11 @@ export function fakeSandboxService(platform: FakeState): Partial<ServiceImpl<typ
       const sandbox = platform.sandbox(request.sandboxId);
       for (const process of sandbox.processes.values()) process.kill(9);
       sandboxes.delete(sandbox.id);
-      if (!request.purge) platform.tombstones.set(sandbox.id, sandbox);
-      return {};
+      if (request.purge) return {};
+      const purgeTime = timestampFromMs(Date.now() + 86_400_000);
+      Object.assign(sandbox.info, { state: SandboxState.DELETED, purgeTime });
+      platform.tombstones.set(sandbox.id, sandbox);
+      return { purgeTime };
     }),
     updateSandbox: faults.unary((request, context) => {
       platform.controlPlane(context);

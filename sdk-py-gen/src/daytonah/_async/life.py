@@ -136,6 +136,8 @@ class AsyncLife:
     ) -> Sequence[Self | DaytonahError]:
         """Makes `count` children of one instant, 1 to 100. Answers with a sandbox, or the error that it became, for each; raises
         where none could be tried. Options as for `fork`."""
+        if count < 1:
+            raise ValueError(f"The number of children is {count}; it is 1 to 100.")
         request = sandbox_pb.ForkSandboxRequest(
             sandbox_id=self.id,
             count=count,
