@@ -6,6 +6,12 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+export function childCount(text: string): number {
+  const number = wholeNumber(text);
+  if (number < 1 || number > 100) throw new InvalidArgumentError("It must be a number of children, 1 to 100.");
+  return number;
+}
+
 export function port(text: string): number {
   const number = wholeNumber(text);
   if (number < 1 || number > 65_535) throw new InvalidArgumentError("It must be a port, 1 to 65535.");

@@ -21,6 +21,7 @@ test("pause, resume, fork, lineage, timeout", async () => {
   const forked = await cli.run("fork", id, "-n", "3", "-m", "job=7");
   expect(forked.stdout.trim().split("\n")).toHaveLength(2);
   expect(forked).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("No host has room.") });
+  expect((await cli.run("fork", id, "-n", "0")).exitCode).toBe(2);
   expect((await cli.run("lineage", id)).stdout.match(/^child /gm)).toHaveLength(2);
   expect((await cli.run("timeout", id, "12h")).stdout).toMatch(/^\d{4}-.*Z\n$/);
   expect((await cli.run("timeout", id, "none")).stdout).toBe("none\n");

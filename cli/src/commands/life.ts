@@ -3,7 +3,7 @@ import { Sandbox } from "daytonah";
 import { contextOf } from "../client.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { failureText } from "../failure.ts";
-import { addLifecycleOptions, duration, type LifecycleFlags, lifecycleOf, pair, wholeNumber } from "../flags.ts";
+import { addLifecycleOptions, childCount, duration, type LifecycleFlags, lifecycleOf, pair } from "../flags.ts";
 import { print, printJson, tableOf, write } from "../output.ts";
 
 /** Registers `dnah pause`, `resume`, `fork`, `rollback`, `restore`, `timeout` and `lineage`. */
@@ -52,7 +52,7 @@ function registerFork(program: Command): void {
   addLifecycleOptions(program.command("fork"))
     .description("make children of this instant of a sandbox, which stays as it was, and print their ids")
     .argument("<sandbox>", "its id")
-    .option("-n, --count <number>", "how many, 1 to 100 (default: 1)", wholeNumber)
+    .option("-n, --count <number>", "how many, 1 to 100 (default: 1)", childCount)
     .option("-m, --metadata <name=value>", "a label of each child; may be repeated", pair)
     .option("-e, --env <name=value>", "environment of what they start later; may be repeated", pair)
     .action(async (id: string, flags: ForkFlags, command: Command) => {
