@@ -49,8 +49,8 @@ async function auditSandbox(world: World, caller: Caller, one: KnownSandbox): Pr
   const got = await caller.repeated("get at the end", ({ sandboxes }) => sandboxes.getSandbox({ sandboxId: one.id }));
   model.check(got.t === "done", `${one.id} is gone`);
   if (got.t !== "done") return;
-  const { state } = got.value.sandbox as Sandbox;
-  if (state === SandboxState.FAILED) checkFailed(world, one);
+  const { state, hostId } = got.value.sandbox as Sandbox;
+  if (state === SandboxState.FAILED) checkFailed(world, one, hostId);
   if (state !== SandboxState.RUNNING) {
     const resumed = await caller.repeated("resume at the end", ({ sandboxes }) =>
       sandboxes.resumeSandbox({ sandboxId: one.id }),

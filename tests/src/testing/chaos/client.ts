@@ -1,12 +1,13 @@
 /** One client: it makes sandboxes, lives their lives, and writes down in the model what it was told. Nobody else touches its own. */
 import { create } from "@bufbuild/protobuf";
 import { LifecycleSchema, type Sandbox, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import type { Snapshot } from "@daytonah/gen/daytonah/v1/snapshot_pb.ts";
 import type { Api } from "../api.ts";
 import type { Random } from "../random.ts";
 import { Caller, orDone } from "./caller.ts";
 import { type Seen, writeLine } from "./guest-lines.ts";
 import { type Content, type KnownSandbox, type KnownSnapshot, type Losses, withLine } from "./model.ts";
-import { checkFailed, hostOf, lossesOf, type Reboots, rebootsOf, type World } from "./world.ts";
+import { checkFailed, hostOf, lossesOf, mayBeLost, rebootsOf, type World } from "./world.ts";
 
 /** Guests are small, and a core emulates each: more would take each other's time-outs. */
 const mostSandboxes = 3;
@@ -96,10 +97,14 @@ export class Client {
     }
   }
 
-  async #know(sandbox: Sandbox | undefined, contents: readonly Content[], reboots: Reboots): Promise<void> {
+  async #know(
+    sandbox: Sandbox | undefined,
+    contents: readonly Content[],
+    rebootsBefore: ReadonlyMap<string, number>,
+  ): Promise<void> {
     const { id, hostId, lifecycle } = sandbox as Sandbox;
     const one: KnownSandbox = {
-      ...{ id, hostId, contents, autoResume: lifecycle?.autoResume ?? false, rebootsBefore: reboots.get(hostId) ?? 0 },
+      ...{ id, hostId, contents, autoResume: lifecycle?.autoResume ?? false, rebootsBefore },
       ...{ paused: false, deleted: "no", memory: undefined },
     };
     this.#world.model.sandboxes.set(id, one);
@@ -109,7 +114,7 @@ export class Client {
 
   async #write(one: KnownSandbox): Promise<void> {
     const text = `${this.#name}-${this.#count++}`;
-    const losses = lossesOf(this.#world, one);
+    const losses = lossesOf(this.#world, one.id);
     const written = await this.#caller.once("write", (api) => writeLine(api, one.id, text));
     if (written.t === "refused") {
       // A call that was refused was not begun; but one whose VM died under it was.
@@ -119,18 +124,22 @@ export class Client {
     }
     const seen = written.t === "done" ? written.value : undefined;
     one.contents = withLine(one.contents, { text, certain: seen !== undefined });
-    if (seen) this.#check(one, seen, losses);
+    if (seen) await this.#check(one, seen, losses);
     if (one.paused && written.t === "done") one.paused = false;
     if (written.t === "unsure") one.paused = undefined;
   }
 
   /** `losses` up to the call: what was lost during it may be older than the answer. */
-  #check(one: KnownSandbox, { bootId, lines }: Seen, losses: Losses): void {
+  async #check(one: KnownSandbox, { bootId, lines }: Seen, losses: Losses): Promise<void> {
     const { model } = this.#world;
     model.checkContent(one, lines);
     const { memory } = one;
-    const lost = JSON.stringify(memory?.losses) !== JSON.stringify(lossesOf(this.#world, one));
-    model.check(!memory || memory.bootId === bootId || lost, `${one.id} lost its memory, and nothing took it`);
+    if (memory && memory.bootId !== bootId) {
+      const before = { ...one };
+      await this.#look(one);
+      const lost = mayBeLost(this.#world, before, memory.losses, one.hostId);
+      model.check(lost, `${one.id} lost its memory, and nothing took it`);
+    }
     one.memory = { bootId, losses };
   }
 
@@ -161,8 +170,8 @@ export class Client {
       one.paused = undefined;
       return;
     }
-    const { id, hostId } = taken.value.snapshot as { id: string; hostId: string };
-    const snapshot: KnownSnapshot = { id, hostId, sandboxId: one.id, contents: one.contents, deleted: "no" };
+    const { id } = taken.value.snapshot as Snapshot;
+    const snapshot: KnownSnapshot = { id, sandboxId: one.id, contents: one.contents, deleted: "no" };
     model.snapshots.set(id, snapshot);
     this.#snapshots.push(snapshot);
   }
@@ -209,12 +218,13 @@ export class Client {
       sandboxes.getSandbox({ sandboxId: one.id }, { timeoutMs: callMs }),
     );
     if (got.t !== "done") return false;
-    const { state } = got.value.sandbox as Sandbox;
+    const { state, hostId } = got.value.sandbox as Sandbox;
     if (state === SandboxState.FAILED) {
-      checkFailed(this.#world, one);
+      checkFailed(this.#world, one, hostId);
       await this.#resume(one);
       return false;
     }
+    one.hostId = hostId;
     if (state === SandboxState.PAUSED || state === SandboxState.RUNNING) one.paused = state === SandboxState.PAUSED;
     return one.paused !== undefined;
   }

@@ -8,17 +8,18 @@ export interface Line {
 
 export type Content = readonly Line[];
 
-/** What a host's sandbox loses its memory by, or its VM. */
+/** How often what a sandbox's memory is lost by had come, up to a moment. */
 export interface Losses {
-  /** VMMs of it that were killed. */
-  readonly vm: number;
-  readonly reboots: number;
-  readonly daemonKills: number;
+  /** VMMs of the sandbox that were killed. */
+  readonly vmmKills: number;
+  /** Of each host, its reboots and kills of its daemon. */
+  readonly ofHosts: ReadonlyMap<string, number>;
 }
 
 export interface KnownSandbox {
   readonly id: string;
-  readonly hostId: string;
+  /** As last heard of. */
+  hostId: string;
   readonly autoResume: boolean;
   /** More than one where a client was not told whether a roll back was made. */
   contents: readonly Content[];
@@ -28,14 +29,13 @@ export interface KnownSandbox {
   deleted: "no" | "asked" | "yes";
   /** Of the memory that was last seen in it, and what its host had lost until then. */
   memory: { readonly bootId: string; readonly losses: Losses } | undefined;
-  /** Of its host, before it was asked for. */
-  readonly rebootsBefore: number;
+  /** Of each host, before it was asked for. */
+  readonly rebootsBefore: ReadonlyMap<string, number>;
 }
 
 export interface KnownSnapshot {
   readonly id: string;
   readonly sandboxId: string;
-  readonly hostId: string;
   readonly contents: readonly Content[];
   deleted: "no" | "asked" | "yes";
 }

@@ -16,11 +16,7 @@ export interface World {
   onSnapshot: ((host: ChaosHost) => Promise<void>) | undefined;
 }
 
-/** Of each host by now. */
-export type Reboots = ReadonlyMap<string, number>;
-
-export const rebootsOf = ({ cluster }: World): Reboots =>
-  new Map(cluster.hosts.map(({ id, reboots }) => [id, reboots]));
+export const rebootsOf = ({ cluster }: World) => new Map(cluster.hosts.map(({ id, reboots }) => [id, reboots]));
 
 export function hostOf({ cluster }: World, hostId: string): ChaosHost {
   const host = cluster.hosts.find(({ id }) => id === hostId);
@@ -28,14 +24,22 @@ export function hostOf({ cluster }: World, hostId: string): ChaosHost {
   return host;
 }
 
-/** What may have cost a sandbox its memory up to now. */
-export function lossesOf(world: World, { id, hostId }: Pick<KnownSandbox, "id" | "hostId">): Losses {
-  const { reboots, daemonKills } = hostOf(world, hostId);
-  return { vm: world.vmmKills.get(id) ?? 0, reboots, daemonKills };
+/** Up to now. */
+export function lossesOf({ cluster, vmmKills }: World, sandboxId: string): Losses {
+  const ofHosts = new Map(cluster.hosts.map(({ id, reboots, daemonKills }) => [id, reboots + daemonKills]));
+  return { vmmKills: vmmKills.get(sandboxId) ?? 0, ofHosts };
+}
+
+/** Whether a sandbox may have lost its memory since, on the host that it was on or on the one where it is now. */
+export function mayBeLost(world: World, { id, hostId }: KnownSandbox, since: Losses, nowOn: string): boolean {
+  const now = lossesOf(world, id);
+  const struck = (host: string) => now.ofHosts.get(host) !== since.ofHosts.get(host);
+  return now.vmmKills !== since.vmmKills || struck(hostId) || struck(nowOn);
 }
 
 /** A sandbox that was given out fails only where its VM was taken from it. */
-export function checkFailed(world: World, { id, hostId, rebootsBefore }: KnownSandbox): void {
-  const taken = world.vmmKills.has(id) || hostOf(world, hostId).reboots > rebootsBefore;
+export function checkFailed(world: World, { id, hostId, rebootsBefore }: KnownSandbox, nowOn: string): void {
+  const rebooted = (host: string) => hostOf(world, host).reboots > (rebootsBefore.get(host) ?? 0);
+  const taken = world.vmmKills.has(id) || rebooted(hostId) || rebooted(nowOn);
   world.model.check(taken, `${id} failed, and nothing had ended its VM`);
 }
