@@ -35,11 +35,12 @@ export async function chaos(durationMs: number, seed: number): Promise<void> {
   console.log(`chaos: ${hosts} hosts are up after ${time()}`);
   const settled = machineState();
   const model = new Model();
+  const ending = new AbortController();
   const world: World = {
     cluster,
     model,
     name: `chaos-${seed}`,
-    over: false,
+    over: ending.signal,
     vmmKills: new Map(),
     onSnapshot: undefined,
   };
@@ -55,7 +56,7 @@ export async function chaos(durationMs: number, seed: number): Promise<void> {
   // On a slow machine a fault lasts longer; each kind is to come once.
   while (faults.counts.size < faultKinds.length && performance.now() - struckAt < slowest * durationMs)
     await sleep(500);
-  world.over = true;
+  ending.abort();
   await Promise.all([...working, striking]);
   console.log(`chaos: the faults are over after ${time()}`);
 

@@ -32,7 +32,7 @@ export class Client {
   }
 
   async run(): Promise<void> {
-    while (!this.#world.over) await this.#act();
+    while (!this.#world.over.aborted) await this.#act();
   }
 
   async #act(): Promise<void> {

@@ -31,10 +31,10 @@ export class Faults {
 
   /** Until the world is over; everything is whole again then. */
   async run(): Promise<void> {
-    while (!this.#world.over) {
-      await sleep(1_000 + this.#random.below(4_000));
+    while (!this.#world.over.aborted) {
+      await this.#pass(1_000 + this.#random.below(4_000));
       const kind = this.#draw();
-      if (this.#world.over) break;
+      if (this.#world.over.aborted) break;
       if (await this.#strike(kind)) this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
     }
     await this.#cut;
@@ -121,11 +121,16 @@ export class Faults {
     const index = this.#random.below(hosts.length);
     const ms = long ? longCutMs : 2_000 + this.#random.below(6_000);
     network.cut(index);
-    this.#cut = sleep(ms).then(() => {
+    this.#cut = this.#pass(ms).then(() => {
       network.mend(index);
       this.#cut = undefined;
     });
     return true;
+  }
+
+  /** So long, or until the faults are to end. */
+  async #pass(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#world.over }).catch(() => undefined);
   }
 }
 

@@ -8,8 +8,8 @@ export interface World {
   readonly model: Model;
   /** Begins every idempotency key. */
   readonly name: string;
-  /** Faults and clients end. */
-  over: boolean;
+  /** Aborted when no fault and no client is to begin anything more. */
+  readonly over: AbortSignal;
   /** VMMs that were killed, by sandbox. */
   readonly vmmKills: Map<string, number>;
   /** Set where a fault waits for a snapshot, whose host's disk it then fills. */
