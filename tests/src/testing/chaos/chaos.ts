@@ -49,15 +49,19 @@ export async function chaos(durationMs: number, seed: number): Promise<void> {
   using witness = new Witness(cluster.hosts);
   const faults = new Faults(world, own());
 
-  const working = Array.from({ length: clients }, (_, index) => new Client(world, String(index), own()).run());
   const struckAt = performance.now();
-  const striking = faults.run();
-  await sleep(durationMs);
-  // On a slow machine a fault lasts longer; each kind is to come once.
-  while (faults.counts.size < faultKinds.length && performance.now() - struckAt < slowest * durationMs)
-    await sleep(500);
-  ending.abort();
-  await Promise.all([...working, striking]);
+  const working = Promise.all([
+    faults.run(),
+    ...Array.from({ length: clients }, (_, index) => new Client(world, String(index), own()).run()),
+  ]);
+  const enough = async () => {
+    await sleep(durationMs);
+    // On a slow machine a fault lasts longer; each kind is to come once.
+    while (faults.counts.size < faultKinds.length && performance.now() - struckAt < slowest * durationMs)
+      await sleep(500);
+  };
+  await Promise.race([enough(), working]).finally(() => ending.abort());
+  await working;
   console.log(`chaos: the faults are over after ${time()}`);
 
   await using database = openDatabase({ url: cluster.postgres.url, maxConnections: 2, onIdleError: () => undefined });

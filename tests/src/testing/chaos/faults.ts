@@ -97,14 +97,16 @@ export class Faults {
     let filled = false;
     const { promise: over, resolve } = Promise.withResolvers<void>();
     this.#world.onSnapshot = async (host) => {
-      filled = await hasDraft(host);
-      if (filled) {
+      try {
+        filled = await hasDraft(host);
+        if (!filled) return;
         await sleep(afterMs);
         host.disk.fill();
         await sleep(fullMs);
+      } finally {
         host.disk.free();
+        resolve();
       }
-      resolve();
     };
     await Promise.race([over, sleep(snapshotMs)]);
     if (this.#world.onSnapshot === undefined) await over;

@@ -5,8 +5,8 @@ import { basename, join } from "node:path";
 import { promisify } from "node:util";
 
 const sizeBytes = 6 * 1024 ** 3;
-/** What an allocation of all that is free needs for its own records. */
-const spareBytes = 4 * 1024 ** 2;
+/** Much less than a guest's memory. */
+const spareBytes = 8 * 1024 ** 2;
 
 const run = promisify(execFile);
 
@@ -33,13 +33,19 @@ export class HostDisk implements Disposable {
     return disk;
   }
 
+  /** All but what the file system needs for its own records: half of what is left, again and again. */
   fill(): void {
-    const { bavail, bsize } = statfsSync(this.dir);
-    execFileSync("fallocate", ["--length", String(Math.max(bavail * bsize - spareBytes, bsize)), this.#ballast]);
+    mkdirSync(this.#ballast);
+    for (let count = 0; ; count++) {
+      const { bavail, bsize } = statfsSync(this.dir);
+      if (bavail * bsize < spareBytes) return;
+      const half = Math.ceil(bavail / 2) * bsize;
+      execFileSync("fallocate", ["--length", String(half), join(this.#ballast, String(count))]);
+    }
   }
 
   free(): void {
-    rmSync(this.#ballast, { force: true });
+    rmSync(this.#ballast, { recursive: true, force: true });
   }
 
   /** Only while nobody uses it. What was not flushed is gone; the file system's own log is replayed. */
