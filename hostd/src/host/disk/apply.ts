@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { chmod, chown, copyFile, mkdtemp, rename, rm, stat, statfs, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { CommandRunner } from "../exec.ts";
-import { type CopyMethod, type DesiredCopy, type DiskStep, planCopy, sparseCopy } from "./plan.ts";
+import { type CopyMethod, type DesiredCopy, type DiskStep, planCopy } from "./plan.ts";
 
 export interface DiskOptions {
   readonly signal: AbortSignal;
@@ -32,7 +32,7 @@ async function applyStep(runner: CommandRunner, step: DiskStep, options: DiskOpt
     case "remove":
       return rm(step.path, { force: true });
     case "reflink":
-      return reflink(runner, step, options);
+      return copyFile(step.source, step.target, constants.COPYFILE_FICLONE_FORCE);
     case "run":
       await runner.run(step.argv, options);
       return;
@@ -49,20 +49,6 @@ async function applyStep(runner: CommandRunner, step: DiskStep, options: DiskOpt
       return rename(step.from, step.to);
     default:
       step satisfies never;
-  }
-}
-
-/** Images come from wherever they were built. */
-async function reflink(
-  runner: CommandRunner,
-  { source, target }: { readonly source: string; readonly target: string },
-  options: DiskOptions,
-): Promise<void> {
-  try {
-    await copyFile(source, target, constants.COPYFILE_FICLONE_FORCE);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
-    await runner.run(sparseCopy(source, target), options);
   }
 }
 

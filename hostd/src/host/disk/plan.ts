@@ -19,7 +19,7 @@ export type CopyMethod = "reflink" | "sparse";
 
 export type DiskStep =
   | { readonly step: "remove"; readonly path: string }
-  /** Shares the source's blocks, unless that lies on another file system. */
+  /** Shares the source's blocks. */
   | { readonly step: "reflink"; readonly source: string; readonly target: string }
   | { readonly step: "run"; readonly argv: readonly string[] }
   | { readonly step: "grow"; readonly path: string; readonly sizeBytes: number }
@@ -37,7 +37,8 @@ export function planCopy(desired: DesiredCopy, method: CopyMethod): readonly Dis
   if (method === "reflink") {
     steps.push({ step: "reflink", source: desired.source, target: draft });
   } else {
-    steps.push({ step: "run", argv: sparseCopy(desired.source, draft) });
+    // Zeros become holes: most of a root disk or of a guest's memory is empty.
+    steps.push({ step: "run", argv: ["cp", "--reflink=auto", "--sparse=always", "--", desired.source, draft] });
   }
   if (desired.sizeBytes !== undefined) {
     steps.push({ step: "grow", path: draft, sizeBytes: desired.sizeBytes });
@@ -46,9 +47,4 @@ export function planCopy(desired: DesiredCopy, method: CopyMethod): readonly Dis
   steps.push({ step: "chown", path: draft, owner: desired.owner });
   steps.push({ step: "rename", from: draft, to: desired.target });
   return steps;
-}
-
-/** Zeros become holes: most of a root disk or of a guest's memory is empty. */
-export function sparseCopy(source: string, target: string): readonly string[] {
-  return ["cp", "--reflink=auto", "--sparse=always", "--", source, target];
 }
