@@ -17,9 +17,11 @@ export class Stages {
     return result;
   }
 
-  /** A part of the last one is a stage of its own. */
+  /** A part of the last one is a stage of its own. A guest says how long it was: it can't have been longer than the whole. */
   split(stage: StageTime["stage"], ms: number): void {
     const last = this.done.pop();
-    if (last) this.done.push({ ...last, ms: Math.max(0, last.ms - ms) }, { stage, ms });
+    if (!last) return;
+    const part = Math.min(Math.max(0, ms), last.ms);
+    this.done.push({ ...last, ms: last.ms - part }, { stage, ms: part });
   }
 }

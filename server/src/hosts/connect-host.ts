@@ -7,6 +7,7 @@ import { requestIdHeader } from "@daytonah/lib/request-id.ts";
 import { GuardedSessions } from "./guarded-sessions.ts";
 import type { CallOptions, HostClient } from "./host-client.ts";
 import { createHostCopies } from "./host-copies.ts";
+import { maxAnswerBytes } from "./host-limits.ts";
 import { hostProblem } from "./host-problem.ts";
 import { type HostAddress, tlsOptionsOf } from "./host-tls.ts";
 
@@ -30,7 +31,10 @@ export function createConnectHost(host: HostAddress): ConnectHost {
   };
   const client = createClient(
     HostDaemonService,
-    createConnectTransport({ baseUrl: host.url, httpVersion: "2", sessionManager, interceptors: [authenticate] }),
+    createConnectTransport({
+      ...{ baseUrl: host.url, httpVersion: "2", sessionManager, interceptors: [authenticate] },
+      ...{ readMaxBytes: maxAnswerBytes, acceptCompression: [], binaryOptions: { readUnknownFields: false } },
+    }),
   );
 
   const copies = createHostCopies(host);

@@ -39,6 +39,14 @@ test("a host with another's certificate is not believed", async () => {
   await expect(client.getHost({})).rejects.toMatchObject({ reason: "HOST_UNAVAILABLE" });
 });
 
+test("an answer that is too long to be honest is not read", async () => {
+  const host = createFakeHost("h1", { version: "9".repeat(3 * 1024 * 1024) });
+  await using daemon = await startHostDaemon({ pki: await testPki(), host });
+  using client = createConnectHost(daemon.address);
+  await expect(client.getHost({})).rejects.toMatchObject({ reason: "HOST_UNAVAILABLE" });
+  expect(await client.listVms({})).toEqual([]);
+});
+
 test("the daemon refuses a client of another authority, and one of ours that is not the server", async () => {
   const pki = await testPki();
   await using daemon = await startHostDaemon({ pki, host: createFakeHost("h1") });

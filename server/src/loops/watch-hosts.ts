@@ -4,6 +4,7 @@ import type { GetHostResponse, Vm } from "@daytonah/gen/daytonah/host/v1/daemon_
 import { isDatabaseUnavailable } from "../db/database-problem.ts";
 import { type HostReport, saveHost } from "../db/hosts.ts";
 import type { HostClient } from "../hosts/host-client.ts";
+import { edgeUrlOf, maxVms } from "../hosts/host-limits.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { applyVm, reconcileHost, sandboxesToFind } from "../services/reconcile-host.ts";
 import { reconcileSnapshots } from "../services/reconcile-snapshots.ts";
@@ -45,6 +46,7 @@ async function follow(deps: ServiceDeps, host: HostClient, status: HostStatus, s
     if (event.case === "vm") {
       if (status.connected) await applyVm(deps, host, event.value);
       else vms.set(event.value.sandboxId, event.value);
+      if (vms.size > maxVms) throw new Error(`the host ${host.hostId} says it has more than ${maxVms} VMs`);
     } else if (event.case === "synced") {
       await reconcileHost(deps, host, toFind, vms);
       status.connected = true;
@@ -64,7 +66,7 @@ async function refresh({ db }: ServiceDeps, host: HostClient, status: HostStatus
   const response = await host.getHost({ signal });
   if (response.hostId !== host.hostId) throw new Error(`the host ${host.hostId} says it is ${response.hostId}`);
   await saveHost(db, reportOf(response));
-  status.edgeUrl = response.edgeUrl;
+  status.edgeUrl = edgeUrlOf(response.edgeUrl);
   if (response.certificateExpireTime) status.certificateExpiresAt = timestampMs(response.certificateExpireTime);
 }
 
@@ -76,5 +78,5 @@ function reportOf(host: GetHostResponse): HostReport {
     description,
     packages,
   }));
-  return { ...host, id: host.hostId, templates };
+  return { ...host, id: host.hostId, edgeUrl: edgeUrlOf(host.edgeUrl), templates };
 }

@@ -1,8 +1,9 @@
 /** Wakes who waits for events of an organization. */
+import { problem } from "@daytonah/lib/problem.ts";
 import type { Clock } from "../domain/clock.ts";
 
 export interface EventFeed {
-  /** Until disposed. */
+  /** Until disposed. Throws where the organization has too many. */
   subscribe(orgId: string): EventSubscription;
   /** There are new ones of these organizations. */
   announce(orgIds: readonly string[]): void;
@@ -16,6 +17,9 @@ export interface EventSubscription extends Disposable {
   news(ms: number, signal: AbortSignal): Promise<void>;
 }
 
+/** Of one organization: each asks the database at each event. */
+const maxStreams = 200;
+
 export function createEventFeed(clock: Clock): EventFeed {
   const ending = new AbortController();
   const subscribers = new Map<string, Set<() => void>>();
@@ -24,6 +28,7 @@ export function createEventFeed(clock: Clock): EventFeed {
       let announced = Promise.withResolvers<void>();
       const notice = () => announced.resolve();
       const all = subscribers.get(orgId) ?? new Set();
+      if (all.size >= maxStreams) throw tooMany(all.size);
       subscribers.set(orgId, all.add(notice));
       return {
         async news(ms, signal) {
@@ -49,4 +54,11 @@ export function createEventFeed(clock: Clock): EventFeed {
     ended: ending.signal,
     end: () => ending.abort(),
   };
+}
+
+function tooMany(open: number) {
+  return problem("QUOTA_EXCEEDED", `Your organization has ${open} streams of events at this server already.`, {
+    metadata: { quota: "event_streams", used: String(open), limit: String(maxStreams) },
+    nextStep: "End some, or let your programs share one.",
+  });
 }

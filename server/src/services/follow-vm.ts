@@ -2,6 +2,7 @@
 import { type Vm, VmState } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import type { Move } from "../db/move-sandbox.ts";
 import type { SandboxRow } from "../db/sandboxes.ts";
+import { wordsOf } from "../hosts/host-limits.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { hostOf } from "./host-of.ts";
 import { move } from "./move.ts";
@@ -22,7 +23,7 @@ export function moveToVm(row: SandboxRow, vm: Vm): Move | undefined {
 }
 
 export function failureOfVm(vm: Vm) {
-  return { reason: vm.failureReason || "VM_DIED", message: vm.failureMessage || "Its VM is gone." };
+  return { reason: wordsOf(vm.failureReason) || "VM_DIED", message: wordsOf(vm.failureMessage) || "Its VM is gone." };
 }
 
 /**
