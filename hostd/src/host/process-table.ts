@@ -124,7 +124,10 @@ export async function killAllOfUid(uid: number, options: { signal: AbortSignal }
     for (const one of processes) {
       killProcess(one, "SIGKILL");
     }
-    await sleep(2, { signal: options.signal });
+    // Their own ends first: to look at all processes of a host takes milliseconds, in which it does nothing else.
+    for (const one of processes) {
+      await waitForExit(one, { signal: options.signal, intervalMs: 2 });
+    }
   }
 }
 

@@ -112,7 +112,7 @@ export async function runAgain(
           throw error;
         });
       superviseVm(deps, entry, vm, agent);
-      await store.removeMemory(sandboxId); // it no longer fits the disk
+      await store.discardMemory(sandboxId); // it no longer fits the disk
       log.info("vm.resumed", { ...who, ms: performance.now() - began, stages: stages.done });
       return running;
     } catch (error) {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, utimes } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readlink, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -45,3 +45,19 @@ test("tombstones are kept for a day, also where the daemon runs on", async () =>
   expect([store.tombstone("old"), store.tombstone("young")]).toEqual([0, 1]);
   expect(await readdir(tombstones)).toEqual(["young"]);
 });
+
+test("discarded memory is gone for whoever looks at once, and its blocks are given back soon", async () => {
+  const { store, dataDir } = await fixture();
+  const memory = store.memoryOf("one");
+  await mkdir(memory, { recursive: true });
+  await writeFile(join(memory, "memory"), "what it had in mind");
+  await store.discardMemory("one");
+  expect(await store.hasMemory("one")).toBe(false);
+  await store.discardMemory("one");
+  await expect.poll(async () => (await openFiles()).filter((path) => path.startsWith(dataDir))).toEqual([]);
+});
+
+async function openFiles(): Promise<string[]> {
+  const names = await readdir("/proc/self/fd");
+  return Promise.all(names.map((name) => readlink(join("/proc/self/fd", name)).catch(() => "")));
+}

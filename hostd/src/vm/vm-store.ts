@@ -3,7 +3,7 @@
  * deleted. Each write is whole and survives a power cut before it is answered.
  */
 import { rmSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, rmdir, stat } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { readDiskSpace } from "../host/disk/apply.ts";
 import { syncPath, writeDurably } from "../host/disk/durable.ts";
@@ -101,6 +101,19 @@ export class VmStore {
     const memory = this.memoryOf(sandboxId);
     await rm(memory, { recursive: true, force: true });
     await rm(`${memory}.draft`, { recursive: true, force: true });
+  }
+
+  /** As `removeMemory`, but for the time it takes to give much memory's blocks back: they go behind the caller's back. */
+  async discardMemory(sandboxId: string): Promise<void> {
+    const memory = this.memoryOf(sandboxId);
+    const names = await readdir(memory).catch(() => []);
+    // Without a name, but open: the last close frees it, and a crash does too. What can't be opened is waited for.
+    const held = await Promise.allSettled(names.map((name) => open(join(memory, name))));
+    try {
+      await this.removeMemory(sandboxId);
+    } finally {
+      for (const file of held) if (file.status === "fulfilled") void file.value.close();
+    }
   }
 
   async removeRollBack(sandboxId: string): Promise<void> {
