@@ -196,18 +196,19 @@ test("a host that refuses for want of room leaves neither row nor key, so that a
   expect((await sandboxes.createSandbox({ idempotencyKey: "k" })).replayed).toBe(false);
 });
 
-test("creates at once don't take more room than there is", async () => {
+test("of thirty creates at once, each over its own connection, those that fit are served and the others told when to retry", async () => {
   await using server = await testServer();
-  const sandboxes = server.client(SandboxService);
+  const sandboxes = server.client(SandboxService); // HTTP/1.1: a connection for each call that is open
   const outcomes = await Promise.allSettled(
-    Array.from({ length: 24 }, () => sandboxes.createSandbox({ resources: { memoryMib: 1024 } })),
+    Array.from({ length: 30 }, () => sandboxes.createSandbox({ resources: { memoryMib: 1024 } })),
   );
   expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(16);
+  const refused = { code: "ResourceExhausted", reason: "NO_CAPACITY", retries: true };
   for (const outcome of outcomes) {
-    if (outcome.status === "rejected") {
-      expect(await failureOf(Promise.reject(outcome.reason))).toMatchObject({ reason: "NO_CAPACITY", retries: true });
-    }
+    if (outcome.status === "rejected") expect(await failureOf(Promise.reject(outcome.reason))).toMatchObject(refused);
   }
+  const { rows } = await server.database.pool.query("select state, count(*)::int from sandboxes group by 1");
+  expect(rows).toEqual([{ state: "running", count: 16 }]); // a refusal leaves nothing
 });
 
 test("the host is down: create without a key is undone, with a key it goes on; delete goes on without the caller", async () => {
