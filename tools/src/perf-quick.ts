@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { cacheDirOf } from "../../images/src/cache.ts";
 import { root, type Setup } from "./setup/setup.ts";
 
@@ -15,6 +15,10 @@ const env = {
   DNAH_API_KEY: readFileSync(platform.apiKeyFile, "utf8").trim(),
   ...process.env,
 };
+// Of the private PostgreSQL that `dnah up` has beside the key, where there is no other.
+const socketDir = join(dirname(platform.apiKeyFile), "postgres/run");
+const databaseUrl =
+  process.env.DNAH_DATABASE_URL ?? `postgres://daytonah@/daytonah?host=${encodeURIComponent(socketDir)}`;
 const flags = [
   "--bundle",
   setup.bundle,
@@ -22,6 +26,8 @@ const flags = [
   setup.vhostDeviceVsock,
   "--agent",
   setup.invm,
+  "--database-url",
+  databaseUrl,
   ...process.argv.slice(2),
 ];
 const script = join(root, "verify/src/perf-quick.ts");

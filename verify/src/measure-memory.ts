@@ -1,7 +1,8 @@
 /** What the host's daemon takes of memory for idle sandboxes with open streams. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Sandbox } from "daytonah";
+import { purgeAll } from "./purge-all.ts";
 
 const streamsEach = 5;
 /** For the collector and the allocator to come to rest. */
@@ -31,24 +32,7 @@ async function residentWith(count: number, daemonPid: number): Promise<number> {
     await sleep(settleMs);
     return residentBytes(daemonPid);
   } finally {
-    await Promise.allSettled(sandboxes.map((sandbox) => sandbox.kill()));
-  }
-}
-
-/** The daemon on this machine; throws where there is none, or more than one. */
-export function findDaemon(): number {
-  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && isDaemon(name));
-  if (pids.length !== 1) throw new Error(`${pids.length} host daemons run here; name one with --hostd-pid`);
-  return Number(pids[0]);
-}
-
-function isDaemon(pid: string): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8")
-      .split("\0")
-      .some((word) => word.endsWith("hostd/src/main.ts"));
-  } catch {
-    return false; // it ended
+    await purgeAll(sandboxes);
   }
 }
 

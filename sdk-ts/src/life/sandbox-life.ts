@@ -9,6 +9,7 @@ import { type SandboxInfo, sandboxInfoOf } from "../sandbox-types.ts";
 import type { ForkOptions, LifeOptions, Lineage, Relative, SnapshotOptions } from "./life-types.ts";
 import { durationOf, lifecycleToWire } from "./lifecycle.ts";
 import { type Snapshot, snapshotOf } from "./snapshots.ts";
+import { stageTimesOf } from "./stage-time.ts";
 
 /** Longer than the platform's own limits for what a host does. */
 export const lifeTimeoutMs = 120_000;
@@ -45,7 +46,7 @@ export async function takeSnapshot(
     (call) => connection.snapshots.createSnapshot(request, call),
     unaryOptions(options),
   );
-  return snapshotOf(answer.snapshot);
+  return snapshotOf(answer.snapshot, stageTimesOf(answer.stages));
 }
 
 /** A child that runs, before it is a Sandbox. */

@@ -2,6 +2,7 @@ import { type Snapshot as WireSnapshot, SnapshotState as WireState } from "@dayt
 import type { Connection } from "../connection.ts";
 import { dateOf, type LowerName, lowerNameOf } from "../convert.ts";
 import { type ListOptions, pages } from "../pages.ts";
+import type { StageTime } from "./stage-time.ts";
 
 /** One instant of a sandbox, memory and disk, kept for as long as it is wanted. */
 export interface Snapshot {
@@ -33,6 +34,8 @@ export interface Snapshot {
   readonly hostId: string;
   /** The template that stands on it; undefined where none does. Delete that first. */
   readonly templateName: string | undefined;
+  /** How long each stage of `sandbox.snapshot()` took; empty where it was there already, and after `get` and `list`. */
+  readonly stages: readonly StageTime[];
 }
 
 /** Options of `client.snapshots.list`. */
@@ -69,7 +72,7 @@ export class Snapshots {
         (call) => connection.snapshots.listSnapshots({ ...page, sandboxId }, call),
         { signal, repeatable: true },
       );
-      return { items: answer.snapshots.map(snapshotOf), nextPageToken: answer.nextPageToken };
+      return { items: answer.snapshots.map((snapshot) => snapshotOf(snapshot)), nextPageToken: answer.nextPageToken };
     });
   }
 
@@ -86,11 +89,11 @@ export class Snapshots {
   }
 }
 
-export function snapshotOf(snapshot: WireSnapshot | undefined): Snapshot {
+export function snapshotOf(snapshot: WireSnapshot | undefined, stages: readonly StageTime[] = []): Snapshot {
   if (!snapshot) throw new TypeError("The platform's answer lacks the snapshot.");
   const { id, name, sandboxId, template, resources, metadata, memoryKept, hostId } = snapshot;
   return {
-    ...{ id, name, sandboxId, template, metadata, memoryKept, hostId },
+    ...{ id, name, sandboxId, template, metadata, memoryKept, hostId, stages },
     state: lowerNameOf(WireState, snapshot.state),
     vcpus: resources?.vcpus ?? 0,
     memoryMib: resources?.memoryMib ?? 0,
