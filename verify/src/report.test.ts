@@ -14,5 +14,7 @@ test("a table is Markdown, with what is ours above the floor, and without column
       "| create | 13.0 | 14.5 | 10.0  | 3.00 | ours ≤ 2 | 3 |",
     ].join("\n"),
   );
-  expect(textOf([{ unit: "MiB/s", rows: [{ path: "in", values: [30], floor: 40 }] }])).toContain("| 40.0  | 75 %  | 1 |");
+  expect(textOf([{ unit: "MiB/s", rows: [{ path: "in", values: [30], floor: 40 }] }])).toContain(
+    "| 40.0  | 75 %  | 1 |",
+  );
 });
