@@ -4,6 +4,7 @@ import { personalizeInStages } from "./personalize.ts";
 import { type ResumeVm, raised } from "./resume-vm.ts";
 import { Stages } from "./stages.ts";
 import type { VmDeps } from "./vm-deps.ts";
+import { failureProblem } from "./vm-entry.ts";
 import type { StageTime, VmRecord } from "./vm-record.ts";
 
 export interface ClaimVm extends ResumeVm {
@@ -26,6 +27,7 @@ export async function claimVm(deps: VmDeps, claim: ClaimVm): Promise<Claimed> {
     if (epoch < record.epoch) throw superseded(sandboxId, epoch, record.epoch, record.state);
     const wanted = epoch === record.epoch ? "claimed" : "standby";
     const { live } = entry;
+    if (record.state === "failed") throw failureProblem(record.failure);
     if (record.state !== "running" || !live || record.pool !== wanted) throw wrongState(entry);
     if (wanted === "standby") {
       await registry.amend(entry, (newest) => ({

@@ -3,27 +3,58 @@ import { expect, test } from "vitest";
 import { makeAuthority, makeLeaf } from "../pki/certificates.ts";
 import { makePlatformKeys } from "../pki/platform-keys.ts";
 import { createServerPki, type ServerPki } from "../pki/server-pki.ts";
+import { hold } from "../testing/hold.ts";
 import { startHostDaemon } from "../testing/host-daemon.ts";
 import { createConnectHost } from "./connect-host.ts";
-import { createFakeHost } from "./fake-host.ts";
-import { describeHostClient } from "./host-client.contract.ts";
+import { createFakeHost, type FakeHost } from "./fake-host.ts";
+import { describeHostClient, type HostBehind } from "./host-client.contract.ts";
 import { hostProblem } from "./host-problem.ts";
 
 async function testPki(): Promise<ServerPki> {
   return createServerPki(await makePlatformKeys(Date.now()), Date.now());
 }
 
+/** The fake as the contract sees a host. */
+function behind(host: FakeHost): HostBehind {
+  const claims = new Map<string, unknown[]>();
+  host.hooks.onClaim = async ({ sandboxId, env }) => {
+    claims.set(sandboxId, [...(claims.get(sandboxId) ?? []), env]);
+  };
+  return {
+    accessOf: (sandboxId) => host.accesses.get(sandboxId),
+    lifecycleOf: (sandboxId) => host.lifecycles.get(sandboxId),
+    claimsOf: (sandboxId) => claims.get(sandboxId) ?? [],
+    kill: async (sandboxId) => host.kill(sandboxId),
+    pauseItself: async (sandboxId) => host.pauseItself(sandboxId),
+    wakeItself: async (sandboxId) => host.wakeItself(sandboxId),
+    holdSnapshot: () => hold(host.hooks, "onSnapshot"),
+    async spoil() {
+      host.hooks.onRead = () => Promise.reject(new Error("its disk broke"));
+    },
+    cutWatchers: () => host.cutWatchers(),
+    async vanish() {
+      host.reachable = false;
+    },
+  };
+}
+
 describeHostClient("the fake", async () => {
-  const host = createFakeHost("h1");
-  return { client: host, host, [Symbol.asyncDispose]: async () => undefined };
+  const [client, other] = [createFakeHost("h1"), createFakeHost("h2")];
+  return { client, other, host: behind(client), [Symbol.asyncDispose]: async () => undefined };
 });
 
 describeHostClient("Connect over mutual TLS", async () => {
   const stack = new AsyncDisposableStack();
-  const host = createFakeHost("h1");
-  const daemon = stack.use(await startHostDaemon({ pki: await testPki(), host }));
-  const client = stack.use(createConnectHost(daemon.address));
-  return { client, host, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const pki = await testPki();
+  const [here, there] = [createFakeHost("h1"), createFakeHost("h2")];
+  const [client, other] = await Promise.all(
+    [here, there].map(async (host) => {
+      const { address } = stack.use(await startHostDaemon({ pki, host }));
+      return stack.use(createConnectHost(address));
+    }),
+  );
+  if (!client || !other) throw new Error("there are two");
+  return { client, other, host: behind(here), [Symbol.asyncDispose]: () => stack.disposeAsync() };
 });
 
 test("a daemon that does not know a call has answered", () => {
