@@ -31,7 +31,8 @@ const parts: Record<string, Record<string, readonly string[]>> = {
     vmm: ["host"],
     host: [],
     guest: [],
-    vm: ["vmm", "host", "guest", "images"],
+    moves: ["host"],
+    vm: ["vmm", "host", "guest", "images", "moves"],
     api: ["vm", "guest", "pki"],
   },
 };

@@ -4,13 +4,13 @@ import type http from "node:http";
 import { HostDaemonService } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import type { Logger } from "@daytonah/lib/log.ts";
 import type { NodeHandler, NodeRequest } from "@daytonah/lib/node-http.ts";
-import { createMovesHttp } from "../moves/moves-http.ts";
 import type { HostIdentity } from "../pki/host-identity.ts";
 import type { VmDeps } from "../vm/vm-deps.ts";
 import { createDataPlane, type DataPlaneServices } from "./data-plane.ts";
 import { type HostFacts, hostService } from "./host-service.ts";
 import { notTheServer } from "./listen-tls.ts";
 import type { Metrics } from "./metrics.ts";
+import { createMovesHttp } from "./moves-http.ts";
 
 /** A shell line of 1 MiB and an environment beside it. */
 const maxBodyBytes = 8 * 1024 * 1024;

@@ -1,11 +1,7 @@
 /** Puts what another host packed into a folder: a description first, then the disk and the memory that it speaks of, and nothing else. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { problem } from "@daytonah/lib/problem.ts";
 import { syncPath } from "../host/disk/durable.ts";
-import { requireDisk } from "../vm/capacity.ts";
-import { isNoSpace } from "../vm/vm-files.ts";
-import type { VmSizes } from "../vm/vm-record.ts";
 import { badArchive, type PackedFile, unpack } from "./unpack.ts";
 import { writePacked } from "./write-packed.ts";
 
@@ -20,7 +16,9 @@ const deviceMib = 256;
 const lookBytes = 64 * mib;
 
 /** What the description says of the rest. */
-export interface Described extends VmSizes {
+export interface Described {
+  readonly diskMib: number;
+  readonly memoryMib: number;
   readonly memoryKept: boolean;
 }
 
@@ -30,7 +28,8 @@ export interface UnpackInto<T extends Described> {
   readonly description: string;
   /** Throws where this host can't take it. */
   readonly read: (text: string) => Promise<T>;
-  readonly freeDiskMib: () => Promise<number>;
+  /** Asked every while; throws where nothing more may be written. */
+  readonly requireRoom: () => Promise<void>;
   readonly diskMode: number;
   readonly signal: AbortSignal;
 }
@@ -38,7 +37,7 @@ export interface UnpackInto<T extends Described> {
 /** What is there when this resolves is whole, and on disk, but for the names in `dir` itself. */
 export async function unpackInto<T extends Described>(
   body: AsyncIterable<Uint8Array>,
-  { dir, description, read, freeDiskMib, diskMode, signal }: UnpackInto<T>,
+  { dir, description, read, requireRoom, diskMode, signal }: UnpackInto<T>,
 ): Promise<{ readonly described: T; readonly bytes: number }> {
   let described: T | undefined;
   const seen = new Set<string>();
@@ -47,24 +46,20 @@ export async function unpackInto<T extends Described>(
     bytes += more;
     if (bytes < looked) return;
     looked = bytes + lookBytes;
-    requireDisk(await freeDiskMib(), 1);
+    await requireRoom();
   };
-  try {
-    for await (const file of unpack(body, { signal })) {
-      if (!described) {
-        if (file.name !== description) throw badArchive(`it begins with ${file.name}, not with ${description}`);
-        described = await read(await textOf(file));
-        if (described.memoryKept) await mkdir(join(dir, "memory"), { mode: 0o700 });
-        continue;
-      }
-      requireExpected(file, described, seen);
-      if (file.name !== "root.ext4") memoryBytes += file.sizeBytes;
-      if (memoryBytes > (described.memoryMib + deviceMib) * mib) throw badArchive("it has more memory than its VM");
-      const mode = file.name === "root.ext4" ? diskMode : 0o600;
-      await writePacked(file, join(dir, file.name), { mode, signal, onBytes });
+  for await (const file of unpack(body, { signal })) {
+    if (!described) {
+      if (file.name !== description) throw badArchive(`it begins with ${file.name}, not with ${description}`);
+      described = await read(await textOf(file));
+      if (described.memoryKept) await mkdir(join(dir, "memory"), { mode: 0o700 });
+      continue;
     }
-  } catch (error) {
-    throw isNoSpace(error) ? noSpace(error) : error;
+    requireExpected(file, described, seen);
+    if (file.name !== "root.ext4") memoryBytes += file.sizeBytes;
+    if (memoryBytes > (described.memoryMib + deviceMib) * mib) throw badArchive("it has more memory than its VM");
+    const mode = file.name === "root.ext4" ? diskMode : 0o600;
+    await writePacked(file, join(dir, file.name), { mode, signal, onBytes });
   }
   if (!described || !seen.has("root.ext4")) throw badArchive("it ends before its disk");
   if (described.memoryKept && seen.size === 1) throw badArchive("it ends before its memory");
@@ -88,8 +83,4 @@ async function textOf({ name, pieces, sizeBytes }: PackedFile): Promise<string> 
   const parts: Uint8Array[] = [];
   for await (const { bytes } of pieces) parts.push(bytes);
   return Buffer.concat(parts).toString();
-}
-
-function noSpace(cause: unknown) {
-  return problem("HOST_NO_SPACE", "The host's disk has no room for what is moved to it.", { cause });
 }

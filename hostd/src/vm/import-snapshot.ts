@@ -1,6 +1,6 @@
 /** Takes in a snapshot of another host's. */
 import { badArchive } from "../moves/unpack.ts";
-import { unpackInto } from "../moves/unpack-into.ts";
+import { receive } from "./receive.ts";
 import { requireMovable } from "./require-movable.ts";
 import { snapshotBytes } from "./snapshot-bytes.ts";
 import { readManifest, type SnapshotManifest } from "./snapshot-store.ts";
@@ -8,18 +8,18 @@ import type { VmDeps } from "./vm-deps.ts";
 
 /** Idempotent by its id: one that is here is not read again. Where it fails nothing is left. */
 export async function importSnapshot(
-  { images, log, moves, snapshots, store }: VmDeps,
+  deps: VmDeps,
   snapshotId: string,
   body: AsyncIterable<Uint8Array>,
   options: { readonly signal: AbortSignal },
 ): Promise<void> {
+  const { images, log, moves, snapshots } = deps;
   await moves.arrive({ id: snapshotId, epoch: 0 }, options.signal, async (signal) => {
     if (snapshots.get(snapshotId)) return;
     const began = performance.now();
     const manifest = await snapshots.make(snapshotId, async (draft) => {
-      const { described } = await unpackInto(body, {
+      const { described } = await receive(deps, body, {
         ...{ dir: draft.dir, description: "manifest.json", diskMode: 0o400, signal },
-        freeDiskMib: () => store.freeDiskMib(),
         read: async (text) => {
           const manifest = readMoved(text, snapshotId);
           await requireMovable(images, manifest);

@@ -2,9 +2,9 @@
 import { join } from "node:path";
 import { problem } from "@daytonah/lib/problem.ts";
 import { badArchive } from "../moves/unpack.ts";
-import { unpackInto } from "../moves/unpack-into.ts";
 import { readStamp } from "./disk-stamp.ts";
 import { superseded } from "./entry-at.ts";
+import { receive } from "./receive.ts";
 import { requireMovable } from "./require-movable.ts";
 import type { VmDeps } from "./vm-deps.ts";
 import { type PausedCondition, planOf, readRecord, type VmRecord } from "./vm-record.ts";
@@ -24,15 +24,14 @@ export async function importVm(
   body: AsyncIterable<Uint8Array>,
   options: { readonly signal: AbortSignal },
 ): Promise<void> {
-  const { images, log, moves, store } = deps;
+  const { images, log, moves } = deps;
   if (isHere(deps, sandboxId, epoch)) return;
   await moves.arrive({ id: sandboxId, epoch }, options.signal, async (signal) => {
     if (isHere(deps, sandboxId, epoch)) return;
     const began = performance.now();
     await using draft = await moves.makeDraft(sandboxId);
-    const { described, bytes } = await unpackInto(body, {
+    const { described, bytes } = await receive(deps, body, {
       ...{ dir: draft.dir, description: "vm.json", diskMode: 0o600, signal },
-      freeDiskMib: () => store.freeDiskMib(),
       read: async (text) => {
         const record = readSealed(text, sandboxId, epoch);
         await requireMovable(images, record);

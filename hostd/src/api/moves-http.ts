@@ -7,13 +7,13 @@ import { type MoveAddress, readMoveAddress } from "@daytonah/lib/move-address.ts
 import { breakOff, isGone, type NodeRequest, type NodeResponse } from "@daytonah/lib/node-http.ts";
 import { problem, problemOf } from "@daytonah/lib/problem.ts";
 import { requestIdHeader, requestIdOf } from "@daytonah/lib/request-id.ts";
-import type { Metrics } from "../api/metrics.ts";
-import { rawBody } from "../api/raw-body.ts";
 import { sendBody, sendHeaders, sendJson } from "../http-files/send-body.ts";
 import { exportSnapshot, exportVm } from "../vm/export-vm.ts";
 import { importSnapshot } from "../vm/import-snapshot.ts";
 import { importVm } from "../vm/import-vm.ts";
 import type { VmDeps } from "../vm/vm-deps.ts";
+import type { Metrics } from "./metrics.ts";
+import { rawBody } from "./raw-body.ts";
 
 export interface MovesHttpOptions {
   readonly metrics: Pick<Metrics, "observe">;

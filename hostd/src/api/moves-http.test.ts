@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { silentLogger } from "@daytonah/lib/log.ts";
 import { expect, test } from "vitest";
+import { answerOf, ask, moveCopy } from "../moves/testing/move-copy.ts";
 import { deleteSnapshot } from "../vm/delete-snapshot.ts";
 import { deleteVm } from "../vm/delete-vm.ts";
 import { pauseVm } from "../vm/pause-vm.ts";
@@ -13,7 +14,6 @@ import { snapshotVm } from "../vm/snapshot-vm.ts";
 import { startVm } from "../vm/start-vm.ts";
 import { lifeHost, startOf } from "../vm/testing/test-host.ts";
 import { createMovesHttp } from "./moves-http.ts";
-import { answerOf, ask, moveCopy } from "./testing/move-copy.ts";
 
 const mib = 1024 * 1024;
 const here = { id: "one", epoch: 1n };
