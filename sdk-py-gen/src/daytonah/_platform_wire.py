@@ -60,6 +60,10 @@ def host_of(host: host_pb.Host | None) -> Host:
         seen_time=datetime_of(host.seen_time),
         version=host.version,
         edge_url=host.edge_url or None,
+        snapshots=host.snapshots,
+        tombstones=host.tombstones,
         draining=host.draining,
+        obstacle_reason=host.obstacle.reason if host.obstacle is not None else None,
+        obstacle_message=host.obstacle.message if host.obstacle is not None else None,
         cpu_class=host.cpu_class,
     )

@@ -88,8 +88,17 @@ class Host:
     """Release of its daemon."""
     edge_url: str | None
     """Origin of its edge, such as "http://10.0.0.5:18049"; None where it has none."""
+    snapshots: int
+    """Snapshots on it."""
+    tombstones: int
+    """Deleted sandboxes on it that can still be taken back; a drain leaves them to their time."""
     draining: bool
-    """It takes no new sandboxes, and those it has move away."""
+    """It takes no new sandboxes, and what it has moves to others."""
+    obstacle_reason: str | None
+    """Why something on it could not be moved the last time that was tried, such as "NO_CAPACITY"; None where nothing is in the
+    way. It is tried again by itself."""
+    obstacle_message: str | None
+    """The same in words."""
     cpu_class: str
     """Which processors it has: a sandbox with memory moves only between hosts of the same class."""
 

@@ -40,8 +40,27 @@ class AsyncHosts:
         answer = await self._connection.unary(self._connection.hosts.create_join_token, request, repeatable=True)
         return JoinToken(answer.token, datetime_of(answer.expire_time))
 
-    async def remove(self, host_id: str) -> None:
-        """Forgets a host that has no sandboxes and snapshots any more; its certificate is no longer believed. Raises a
-        ConflictError (RESOURCE_IN_USE) where it has some, a NotFoundError where there is no such host."""
-        request = host_pb.RemoveHostRequest(host_id=host_id)
+    async def drain(self, host_id: str) -> Host:
+        """Begins to empty a host: no new sandboxes, and what it has moves to others, also what runs. Returns at once, with what is
+        left on it; `list` shows that later. Raises a NotFoundError where there is no such host."""
+        request = host_pb.DrainHostRequest(host_id=host_id)
+        answer = await self._connection.unary(self._connection.hosts.drain_host, request, repeatable=True)
+        return host_of(answer.host)
+
+    async def undrain(self, host_id: str) -> Host:
+        """Ends a drain: the host takes new sandboxes again. Raises a NotFoundError where there is no such host."""
+        request = host_pb.UndrainHostRequest(host_id=host_id)
+        answer = await self._connection.unary(self._connection.hosts.undrain_host, request, repeatable=True)
+        return host_of(answer.host)
+
+    async def remove(self, host_id: str, *, force: bool = False) -> None:
+        """Forgets a host that has no sandboxes and snapshots any more; its certificate is no longer believed.
+
+        Args:
+            force: Also with sandboxes on it, because the machine is gone for good: they become failed with HOST_LOST, and its
+                snapshots go.
+
+        Raises a ConflictError (RESOURCE_IN_USE) where it has some, a NotFoundError where there is no such host.
+        """
+        request = host_pb.RemoveHostRequest(host_id=host_id, force=force)
         await self._connection.unary(self._connection.hosts.remove_host, request, repeatable=False)
