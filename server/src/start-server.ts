@@ -24,6 +24,7 @@ import { createMetrics } from "./http/metrics.ts";
 import { readReadiness } from "./http/readiness.ts";
 import { createForgetOld } from "./jobs/forget-old.ts";
 import { createRunJobs } from "./jobs/run-jobs.ts";
+import { createDrainHosts } from "./loops/drain-hosts.ts";
 import { createFillPools } from "./loops/fill-pools.ts";
 import { createFinishDeletes } from "./loops/finish-deletes.ts";
 import { createFinishMoves } from "./loops/finish-moves.ts";
@@ -202,6 +203,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
       createPurgeTombstones(ours),
       createPlaceEvents(ours),
       createFillPools(ours),
+      createDrainHosts(ours),
       createMarkLost(ours, statuses),
       createRenewLeases(ours, statuses),
       createRenewCertificates(ours, keys.pki, statuses),

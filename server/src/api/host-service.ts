@@ -1,44 +1,26 @@
 /** daytonah.v1.HostService. */
 import { durationMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { type HostService, HostState } from "@daytonah/gen/daytonah/v1/host_pb.ts";
+import type { HostService } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import { listHosts } from "../db/hosts.ts";
 import type { HostAuthority } from "../hosts/host-authority.ts";
 import { createJoinToken } from "../services/create-join-token.ts";
 import type { ServiceDeps } from "../services/deps.ts";
+import { drainHost } from "../services/drain-host.ts";
 import { joinHost } from "../services/join-host.ts";
 import { removeHost } from "../services/remove-host.ts";
+import { hostToProto } from "./host-convert.ts";
 import { pageOf, positionOf, sizeOfPage } from "./paging.ts";
 
 const defaultTtlMs = 60 * 60_000;
 
-export function createHostService(
-  deps: ServiceDeps,
-  authority: () => HostAuthority,
-): Partial<ServiceImpl<typeof HostService>> {
+export function createHostService(deps: ServiceDeps, authority: () => HostAuthority): ServiceImpl<typeof HostService> {
   return {
     async listHosts(request) {
       const after = positionOf("hosts", request, 1)?.[0] ?? "";
       const rows = await listHosts(deps.db, after, sizeOfPage(request) + 1);
       const { page, nextPageToken } = pageOf("hosts", rows, request, ({ id }) => [id]);
-      const hosts = page.map((row) => ({
-        id: row.id,
-        state: row.state === "ready" ? HostState.READY : HostState.UNREACHABLE,
-        architecture: row.architecture,
-        driver: row.driver,
-        hardwareIsolated: row.hardware_isolated,
-        vcpus: row.vcpus,
-        memoryMib: BigInt(row.memory_mib),
-        diskFreeMib: BigInt(row.disk_free_mib),
-        sandboxes: row.sandboxes,
-        seenTime: timestampFromDate(row.seen_time),
-        version: row.version,
-        edgeUrl: row.edge_url,
-        draining: row.draining,
-        memoryUsedMib: BigInt(row.memory_used_mib),
-        cpuClass: row.cpu_class,
-      }));
-      return { hosts, nextPageToken };
+      return { hosts: page.map(hostToProto), nextPageToken };
     },
 
     async createJoinToken({ hostId, ttl }) {
@@ -49,8 +31,12 @@ export function createHostService(
 
     joinHost: (request) => joinHost(deps, authority(), request),
 
-    async removeHost({ hostId }) {
-      await removeHost(deps.db, hostId);
+    drainHost: async ({ hostId }) => ({ host: hostToProto(await drainHost(deps.db, hostId, true)) }),
+
+    undrainHost: async ({ hostId }) => ({ host: hostToProto(await drainHost(deps.db, hostId, false)) }),
+
+    async removeHost({ hostId, force }) {
+      await removeHost(deps, hostId, force);
       return {};
     },
   };

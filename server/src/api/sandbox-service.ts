@@ -131,7 +131,7 @@ export function createSandboxService(deps: ServiceDeps, origins: () => Origins):
       const [count, lifecycle] = [request.count || 1, lifecycleFromProto(request.lifecycle)];
       const input = { orgId, sandboxId, count, metadata, env, lifecycle, idempotencyKey };
       const { children, stages, hostId, replayed } = await forkSandbox(deps, input, callOf(context));
-      const host = await hostById(deps.db, hostId);
+      const host = hostId === null ? undefined : await hostById(deps.db, hostId);
       return {
         results: children.map((child) => forkResultOf(child, toProto, deps.tokenKey)),
         stages: stages.map(stageToProto),

@@ -68,7 +68,13 @@ const protoStates = {
 
 function snapshotFromRow(row: SnapshotRow): Snapshot {
   return create(SnapshotSchema, {
-    ...{ id: row.id, name: row.name, sandboxId: row.sandbox_id, state: protoStates[row.state], hostId: row.host_id },
+    ...{
+      id: row.id,
+      name: row.name,
+      sandboxId: row.sandbox_id,
+      state: protoStates[row.state],
+      hostId: row.host_id ?? "",
+    },
     template: row.template,
     resources: { vcpus: row.vcpus, memoryMib: row.memory_mib, diskMib: row.disk_mib },
     metadata: { ...row.metadata },

@@ -21,10 +21,12 @@ export interface Route {
   readonly failureReason: string | null;
   readonly publicPorts: readonly number[];
   readonly autoResume: boolean;
+  /** It moves to another host. */
+  readonly moving: boolean;
 }
 
 const columnsOfRoute =
-  "s.id, s.state, s.epoch, s.host_id, s.token_generation, s.failure_reason, s.public_ports, s.auto_resume";
+  "s.id, s.state, s.epoch, s.host_id, s.token_generation, s.failure_reason, s.public_ports, s.auto_resume, s.transfer is not null";
 
 export async function callerByHash(pool: pg.Pool, hash: Buffer): Promise<Caller | undefined> {
   const { rows } = await pool.query({
@@ -81,5 +83,6 @@ function routeOf(cells: Cells): Route | undefined {
     failureReason: cells[5] as string | null,
     publicPorts: cells[6] as number[],
     autoResume: cells[7] as boolean,
+    moving: cells[8] as boolean,
   };
 }

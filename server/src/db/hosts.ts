@@ -87,8 +87,14 @@ export async function admittedHosts(db: DbOrTx): Promise<readonly AdmittedHost[]
     .execute();
 }
 
-/** False where there is none. Throws a foreign key's violation where something is on it still. */
+/** False where there is none. Throws a foreign key's violation where something is on it still. Inside a transaction. */
 export async function deleteHost(db: DbOrTx, id: string): Promise<boolean> {
+  await db
+    .updateTable("snapshots")
+    .set({ host_id: null })
+    .where("host_id", "=", id)
+    .where("state", "=", "deleted")
+    .execute();
   const { numDeletedRows } = await db.deleteFrom("hosts").where("id", "=", id).executeTakeFirst();
   return numDeletedRows > 0n;
 }
@@ -133,16 +139,38 @@ export async function markUnreachable(db: DbOrTx, hostId: string, silentMs: numb
     .execute();
 }
 
-export async function listHosts(db: DbOrTx, after: string, limit: number) {
+/** With what is on it. */
+export interface ListedHost extends HostRow {
+  readonly sandboxes: number;
+  readonly memory_used_mib: string;
+  readonly snapshots: number;
+  /** Deleted sandboxes that can be taken back. */
+  readonly tombstones: number;
+}
+
+export async function listHosts(db: DbOrTx, after: string, limit: number): Promise<readonly ListedHost[]> {
+  return listed(db).where("id", ">", after).orderBy("id").limit(limit).execute();
+}
+
+export async function listedHost(db: DbOrTx, id: string): Promise<ListedHost | undefined> {
+  return listed(db).where("id", "=", id).executeTakeFirst();
+}
+
+function listed(db: DbOrTx) {
+  const here = sql.ref("hosts.id");
   return db
     .selectFrom("hosts")
     .innerJoin("host_loads", "host_loads.host_id", "hosts.id")
     .selectAll("hosts")
     .select(["host_loads.sandboxes", "host_loads.memory_mib as memory_used_mib"])
-    .where("id", ">", after)
-    .orderBy("id")
-    .limit(limit)
-    .execute();
+    .select([
+      sql<number>`(select count(*)::int from snapshots n where n.host_id = ${here} and n.state <> 'deleted')`.as(
+        "snapshots",
+      ),
+      sql<number>`(select count(*)::int from sandboxes s where s.host_id = ${here} and s.state = 'deleted')`.as(
+        "tombstones",
+      ),
+    ]);
 }
 
 export async function readyHosts(db: DbOrTx): Promise<readonly HostRow[]> {

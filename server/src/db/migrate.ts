@@ -13,6 +13,7 @@ import { rollBack } from "./migrations/0010-roll-back.ts";
 import { tombstones } from "./migrations/0011-tombstones.ts";
 import { templates } from "./migrations/0012-templates.ts";
 import { quotas } from "./migrations/0013-quotas.ts";
+import { transfers } from "./migrations/0014-transfers.ts";
 import type { Db } from "./schema.ts";
 
 export const migrations = {
@@ -29,6 +30,7 @@ export const migrations = {
   "0011-tombstones": tombstones,
   "0012-templates": templates,
   "0013-quotas": quotas,
+  "0014-transfers": transfers,
 };
 
 /** Throws what went wrong; then nothing was changed, since all runs in one transaction. */

@@ -22,7 +22,13 @@ export type Move = {
   | { readonly to: "failed"; readonly failure: Failure }
   | { readonly to: "paused"; readonly memoryKept: boolean }
   /** Begins a new epoch and its time anew; `timeoutMs`: another one from now on. */
-  | { readonly to: "resuming"; readonly timeoutMs?: number | undefined; readonly rollBackTo?: string }
+  | {
+      readonly to: "resuming";
+      readonly timeoutMs?: number | undefined;
+      readonly rollBackTo?: string;
+      /** It was paused to be moved to another host: of its time only that is not counted. */
+      readonly keepsTime?: boolean;
+    }
   /** `rolledBackTo`: it runs as it was then. */
   | { readonly to: "running"; readonly rolledBackTo?: string | null }
   /** `keepMs`: how long its host keeps what it has; nothing is kept of what never ran. */
@@ -56,11 +62,13 @@ export async function moveSandbox(db: DbOrTx, move: Move): Promise<SandboxRow | 
         memory_kept = ${memoryAfter(move) ?? sql`memory_kept`},
         purge_time = ${purgeTimeAfter(move)},
         timeout_ms = ${timeout},
-        end_time = case when ${anew} then clock_timestamp() + ${timeout} * interval '1 ms' else end_time end,
+        end_time = case when ${anew} then ${endAfter(move, timeout)} else end_time end,
         lifecycle_version = lifecycle_version + case when ${anew} or ${wakingChanges(move.to)} then 1 else 0 end,
         access_told = case when ${toldByStart(move)} then access_version else access_told end,
         lifecycle_told = case when ${toldByStart(move)} then lifecycle_version else lifecycle_told end,
         roll_back_to = ${move.to === "resuming" ? (move.rollBackTo ?? null) : null},
+        transfer = ${transferAfter(move.to)},
+        transfer_resume = ${transferResumeAfter(move.to)},
         snapshot_id = coalesce(${rolledBackTo}, snapshot_id),
         claim_until = ${isClaimed(move.to) ? claimEnd : sql`null`}
       where id = ${move.id} and epoch = ${move.epoch} and state = any(${sources as SandboxState[]})
@@ -98,6 +106,24 @@ function purgeTimeAfter(move: Move) {
   if (move.to !== "deleting" || !move.keepMs) return sql`null`;
   const end = sql`clock_timestamp() + ${move.keepMs}::bigint * interval '1 ms'`;
   return sql`case when state <> 'creating' and host_id is not null then ${end} end`;
+}
+
+function endAfter(move: Move, timeout: unknown) {
+  const keeps = move.to === "resuming" && move.keepsTime === true;
+  return keeps
+    ? sql`end_time + (clock_timestamp() - state_time)`
+    : sql`clock_timestamp() + ${timeout} * interval '1 ms'`;
+}
+
+/** A delete wins over a move to another host: there is a copy to be removed. One that runs again has arrived. */
+function transferAfter(to: SandboxState) {
+  if (to === "deleting") return sql`case when transfer in ('copying', 'landing') then 'landing' end`;
+  return to === "running" ? sql`nullif(transfer, 'resuming')` : sql`transfer`;
+}
+
+function transferResumeAfter(to: SandboxState) {
+  if (to === "deleting") return sql`false`;
+  return to === "running" ? sql`transfer_resume and transfer <> 'resuming'` : sql`transfer_resume`;
 }
 
 /** Nothing wakes what is deleted, until that is taken back. */

@@ -41,7 +41,7 @@ export function pickQuery(request: PlacementRequest, { wait }: PickOptions) {
   return sql<PickedHost>`
     select h.id, h.hardware_isolated as "hardwareIsolated", ${diskMib} as "diskMib"
     from hosts h join host_loads l on l.host_id = h.id
-    where h.state = 'ready' and not h.draining and ${suits(request)}
+    where h.state = 'ready' and ${isOpen(request)} and ${suits(request)}
       and ${vcpusFree} >= ${request.vcpus}
       and ${memoryFree} >= ${request.memoryMib}
       and ${diskFree} >= ${diskMib}
@@ -67,7 +67,7 @@ export interface Hosts {
 export async function describeHosts(db: DbOrTx, request: PlacementRequest): Promise<Hosts> {
   const { rows } = await sql<Hosts>`
     with ready as (
-      select h.id, ${suits(request)} as suits, not h.draining as open, l.free_share,
+      select h.id, ${suits(request)} as suits, ${isOpen(request)} as open, l.free_share,
         l.vcpus_offered >= ${request.vcpus}
           and l.memory_offered_mib >= ${request.memoryMib} + l.vm_overhead_mib as large,
         jsonb_build_object('hostId', h.id, 'vcpusFree', ${vcpusFree}, 'memoryFreeMib', ${memoryFree},
@@ -85,13 +85,25 @@ export async function describeHosts(db: DbOrTx, request: PlacementRequest): Prom
   return rows[0] as Hosts;
 }
 
-function diskOf({ template, hostIds, diskMib }: PlacementRequest) {
-  return hostIds
+function isOpen({ stays }: PlacementRequest) {
+  return stays ? sql`true` : sql`not h.draining`;
+}
+
+function diskOf({ template, hostIds, takenOver, diskMib }: PlacementRequest) {
+  return hostIds || takenOver
     ? sql<number>`${diskMib}::int`
     : sql<number>`greatest(${diskMib}::int, (h.template_disks ->> ${template})::int)`;
 }
 
-function suits({ template, hostIds, cpuClass }: PlacementRequest) {
-  const having = hostIds ? sql`h.id = any(${hostIds as string[]})` : sql`h.template_disks ? ${template}`;
+function suits(request: PlacementRequest) {
+  const { cpuClass } = request;
+  const having = hasWhatItNeeds(request);
   return cpuClass === undefined ? having : sql`(${having} and h.cpu_class = ${cpuClass})`;
+}
+
+function hasWhatItNeeds({ template, hostIds, takenOver }: PlacementRequest) {
+  if (hostIds) return sql`h.id = any(${hostIds as string[]})`;
+  if (!takenOver) return sql`h.template_disks ? ${template}`;
+  const { driver, architecture, except } = takenOver;
+  return sql`(h.driver = ${driver} and h.architecture = ${architecture} and h.id <> all(${except as string[]}))`;
 }

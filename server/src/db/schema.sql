@@ -80,6 +80,8 @@ create table hosts (
   tls_name text not null default ''::text,
   certificate_claim_until timestamp(3) with time zone,
   lease_until timestamp(3) with time zone,
+  obstacle_reason text,
+  obstacle_message text,
   constraint hosts_pkey PRIMARY KEY (id),
   constraint hosts_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'unreachable'::text])))
 );
@@ -185,6 +187,11 @@ create table sandboxes (
   template_digest text,
   roll_back_to text,
   purge_time timestamp(3) with time zone,
+  transfer text,
+  transfer_host_id text,
+  transfer_resume boolean not null default false,
+  transfer_epoch bigint not null default 0,
+  transfer_claim_until timestamp(3) with time zone,
   constraint sandboxes_fork_id_fkey FOREIGN KEY (fork_id) REFERENCES snapshots(id),
   constraint sandboxes_host_id_fkey FOREIGN KEY (host_id) REFERENCES hosts(id),
   constraint sandboxes_on_timeout_check CHECK ((on_timeout = ANY (ARRAY['pause'::text, 'delete'::text]))),
@@ -194,7 +201,9 @@ create table sandboxes (
   constraint sandboxes_pkey PRIMARY KEY (id),
   constraint sandboxes_roll_back_to_fkey FOREIGN KEY (roll_back_to) REFERENCES snapshots(id),
   constraint sandboxes_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES snapshots(id),
-  constraint sandboxes_state_check CHECK ((state = ANY (ARRAY['filling'::text, 'pooled'::text, 'creating'::text, 'running'::text, 'pausing'::text, 'paused'::text, 'archiving'::text, 'archived'::text, 'resuming'::text, 'lost'::text, 'failed'::text, 'deleting'::text, 'deleted'::text])))
+  constraint sandboxes_state_check CHECK ((state = ANY (ARRAY['filling'::text, 'pooled'::text, 'creating'::text, 'running'::text, 'pausing'::text, 'paused'::text, 'archiving'::text, 'archived'::text, 'resuming'::text, 'lost'::text, 'failed'::text, 'deleting'::text, 'deleted'::text]))),
+  constraint sandboxes_transfer_check CHECK ((transfer = ANY (ARRAY['copying'::text, 'landing'::text, 'resuming'::text]))),
+  constraint sandboxes_transfer_host_id_fkey FOREIGN KEY (transfer_host_id) REFERENCES hosts(id)
 );
 CREATE INDEX sandboxes_by_fork ON sandboxes USING btree (fork_id) WHERE (fork_id IS NOT NULL);
 CREATE INDEX sandboxes_by_host ON sandboxes USING btree (host_id) WHERE (state <> 'deleted'::text);
@@ -205,6 +214,8 @@ CREATE INDEX sandboxes_by_snapshot ON sandboxes USING btree (snapshot_id) WHERE 
 CREATE INDEX sandboxes_claimed ON sandboxes USING btree (claim_until) WHERE (state = ANY (ARRAY['filling'::text, 'creating'::text, 'pausing'::text, 'resuming'::text, 'deleting'::text]));
 CREATE INDEX sandboxes_pooled ON sandboxes USING btree (pool_id, state_time) WHERE (state = ANY (ARRAY['filling'::text, 'pooled'::text]));
 CREATE INDEX sandboxes_tombstones ON sandboxes USING btree (purge_time) WHERE ((state = 'deleted'::text) AND (host_id IS NOT NULL));
+CREATE INDEX sandboxes_tombstones_by_host ON sandboxes USING btree (host_id) WHERE ((state = 'deleted'::text) AND (host_id IS NOT NULL));
+CREATE INDEX sandboxes_transferred ON sandboxes USING btree (transfer_claim_until) WHERE (transfer IS NOT NULL);
 CREATE INDEX sandboxes_untold ON sandboxes USING btree (host_id) WHERE ((access_told < access_version) OR (lifecycle_told < lifecycle_version));
 
 create table snapshots (
@@ -213,7 +224,7 @@ create table snapshots (
   name text not null,
   sandbox_id text not null,
   sandbox_epoch bigint not null,
-  host_id text not null,
+  host_id text,
   state text not null,
   internal boolean not null,
   keyed boolean not null,
@@ -228,16 +239,22 @@ create table snapshots (
   create_time timestamp(3) with time zone not null default clock_timestamp(),
   template_name text,
   template_description text,
+  transfer text,
+  transfer_host_id text,
+  transfer_claim_until timestamp(3) with time zone,
   constraint snapshots_host_id_fkey FOREIGN KEY (host_id) REFERENCES hosts(id),
   constraint snapshots_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations(id),
   constraint snapshots_pkey PRIMARY KEY (id),
   constraint snapshots_sandbox_id_fkey FOREIGN KEY (sandbox_id) REFERENCES sandboxes(id),
-  constraint snapshots_state_check CHECK ((state = ANY (ARRAY['creating'::text, 'ready'::text, 'deleting'::text, 'deleted'::text])))
+  constraint snapshots_state_check CHECK ((state = ANY (ARRAY['creating'::text, 'ready'::text, 'deleting'::text, 'deleted'::text]))),
+  constraint snapshots_transfer_check CHECK ((transfer = ANY (ARRAY['copying'::text, 'landing'::text]))),
+  constraint snapshots_transfer_host_id_fkey FOREIGN KEY (transfer_host_id) REFERENCES hosts(id)
 );
 CREATE UNIQUE INDEX snapshots_being_taken ON snapshots USING btree (sandbox_id) WHERE (state = 'creating'::text);
 CREATE INDEX snapshots_by_host ON snapshots USING btree (host_id) WHERE (state <> 'deleted'::text);
 CREATE INDEX snapshots_by_org ON snapshots USING btree (org_id, create_time DESC, id DESC) WHERE (NOT internal);
 CREATE INDEX snapshots_open ON snapshots USING btree (claim_until) WHERE ((state = ANY (ARRAY['creating'::text, 'deleting'::text])) OR internal OR (template_name IS NOT NULL));
+CREATE INDEX snapshots_transferred ON snapshots USING btree (transfer_claim_until) WHERE (transfer IS NOT NULL);
 
 create table templates (
   org_id text not null,
@@ -250,6 +267,14 @@ create table templates (
   constraint templates_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES snapshots(id)
 );
 CREATE INDEX templates_by_snapshot ON templates USING btree (snapshot_id);
+
+create table transfer_failures (
+  id text not null,
+  failures integer not null,
+  retry_time timestamp(3) with time zone not null,
+  refused_by text[] not null,
+  constraint transfer_failures_pkey PRIMARY KEY (id)
+);
 
 CREATE OR REPLACE FUNCTION public.copy_host_offer()
  RETURNS trigger
@@ -273,15 +298,21 @@ AS $function$
         sandboxes = l.sandboxes + d.sandboxes, vms = l.vms + d.vms, vcpus = l.vcpus + d.vcpus,
         memory_mib = l.memory_mib + d.memory_mib, disk_mib = l.disk_mib + d.disk_mib
       from (
-        select (s).host_id as id, sum(sign) as sandboxes,
-          coalesce(sum(sign) filter (where holds_room((s).state)), 0) as vms,
-          coalesce(sum(sign * (s).vcpus) filter (where holds_room((s).state)), 0) as vcpus,
-          coalesce(sum(sign * (s).memory_mib) filter (where holds_room((s).state)), 0) as memory_mib,
-          coalesce(sum(sign * (s).disk_mib) filter (where
-            (s).state = 'filling' or (s).state = 'creating' and (s).pool_id is null), 0) as disk_mib
-        from (values (new, 1), (old, -1)) as change (s, sign)
-        where (s).host_id is not null and (s).state <> 'deleted'
-        group by (s).host_id
+        select place.host_id as id,
+          coalesce(sum(sign) filter (where is_there), 0) as sandboxes,
+          coalesce(sum(sign) filter (where runs), 0) as vms,
+          coalesce(sum(sign * (s).vcpus) filter (where runs), 0) as vcpus,
+          coalesce(sum(sign * (s).memory_mib) filter (where runs), 0) as memory_mib,
+          coalesce(sum(sign * place.disk_mib), 0) as disk_mib
+        from (values (new, 1), (old, -1)) as change (s, sign),
+        lateral (values
+          ((s).host_id, true, holds_room((s).state) or (s).transfer_resume, case when
+            (s).state = 'filling' or (s).state = 'creating' and (s).pool_id is null then (s).disk_mib else 0 end),
+          (case when (s).transfer = 'copying' then (s).transfer_host_id end, false, (s).transfer_resume,
+            (s).disk_mib + (s).memory_mib)
+        ) as place (host_id, is_there, runs, disk_mib)
+        where place.host_id is not null and (s).state <> 'deleted'
+        group by place.host_id
       ) d
       where l.host_id = d.id and (d.sandboxes, d.vms, d.vcpus, d.memory_mib, d.disk_mib) <> (0, 0, 0, 0, 0);
       return null;
@@ -326,4 +357,4 @@ CREATE TRIGGER copy_changed_host_offer AFTER UPDATE ON public.hosts FOR EACH ROW
 
 CREATE TRIGGER copy_host_offer AFTER INSERT ON public.hosts FOR EACH ROW EXECUTE FUNCTION copy_host_offer();
 
-CREATE TRIGGER count_host_load AFTER INSERT OR DELETE OR UPDATE OF state, host_id, vcpus, memory_mib, disk_mib ON public.sandboxes FOR EACH ROW EXECUTE FUNCTION count_host_load();
+CREATE TRIGGER count_host_load AFTER INSERT OR DELETE OR UPDATE OF state, host_id, vcpus, memory_mib, disk_mib, transfer, transfer_host_id, transfer_resume ON public.sandboxes FOR EACH ROW EXECUTE FUNCTION count_host_load();

@@ -18,6 +18,7 @@ export interface Tables {
   readonly sandboxes: SandboxesTable;
   readonly snapshots: SnapshotsTable;
   readonly templates: TemplatesTable;
+  readonly transfer_failures: TransferFailuresTable;
   readonly pools: PoolsTable;
   readonly pool_demand: PoolDemandTable;
   readonly events: EventsTable;
@@ -66,8 +67,11 @@ interface HostsTable {
   readonly vm_overhead_mib: Generated<number>;
   /** Empty where it has no edge. */
   readonly edge_url: Generated<string>;
-  /** It takes no new sandboxes. */
+  /** It takes no new sandboxes, and what it has moves away. */
   readonly draining: Generated<boolean>;
+  /** Why something on it could not be moved the last time. */
+  readonly obstacle_reason: string | null;
+  readonly obstacle_message: string | null;
   /** A sandbox with memory moves only between hosts of the same class. */
   readonly cpu_class: Generated<string>;
   readonly memory_shared: Generated<boolean>;
@@ -179,6 +183,15 @@ interface SandboxesTable {
   readonly pool_id: string | null;
   /** Of its template when a pool's VM was started. */
   readonly template_digest: string | null;
+  /** It moves to another host: see docs/many-hosts.md. */
+  readonly transfer: "copying" | "landing" | "resuming" | null;
+  /** Where it is copied to; for landing: the host that has the copy which is to go. */
+  readonly transfer_host_id: string | null;
+  /** It ran, and is to run again. */
+  readonly transfer_resume: Generated<boolean>;
+  /** Of the copy, or of the last one there was. */
+  readonly transfer_epoch: ColumnType<string, string | undefined, string>;
+  readonly transfer_claim_until: Date | null;
 }
 
 interface SnapshotsTable {
@@ -187,7 +200,8 @@ interface SnapshotsTable {
   readonly name: string;
   readonly sandbox_id: string;
   readonly sandbox_epoch: Bigint;
-  readonly host_id: string;
+  /** Null for one that is deleted, and whose host was removed. */
+  readonly host_id: string | null;
   readonly state: SnapshotState;
   /** Of a fork: nobody sees it, and it goes as soon as the children run. */
   readonly internal: boolean;
@@ -205,6 +219,19 @@ interface SnapshotsTable {
   /** Taken for this template, which stands on it from when it is ready until another one has the name. */
   readonly template_name: string | null;
   readonly template_description: string | null;
+  /** It moves to another host, as a sandbox does. */
+  readonly transfer: "copying" | "landing" | null;
+  readonly transfer_host_id: string | null;
+  readonly transfer_claim_until: Date | null;
+}
+
+/** What could not be moved to another host. */
+interface TransferFailuresTable {
+  /** Of a sandbox or a snapshot. */
+  readonly id: string;
+  readonly failures: number;
+  readonly retry_time: Date;
+  readonly refused_by: ColumnType<string[], readonly string[], readonly string[]>;
 }
 
 interface TemplatesTable {

@@ -55,7 +55,7 @@ export type SnapshotMove = { readonly id: string; readonly from?: readonly Snaps
   | { readonly to: "deleting" | "deleted" }
 );
 
-/** Compare-and-set: the row after the move, or undefined where it was in no state that allows it. */
+/** Compare-and-set: the row after the move, or undefined where it was in no state that allows it, or moves to another host. */
 export async function moveSnapshot(db: DbOrTx, move: SnapshotMove): Promise<SnapshotRow | undefined> {
   const sources = snapshotSourcesOf(move.to).filter((from) => move.from?.includes(from) ?? true);
   const { rows } = await sql<SnapshotRow>`
@@ -66,6 +66,7 @@ export async function moveSnapshot(db: DbOrTx, move: SnapshotMove): Promise<Snap
         memory_kept = ${move.to === "ready" ? move.memoryKept : sql`memory_kept`},
         claim_until = ${move.to === "deleting" ? claimEnd : sql`null`}
       where id = ${move.id} and state = any(${sources as SnapshotState[]})
+        and (transfer is null or ${move.to} <> 'deleting')
       returning *
     ), told as (
       insert into events (org_id, sandbox_id, kind, epoch, data)

@@ -4,10 +4,18 @@ import { sandboxStates } from "./sandbox-state.ts";
 
 const vmStates = ["starting", "running", "pausing", "paused", "resuming", "failed", "deleted"] as const;
 const vm = (state: ReportedVm["state"], epoch = 1n): ReportedVm => ({
-  ...{ hostId: "h1", epoch, state, expired: false, lifecycleVersion: 1 },
+  ...{ hostId: "h1", epoch, state, expired: false, sealed: false, lifecycleVersion: 1 },
 });
 const row = (state: WantedSandbox["state"], epoch = 1n, hostId: string | null = "h1"): WantedSandbox => ({
-  ...{ state, epoch, hostId, lifecycleVersion: 1, ofPool: state === "filling" || state === "pooled" },
+  ...{
+    state,
+    epoch,
+    hostId,
+    transferred: false,
+    otherHostId: null,
+    lifecycleVersion: 1,
+    ofPool: state === "filling" || state === "pooled",
+  },
 });
 
 test("the table of verdicts for a VM of the sandbox's epoch and host", () => {
@@ -64,6 +72,19 @@ test("a host that is ahead of the row is followed, but for one that a server is 
   expect(judgeVm(row("running", 1n), vm("paused", 2n))).toBe("follow");
   expect(judgeVm(row("paused", 1n), vm("running", 2n))).toBe("follow");
   expect(judgeVm(row("resuming", 1n), vm("running", 2n))).toBe("none");
+});
+
+test("a copy is left alone while it is made or removed by a move to another host, and is unsealed when that is over", () => {
+  const copying = { ...row("paused"), transferred: true, otherHostId: "h2" };
+  const [sealed, copy] = [
+    { ...vm("paused"), sealed: true },
+    { ...vm("paused", 2n), sealed: true, hostId: "h2" },
+  ];
+  expect([judgeVm(copying, sealed), judgeVm(copying, copy)]).toEqual(["none", "none"]);
+  const givenUp = row("paused");
+  expect([judgeVm(givenUp, sealed), judgeVm(givenUp, copy)]).toEqual(["unseal", "delete"]);
+  const switched = row("paused", 2n, "h2");
+  expect([judgeVm(switched, sealed), judgeVm(switched, copy)]).toEqual(["delete", "unseal"]);
 });
 
 test("a sandbox whose time was over is deleted, unless that was put off since", () => {

@@ -5,6 +5,10 @@ export interface WantedSandbox {
   readonly state: SandboxState;
   readonly epoch: bigint;
   readonly hostId: string | null;
+  /** It moves to another host. */
+  readonly transferred: boolean;
+  /** The host that it is just being copied to, or is still to be removed from. */
+  readonly otherHostId: string | null;
   readonly lifecycleVersion: number;
   /** It waits in a pool, or is just being claimed from one. */
   readonly ofPool: boolean;
@@ -16,12 +20,14 @@ export interface ReportedVm {
   readonly state: "starting" | "running" | "pausing" | "paused" | "resuming" | "failed" | "deleted";
   /** Its time was over, and it is to be deleted then. */
   readonly expired: boolean;
+  /** It can't be woken there: it is, or was, on its way to another host. */
+  readonly sealed: boolean;
   readonly lifecycleVersion: number;
 }
 
 /**
  * `fail` and `recover` move the sandbox. `stop`: it is deleted, and what it has on disk is kept for a time. `follow`: the host has paused or woken it by itself, or is ahead of an older
- * database; to be confirmed by a fresh look. `expire` deletes the sandbox, `delete` ends the VM, `none`: as it should be, or
+ * database; to be confirmed by a fresh look. `unseal`: it was to move to another host, and does no longer. `expire` deletes the sandbox, `delete` ends the VM, `none`: as it should be, or
  * another's work. `discard`: it can't wait in its pool any more. `disown`: it is not the pool's, but somebody's: the database
  * is an older one than the host. `unknown`: no row was ever written for it, so the database is an older one than the host; a person must
  * look, no loop destroys it.
@@ -34,6 +40,7 @@ export type Verdict =
   | "stop"
   | "follow"
   | "expire"
+  | "unseal"
   | "discard"
   | "disown"
   | "unknown";
@@ -41,13 +48,14 @@ export type Verdict =
 export function judgeVm(wanted: WantedSandbox | undefined, vm: ReportedVm): Verdict {
   if (vm.state === "deleted") return judgeVanished(wanted, vm);
   if (!wanted) return "unknown";
-  if (wanted.hostId !== vm.hostId) return "delete";
+  if (wanted.hostId !== vm.hostId) return wanted.otherHostId === vm.hostId ? "none" : "delete";
   if (wanted.state === "deleted") return vm.state === "running" ? "stop" : "none"; // its tombstone
   if (wanted.state === "deleting") return "none"; // finish-deletes is at it
   if (wanted.ofPool) return judgePoolVm(wanted, vm);
   // Old news. Were it the truth, it would still be all that there is of this sandbox.
   if (vm.epoch < wanted.epoch) return "none";
   if (vm.epoch > wanted.epoch) return isClaimed(wanted.state) ? "none" : "follow";
+  if (vm.sealed && !wanted.transferred) return "unseal";
   switch (vm.state) {
     case "failed":
       return targetsOf(wanted.state).includes("failed") ? "fail" : "none";

@@ -13,6 +13,10 @@ export interface PlacementRequest extends Size {
   readonly hostIds?: readonly string[];
   /** Only on hosts of this class: it brings a memory along. */
   readonly cpuClass?: string;
+  /** From a host like this, with all it needs to run again: not on one of `except`. */
+  readonly takenOver?: { readonly driver: string; readonly architecture: string; readonly except: readonly string[] };
+  /** It is there already, and stays: also where that host is being drained. */
+  readonly stays?: true;
 }
 
 /** A host's room: what it offers less what is spoken for. */

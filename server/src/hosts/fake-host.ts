@@ -17,6 +17,7 @@ import { createFakeCopies, type FakeCopies } from "./fake-copies.ts";
 import { createFakeHooks, createFakeLife, type FakeLife } from "./fake-life.ts";
 import { createFakeSnapshots, type FakeSnapshots } from "./fake-snapshots.ts";
 import { createWatcher, type Watcher } from "./fake-watcher.ts";
+import type { FakeWitness } from "./fake-witness.ts";
 import type { HostClient, VmId } from "./host-client.ts";
 
 export interface FakeHost extends HostClient, FakeLife, FakeSnapshots, FakeCopies {
@@ -46,7 +47,7 @@ export interface FakeHost extends HostClient, FakeLife, FakeSnapshots, FakeCopie
 
 const heartbeatMs = 5_000;
 
-export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> = {}): FakeHost {
+export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> = {}, witness?: FakeWitness): FakeHost {
   const vms = new Map<string, Vm>();
   const accesses = new Map<string, VmAccess>();
   const lifecycles = new Map<string, VmLifecycle>();
@@ -70,7 +71,12 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
   };
   const put = (vm: Vm) => {
     vms.set(vm.sandboxId, vm);
+    witness?.see(hostId, vm.sandboxId, vm);
     tell(vm);
+  };
+  const drop = (sandboxId: string) => {
+    vms.delete(sandboxId);
+    witness?.see(hostId, sandboxId, undefined);
   };
   const cutWatchers = () => {
     for (const watcher of watchers) watcher.fail(unreachable());
@@ -148,7 +154,7 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
       } catch (error) {
         const vm = vms.get(sandboxId);
         // A refusal leaves no record, as on a real host.
-        if (problemOf(error)?.reason === "NO_CAPACITY") vms.delete(sandboxId);
+        if (problemOf(error)?.reason === "NO_CAPACITY") drop(sandboxId);
         else if (vm) {
           put({ ...vm, state: VmState.FAILED, failureReason: "BOOT_FAILED", failureMessage: String(error) });
         }
@@ -172,7 +178,7 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
       if (vm && vm.epoch > epoch) throw problem("SANDBOX_STATE_CONFLICT", "It has a higher epoch.");
       refused.set(sandboxId, epoch);
       if (!vm) return;
-      vms.delete(sandboxId);
+      drop(sandboxId);
       tell({ ...vm, state: VmState.DELETED });
     },
 
@@ -212,7 +218,7 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
     },
 
     forget(sandboxId) {
-      vms.delete(sandboxId);
+      drop(sandboxId);
     },
   };
   return host;

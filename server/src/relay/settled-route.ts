@@ -1,4 +1,4 @@
-/** While a sandbox is being paused or resumed, its calls wait for what comes of it. */
+/** While a sandbox is being paused or resumed, or moves to another host, its calls wait for what comes of it. */
 import { sleep } from "@daytonah/lib/sleep.ts";
 import type { Route } from "../db/callers.ts";
 
@@ -21,7 +21,7 @@ async function awaitSettled(first: Route | undefined, find: () => Promise<Route 
 }
 
 function isMoving(route: Route | undefined): boolean {
-  return route?.state === "pausing" || route?.state === "resuming";
+  return route !== undefined && (route.state === "pausing" || route.state === "resuming" || route.moving);
 }
 
 /** Its host takes calls for it: it runs, or is woken by the first of them. */

@@ -1,4 +1,4 @@
-/** Waits until nobody moves a sandbox. */
+/** Waits until nobody moves a sandbox: from state to state, or to another host. */
 import { type SandboxRow, sandboxById } from "../db/sandboxes.ts";
 import type { SandboxState } from "../domain/sandbox-state.ts";
 import type { ServiceDeps } from "./deps.ts";
@@ -14,6 +14,6 @@ export async function awaitSettled(
 ): Promise<SandboxRow | undefined> {
   return whileBusy(clock, signal, async () => {
     const row = await sandboxById(db, sandboxId);
-    return row && moving.includes(row.state) ? "busy" : row;
+    return row && (moving.includes(row.state) || row.transfer !== null) ? "busy" : row;
   });
 }

@@ -65,6 +65,7 @@ async function attempt(tx: DbOrTx, call: MoveCall, decision: MoveDecision): Prom
   }
   const row = await lockSandbox(tx, orgId, sandboxId);
   if (!row) throw sandboxNotFound(sandboxId);
+  if (row.transfer !== null) throw new Busy(); // to another host
   const decided = await decide(tx, row);
   if (decided === "wait") throw new Busy();
   return decided === "as it should be" ? { ours: false, row } : { ours: true, row: decided };

@@ -1,7 +1,8 @@
 /** Decides that a snapshot is taken, in one transaction with its idempotency key and whatever hangs on it. */
 import { problem } from "@daytonah/lib/problem.ts";
+import { lockSandbox } from "../db/access.ts";
 import { takeKey } from "../db/idempotency.ts";
-import { type SandboxRow, sandboxOf } from "../db/sandboxes.ts";
+import type { SandboxRow } from "../db/sandboxes.ts";
 import type { DbOrTx } from "../db/schema.ts";
 import { insertSnapshot, type SnapshotRow } from "../db/snapshots.ts";
 import { newSnapshotId } from "../domain/ids.ts";
@@ -73,10 +74,11 @@ async function attempt<T>(
     if (taken.t === "reused") throw idempotencyKeyReused(idempotencyKey);
     if (taken.t === "replay") return { t: "replay", snapshotId: taken.resultId };
   }
-  const sandbox = await sandboxOf(tx, orgId, sandboxId);
+  // Locked, so that no move to another host begins meanwhile.
+  const sandbox = await lockSandbox(tx, orgId, sandboxId);
   if (!sandbox) throw sandboxNotFound(sandboxId);
-  const { state, host_id } = sandbox;
-  if (state === "creating" || state === "pausing" || state === "resuming") throw new Busy();
+  const { state, host_id, transfer } = sandbox;
+  if (state === "creating" || state === "pausing" || state === "resuming" || transfer !== null) throw new Busy();
   if ((state !== "running" && state !== "paused") || host_id === null) throw notMovable(sandbox, "be snapshotted");
   const snapshot = await insertSnapshot(
     tx,

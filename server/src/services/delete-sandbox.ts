@@ -15,6 +15,7 @@ import { move } from "./move.ts";
 import { purgeSandbox } from "./purge-sandbox.ts";
 import { sandboxNotFound, stateConflict } from "./sandbox-problems.ts";
 import { stopForTombstone } from "./stop-for-tombstone.ts";
+import { landTransfer } from "./transfers/land-transfer.ts";
 import { whileBusy } from "./while-busy.ts";
 
 export interface DeleteSandboxInput {
@@ -91,6 +92,7 @@ async function finishOrAwait(deps: ServiceDeps, sandboxId: string, signal: Abort
 export async function finishDelete(deps: ServiceDeps, row: SandboxRow): Promise<void> {
   using _ = deps.claims.hold(row.id);
   try {
+    if (row.transfer !== null) await landTransfer(deps, row);
     const kept = row.host_id !== null && row.purge_time !== null ? await stopForTombstone(deps, row) : undefined;
     if (row.host_id !== null && !kept) {
       await hostOf(deps, row).deleteVm({ sandboxId: row.id, epoch: BigInt(row.epoch) }, {});

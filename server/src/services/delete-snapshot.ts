@@ -45,6 +45,7 @@ async function beginDelete(tx: DbOrTx, orgId: string, snapshotId: string): Promi
       retryDelayMs: 1_000,
     });
   }
+  // Not while it moves to another host.
   const moved = await moveSnapshot(tx, { id: snapshotId, to: "deleting", from: ["ready"] });
   if (!moved) throw new Busy();
   return moved;

@@ -24,7 +24,7 @@ export interface ForkedSandbox {
   /** A child, or why there is none, for each one asked for. */
   readonly children: readonly ForkedChild[];
   readonly stages: readonly Stage[];
-  readonly hostId: string;
+  readonly hostId: string | null;
   readonly replayed: boolean;
 }
 

@@ -43,7 +43,12 @@ function noHost(hosts: Hosts, request: PlacementRequest): Problem {
   });
 }
 
-function unsuitable({ template, hostIds, cpuClass }: PlacementRequest): Problem {
+function unsuitable({ template, hostIds, takenOver, cpuClass }: PlacementRequest): Problem {
+  if (takenOver) {
+    const memory = cpuClass === undefined ? "" : ` and processors of the class ${cpuClass}`;
+    const message = `No other host can take it over: one with the driver ${takenOver.driver}${memory} is needed.`;
+    return problem("NO_CAPACITY", message, { retryDelayMs: 30_000 });
+  }
   if (hostIds === undefined && cpuClass === undefined) {
     return problem("TEMPLATE_NOT_FOUND", `There is no template ${template}.`, { metadata: { template } });
   }

@@ -91,6 +91,7 @@ async function apply(
 ): Promise<void> {
   if (verdict === "delete") return deleteUnwanted(deps, host, vm);
   if (verdict === "stop") return stopUnwanted(deps, host, vm);
+  if (verdict === "unseal") return unseal(deps, host, vm);
   if (verdict === "unknown") {
     deps.log.warn("vm.unknown", { sandbox: vm.sandboxId, host: host.hostId, epoch: String(vm.epoch) });
   } else if (row && verdict === "fail") {
@@ -124,6 +125,14 @@ function stopUnwanted(deps: ServiceDeps, host: HostClient, vm: Vm): void {
     .catch((error: unknown) => deps.log.warn("vm.cleanup_delayed", { sandbox: vm.sandboxId, error }));
 }
 
+/** The move that it was sealed for was given up, or is done. */
+function unseal(deps: ServiceDeps, host: HostClient, vm: Vm): void {
+  deps.log.info("vm.unsealed", { sandbox: vm.sandboxId, host: host.hostId, epoch: String(vm.epoch) });
+  void deps.background
+    .run(host.unsealVm({ sandboxId: vm.sandboxId, epoch: vm.epoch }, {}))
+    .catch((error: unknown) => deps.log.warn("vm.unseal_delayed", { sandbox: vm.sandboxId, error }));
+}
+
 async function fail(deps: ServiceDeps, row: SandboxRow, failure: Failure): Promise<SandboxRow | undefined> {
   const moved = await move(deps, { id: row.id, epoch: row.epoch, to: "failed", failure });
   if (moved) deps.log.warn("sandbox.failed", { sandbox: row.id, host: row.host_id, ...failure });
@@ -143,13 +152,15 @@ const states: Partial<Record<VmState, ReportedVm["state"]>> = {
 function verdictOn({ hostId }: HostClient, row: SandboxRow | undefined, vm: Vm): Verdict {
   const state = states[vm.state];
   if (!state) return "none"; // of a later release
-  const { epoch, expired } = vm;
+  const { epoch, expired, sealed } = vm;
   const wanted = row && {
     state: row.state,
     epoch: BigInt(row.epoch),
     hostId: row.host_id,
+    transferred: row.transfer !== null,
+    otherHostId: row.transfer_host_id,
     lifecycleVersion: row.lifecycle_version,
     ofPool: row.pool_id !== null && (row.state === "filling" || row.state === "pooled" || row.state === "creating"),
   };
-  return judgeVm(wanted, { hostId, epoch, state, expired, lifecycleVersion: Number(vm.lifecycleVersion) });
+  return judgeVm(wanted, { hostId, epoch, state, expired, sealed, lifecycleVersion: Number(vm.lifecycleVersion) });
 }

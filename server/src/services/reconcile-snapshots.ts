@@ -3,7 +3,7 @@ import { snapshotsById, snapshotsOnHost } from "../db/snapshots.ts";
 import type { HostClient } from "../hosts/host-client.ts";
 import type { ServiceDeps } from "./deps.ts";
 
-/** Deletes what was deleted here. What never had a row may be the only copy of something: it is logged and left alone. */
+/** Deletes what was deleted here, or is on another host. What never had a row may be the only copy of something: it is logged and left alone. */
 export async function reconcileSnapshots(deps: ServiceDeps, host: HostClient): Promise<void> {
   const wanted = (await snapshotsOnHost(deps.db, host.hostId)).filter(({ state }) => state === "ready");
   const there = new Set((await host.listVmSnapshots({})).map(({ snapshotId }) => snapshotId));
@@ -15,6 +15,7 @@ export async function reconcileSnapshots(deps: ServiceDeps, host: HostClient): P
   for (const snapshotId of there) {
     const row = rows.get(snapshotId);
     if (!row) deps.log.warn("snapshot.unknown", { snapshot: snapshotId, host: host.hostId });
-    else if (row.state === "deleted") await host.deleteVmSnapshot(snapshotId, {});
+    else if (row.host_id !== host.hostId && row.transfer_host_id !== host.hostId)
+      await host.deleteVmSnapshot(snapshotId, {});
   }
 }

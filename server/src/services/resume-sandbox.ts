@@ -43,7 +43,7 @@ async function beginResume(tx: DbOrTx, row: SandboxRow, timeoutMs: number | unde
   const { template, vcpus, memory_mib: memoryMib, host_id } = row;
   await requireQuota(tx, row.org_id ?? "", { vcpus, memoryMib });
   // Its disk is there already.
-  await place(tx, { template, vcpus, memoryMib, diskMib: 0, hostIds: [host_id] });
+  await place(tx, { template, vcpus, memoryMib, diskMib: 0, hostIds: [host_id], stays: true });
   return (await moveSandbox(tx, { id: row.id, epoch: row.epoch, to: "resuming", timeoutMs })) ?? "wait";
 }
 

@@ -39,14 +39,17 @@ async function beginRollBack(tx: DbOrTx, row: SandboxRow, snapshotId: string) {
   if (snapshot?.sandbox_id !== id) throw snapshotNotFound(snapshotId);
   if (snapshot.host_id !== host_id) {
     throw problem("SANDBOX_STATE_CONFLICT", `The snapshot is on another host than the sandbox ${id}.`, {
-      metadata: { sandbox_id: id, snapshot_id: snapshotId, host_id: snapshot.host_id },
-      nextStep: "Create a sandbox from the snapshot instead.",
+      metadata: { sandbox_id: id, snapshot_id: snapshotId, host_id: snapshot.host_id ?? "" },
+      // It moves after its sandbox, where the host of both was drained.
+      ...(snapshot.transfer === null
+        ? { nextStep: "Create a sandbox from the snapshot instead." }
+        : { nextStep: "Call again after retry_delay: the snapshot is on its way.", retryDelayMs: 2_000 }),
     });
   }
   // A running one has its room already.
   if (state !== "running") {
     await requireQuota(tx, row.org_id ?? "", { vcpus, memoryMib });
-    await place(tx, { template, vcpus, memoryMib, diskMib: 0, hostIds: [host_id] });
+    await place(tx, { template, vcpus, memoryMib, diskMib: 0, hostIds: [host_id], stays: true });
   }
   return (await moveSandbox(tx, { id, epoch, to: "resuming", rollBackTo: snapshotId })) ?? "wait";
 }

@@ -2,7 +2,8 @@
 import { abortable } from "@daytonah/lib/deadline.ts";
 import { problemOf } from "@daytonah/lib/problem.ts";
 import { changeTimeout } from "../db/lifecycle.ts";
-import { type SandboxRow, sandboxOf } from "../db/sandboxes.ts";
+import { type SandboxRow, sandboxById, sandboxOf } from "../db/sandboxes.ts";
+import { awaitSettled } from "./await-settled.ts";
 import { untold } from "./change-access.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { sandboxNotFound, sandboxNotRunning } from "./sandbox-problems.ts";
@@ -25,7 +26,11 @@ export async function setSandboxTimeout(
 ): Promise<SandboxRow> {
   const { sandboxId: id, ...change } = input;
   const changed = await changeTimeout(deps.db, { ...change, id });
-  if (!changed) return unchanged(deps, input);
+  if (!changed) {
+    if ((await sandboxById(deps.db, id))?.transfer === null) return unchanged(deps, input);
+    await awaitSettled(deps, id, signal); // it moves to another host, and may run again then
+    return setSandboxTimeout(deps, input, signal);
+  }
   try {
     await abortable(deps.background.run(tellLifecycle(deps, changed)), signal);
   } catch (error) {

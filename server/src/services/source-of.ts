@@ -63,5 +63,5 @@ function sourceFrom(snapshot: SnapshotRow, asked: Size): Source {
 /** On the host that has it. */
 export function placementOf(snapshot: SnapshotRow): PlacementRequest {
   const { template, vcpus, memory_mib: memoryMib, disk_mib: diskMib, host_id } = snapshot;
-  return { template, vcpus, memoryMib, diskMib, hostIds: [host_id] };
+  return { template, vcpus, memoryMib, diskMib, hostIds: host_id === null ? [] : [host_id] };
 }

@@ -23,6 +23,8 @@ export interface TestServer extends AsyncDisposable {
   readonly database: TestDatabase;
   readonly host: FakeHost;
   readonly daemon: HostDaemon;
+  /** Of each host, in their order. */
+  readonly daemons: readonly HostDaemon[];
   readonly server: Server;
   readonly pki: ServerPki;
   readonly config: Config;
@@ -41,6 +43,8 @@ export interface TestServerOptions {
   readonly plainHttp?: NodeHandler;
   readonly onConnect?: NonNullable<HostDaemonOptions["onConnect"]>;
   readonly host?: FakeHost;
+  /** Further hosts. */
+  readonly otherHosts?: readonly FakeHost[];
   readonly clock?: Clock;
   readonly config?: Partial<Config>;
 }
@@ -52,7 +56,11 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
   const secretFile = join(dir.path, "secret");
   const pki = await openTestPki(database.db, secretFile);
   const host = options.host ?? createFakeHost("h1");
-  const daemon = stack.use(await startJoinedHostDaemon({ db: database.db, pki, ...options, host }));
+  const hosts = [host, ...(options.otherHosts ?? [])];
+  const daemons: HostDaemon[] = [];
+  for (const each of hosts) {
+    daemons.push(stack.use(await startJoinedHostDaemon({ db: database.db, pki, ...options, host: each })));
+  }
   const config: Config = {
     listen: { host: "127.0.0.1", port: 0 },
     databaseUrl: database.url,
@@ -68,7 +76,8 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
   const start = async () => {
     const started = await startServer({ config, clock: options.clock ?? systemClock, log: silentLogger, graceMs: 500 });
     await started.prepared;
-    await until(() => started.statuses.get(host.hostId)?.connected === true || !host.reachable);
+    const follows = ({ hostId, reachable }: FakeHost) => started.statuses.get(hostId)?.connected === true || !reachable;
+    await until(() => hosts.every(follows));
     return started;
   };
   const server = await start();
@@ -82,7 +91,8 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
     adminKey,
     database,
     host,
-    daemon,
+    daemon: daemons[0] as HostDaemon,
+    daemons,
     server,
     pki,
     config,
