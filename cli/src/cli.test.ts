@@ -128,6 +128,18 @@ test("templates, hosts, pools and keys", async () => {
   expect((await cli.run("orgs", "ls")).stdout).toMatch(/org_1 +10 +- +4096 +team/);
 });
 
+test("a host is drained until it is empty, is open again, and is removed; with sandboxes on it only by force", async () => {
+  await using cli = await cliFixture();
+  await cli.run("create");
+  const drained = await cli.run("host", "drain", "host-1", "--wait", "--json");
+  expect(JSON.parse(drained.stdout)).toMatchObject({ id: "host-1", draining: true, sandboxes: 0, snapshots: 0 });
+  expect((await cli.run("hosts")).stdout).toMatch(/host-1 +ready, draining/);
+  expect((await cli.run("host", "undrain", "host-1")).stdout).toBe("host-1\n");
+  expect((await cli.run("host", "rm", "host-1")).stderr).toContain("has sandboxes");
+  expect((await cli.run("host", "rm", "host-1", "--force")).stdout).toBe("host-1\n");
+  expect((await cli.run("host", "drain", "host-1")).stderr).toContain("There is no host host-1.");
+});
+
 test("--json stands before or after the command, and prints documents or lines", async () => {
   await using cli = await cliFixture();
   const { id, accessToken, stages } = JSON.parse((await cli.run("create", "--json")).stdout);

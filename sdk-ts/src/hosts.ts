@@ -1,5 +1,5 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { HostState } from "@daytonah/gen/daytonah/v1/host_pb.ts";
+import { type Host as HostMessage, HostState } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import type { Connection } from "./connection.ts";
 import { dateOf, lowerNameOf } from "./convert.ts";
 import { type ListOptions, pages } from "./pages.ts";
@@ -24,10 +24,34 @@ export interface Host {
   readonly diskFreeMib: number;
   /** Sandboxes on it. */
   readonly sandboxes: number;
+  /** Snapshots on it. */
+  readonly snapshots: number;
+  /** Deleted sandboxes on it that can still be taken back. */
+  readonly tombstones: number;
+  /** It takes no new sandboxes, and what it has moves to others. */
+  readonly draining: boolean;
+  /** Why something on it could not be moved the last time that was tried. */
+  readonly obstacle: HostObstacle | undefined;
   /** When it last answered. */
   readonly seenTime: Date;
   /** Release of its daemon. */
   readonly version: string;
+}
+
+/** What is in the way of a drain. It is tried again by itself. */
+export interface HostObstacle {
+  /** Such as "NO_CAPACITY": no other host has room. */
+  readonly reason: string;
+  /** One sentence. */
+  readonly message: string;
+}
+
+/** What `client.hosts.remove` may be told. */
+export interface RemoveHostOptions {
+  /** Also with sandboxes on it, because the machine is gone for good: they become failed with HOST_LOST, and its snapshots go. */
+  readonly force?: boolean | undefined;
+  /** Ends the call. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What `client.hosts.createJoinToken` asks for. */
@@ -65,20 +89,7 @@ export class Hosts {
         signal: options.signal,
         repeatable: true,
       });
-      const items = answer.hosts.map((host) => ({
-        id: host.id,
-        state: lowerNameOf(HostState, host.state),
-        architecture: host.architecture,
-        driver: host.driver,
-        hardwareIsolated: host.hardwareIsolated,
-        vcpus: host.vcpus,
-        memoryMib: Number(host.memoryMib),
-        diskFreeMib: Number(host.diskFreeMib),
-        sandboxes: host.sandboxes,
-        seenTime: dateOf(host.seenTime),
-        version: host.version,
-      }));
-      return { items, nextPageToken: answer.nextPageToken };
+      return { items: answer.hosts.map(hostOf), nextPageToken: answer.nextPageToken };
     });
   }
 
@@ -92,11 +103,52 @@ export class Hosts {
     return { token, expireTime: dateOf(expireTime) };
   }
 
-  /** Forgets a host that has no sandboxes and snapshots any more. Needs scope `admin`. */
-  async remove(hostId: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    await this.#connection.unary((call) => this.#connection.hosts.removeHost({ hostId }, call), {
-      signal: options.signal,
+  /**
+   * Begins to empty a host: no new sandboxes, and what it has moves to others, also what runs. Resolves at once with what is
+   * left on it; list shows that later. Needs scope `admin`.
+   */
+  async drain(hostId: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Host> {
+    const call = { signal: options.signal, repeatable: true };
+    const { host } = await this.#connection.unary((unary) => this.#connection.hosts.drainHost({ hostId }, unary), call);
+    return hostOf(host);
+  }
+
+  /** Ends a drain: it takes new sandboxes again. Needs scope `admin`. */
+  async undrain(hostId: string, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Host> {
+    const call = { signal: options.signal, repeatable: true };
+    const { host } = await this.#connection.unary(
+      (unary) => this.#connection.hosts.undrainHost({ hostId }, unary),
+      call,
+    );
+    return hostOf(host);
+  }
+
+  /** Forgets a host that has no sandboxes and snapshots any more, or is gone for good. Needs scope `admin`. */
+  async remove(hostId: string, { force = false, signal }: RemoveHostOptions = {}): Promise<void> {
+    await this.#connection.unary((call) => this.#connection.hosts.removeHost({ hostId, force }, call), {
+      signal,
       repeatable: false,
     });
   }
+}
+
+function hostOf(host: HostMessage | undefined): Host {
+  if (!host) throw new Error("the answer has no host");
+  return {
+    id: host.id,
+    state: lowerNameOf(HostState, host.state),
+    architecture: host.architecture,
+    driver: host.driver,
+    hardwareIsolated: host.hardwareIsolated,
+    vcpus: host.vcpus,
+    memoryMib: Number(host.memoryMib),
+    diskFreeMib: Number(host.diskFreeMib),
+    sandboxes: host.sandboxes,
+    snapshots: host.snapshots,
+    tombstones: host.tombstones,
+    draining: host.draining,
+    obstacle: host.obstacle && { reason: host.obstacle.reason, message: host.obstacle.message },
+    seenTime: dateOf(host.seenTime),
+    version: host.version,
+  };
 }

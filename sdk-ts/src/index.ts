@@ -63,7 +63,7 @@ export type { FileWatch } from "./files/file-watch.ts";
 export type { SandboxFiles } from "./files/sandbox-files.ts";
 export type { FileReplacement, FindOptions, ReplaceOptions, SearchOptions, TextMatch } from "./files/search-types.ts";
 export type { FileChange, WatchOptions } from "./files/watch-types.ts";
-export type { Host, Hosts, JoinToken, JoinTokenOptions } from "./hosts.ts";
+export type { Host, HostObstacle, Hosts, JoinToken, JoinTokenOptions, RemoveHostOptions } from "./hosts.ts";
 export type { ForkOptions, LifeOptions, Lineage, Relative, SnapshotOptions } from "./life/life-types.ts";
 export type { Lifecycle } from "./life/lifecycle.ts";
 export type { ListSnapshotsOptions, Snapshot, Snapshots } from "./life/snapshots.ts";

@@ -171,6 +171,18 @@ test("templates, hosts, organizations and keys", async () => {
   expect(await failureOf(client.apiKeys.revoke(apiKey.id))).toMatchObject({ reason: "RESOURCE_NOT_FOUND" });
 });
 
+test("hosts are drained, opened again and removed", async () => {
+  await using fake = await fakeWithClient();
+  const { hosts } = fake.client;
+  await Sandbox.create({ client: fake.client });
+  fake.platform.faults.next("DrainHost", { t: "cut" });
+  expect(await hosts.drain("host-1")).toMatchObject({ draining: true, sandboxes: 0, obstacle: undefined });
+  expect(await hosts.undrain("host-1")).toMatchObject({ draining: false, sandboxes: 1 });
+  expect(await failureOf(hosts.remove("host-1"))).toMatchObject({ reason: "RESOURCE_IN_USE" });
+  await hosts.remove("host-1", { force: true });
+  expect(await Array.fromAsync(hosts.list())).toEqual([]);
+});
+
 test("labels are set and taken away", async () => {
   await using fake = await fakeWithClient();
   const sandbox = await Sandbox.create({ client: fake.client, metadata: { a: "1", b: "2" } });

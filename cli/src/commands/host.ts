@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { awaitDrained } from "../await-drained.ts";
 import { contextOf } from "../client.ts";
 import { seconds } from "../flags.ts";
 import { print, printJson } from "../output.ts";
@@ -18,7 +19,7 @@ interface JoinFlags extends DaemonFlags {
 
 const stopGraceMs = 15_000;
 
-/** Registers `dnah host token`, `join`, `up` and `rm`. */
+/** Registers `dnah host token`, `drain`, `undrain`, `rm`, `join` and `up`. */
 export function registerHost(program: Command): void {
   const host = program.command("host").description("let machines join the platform; `dnah hosts` lists them");
   host
@@ -33,11 +34,30 @@ export function registerHost(program: Command): void {
       await (json ? printJson(created) : print(`${created.token}\n`));
     });
   host
-    .command("rm <id>")
-    .description("forget a host that has no sandboxes; needs an admin key")
+    .command("drain <id>")
+    .description("move its sandboxes and snapshots to other hosts, running ones too; needs an admin key")
+    .option("--wait", "until nothing is left on it")
+    .action(async (id: string, { wait = false }: { wait?: boolean }, command: Command) => {
+      const { client, json } = contextOf(command);
+      const begun = await client.hosts.drain(id);
+      const drained = wait ? await awaitDrained(client, id) : begun;
+      await (json ? printJson(drained) : print(`${id}\n`));
+    });
+  host
+    .command("undrain <id>")
+    .description("let it take sandboxes again; needs an admin key")
     .action(async (id: string, _flags: object, command: Command) => {
       const { client, json } = contextOf(command);
-      await client.hosts.remove(id);
+      const undrained = await client.hosts.undrain(id);
+      await (json ? printJson(undrained) : print(`${id}\n`));
+    });
+  host
+    .command("rm <id>")
+    .description("forget a host that has no sandboxes; needs an admin key")
+    .option("--force", "also with sandboxes on it: the machine is gone for good, and they are with it")
+    .action(async (id: string, { force }: { force?: boolean }, command: Command) => {
+      const { client, json } = contextOf(command);
+      await client.hosts.remove(id, { force });
       await (json ? printJson({ removed: id }) : print(`${id}\n`));
     });
   addDaemonOptions(host.command("join"))

@@ -13,7 +13,7 @@ export function registerHosts(program: Command): void {
       if (json) return printJson(hosts);
       const rows = hosts.map((host) => [
         host.id,
-        host.state,
+        host.draining ? `${host.state}, draining` : host.state,
         host.driver,
         host.hardwareIsolated ? "yes" : "no (emulated)",
         host.architecture,
@@ -21,8 +21,22 @@ export function registerHosts(program: Command): void {
         String(host.memoryMib),
         String(host.diskFreeMib),
         String(host.sandboxes),
+        String(host.snapshots),
+        host.obstacle ? `${host.obstacle.reason}: ${host.obstacle.message}` : "",
       ]);
-      const head = ["ID", "STATE", "DRIVER", "ISOLATED", "ARCH", "VCPUS", "MIB", "FREE DISK MIB", "SANDBOXES"];
+      const head = [
+        "ID",
+        "STATE",
+        "DRIVER",
+        "ISOLATED",
+        "ARCH",
+        "VCPUS",
+        "MIB",
+        "FREE DISK MIB",
+        "SANDBOXES",
+        "SNAPSHOTS",
+        "OBSTACLE",
+      ];
       await print(tableOf(head, rows));
     });
 }

@@ -1,8 +1,8 @@
 /** Templates, hosts, organizations and keys of the fake platform. */
 import { create } from "@bufbuild/protobuf";
 import { timestampNow } from "@bufbuild/protobuf/wkt";
-import { Code, type ConnectRouter } from "@connectrpc/connect";
-import { HostService, HostState } from "@daytonah/gen/daytonah/v1/host_pb.ts";
+import { Code, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import { type Host, HostSchema, HostService, HostState } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import {
   type ApiKey,
   ApiKeyFormat,
@@ -22,6 +22,25 @@ export function fakeAdminServices(platform: FakeState, router: ConnectRouter): v
   const apiKeys: ApiKey[] = [];
   const organizations: Organization[] = [];
   const pools: Pool[] = [];
+  const hosts = [
+    create(HostSchema, {
+      ...{ id: "host-1", state: HostState.READY, architecture: "x86_64", driver: "qemu", hardwareIsolated: false },
+      ...{ vcpus: 2, memoryMib: 4096n, diskFreeMib: 10_000n, version: "0.1.0" },
+    }),
+  ];
+  // A drain empties it at once.
+  const withSandboxes = (host: Host): Host => ({ ...host, sandboxes: host.draining ? 0 : platform.sandboxes.size });
+  const findHost = (context: HandlerContext, hostId: string): Host => {
+    platform.controlPlane(context);
+    const host = hosts.find(({ id }) => id === hostId);
+    if (!host) throw fakeError(Code.NotFound, "RESOURCE_NOT_FOUND", `There is no host ${hostId}.`);
+    return host;
+  };
+  const setDraining = (context: HandlerContext, hostId: string, draining: boolean): Host => {
+    const host = findHost(context, hostId);
+    host.draining = draining;
+    return withSandboxes(host);
+  };
   router.service(TemplateService, {
     listTemplates: faults.unary((request, context) => {
       platform.controlPlane(context);
@@ -39,19 +58,17 @@ export function fakeAdminServices(platform: FakeState, router: ConnectRouter): v
   router.service(HostService, {
     listHosts: faults.unary((_request, context) => {
       platform.controlPlane(context);
-      const host = {
-        id: "host-1",
-        state: HostState.READY,
-        architecture: "x86_64",
-        driver: "qemu",
-        hardwareIsolated: false,
-        vcpus: 2,
-        memoryMib: 4096n,
-        diskFreeMib: 10_000n,
-        sandboxes: platform.sandboxes.size,
-        version: "0.1.0",
-      };
-      return { hosts: [host] };
+      return { hosts: hosts.map(withSandboxes) };
+    }),
+    drainHost: faults.unary(({ hostId }, context) => ({ host: setDraining(context, hostId, true) })),
+    undrainHost: faults.unary(({ hostId }, context) => ({ host: setDraining(context, hostId, false) })),
+    removeHost: faults.unary(({ hostId, force }, context) => {
+      const host = findHost(context, hostId);
+      if (withSandboxes(host).sandboxes > 0 && !force) {
+        throw fakeError(Code.FailedPrecondition, "RESOURCE_IN_USE", `The host ${hostId} has sandboxes.`);
+      }
+      hosts.splice(hosts.indexOf(host), 1);
+      return {};
     }),
   });
   const statusOf = (pool: Pool) => ({ pool, wanted: pool.minReady, ready: pool.minReady, hits: 3n, misses: 1n });

@@ -1,5 +1,5 @@
 /** Holds the snapshots that a host has against the rows. */
-import { snapshotsById, snapshotsOnHost } from "../db/snapshots.ts";
+import { type SnapshotRow, snapshotsById, snapshotsOnHost } from "../db/snapshots.ts";
 import type { HostClient } from "../hosts/host-client.ts";
 import type { ServiceDeps } from "./deps.ts";
 
@@ -15,7 +15,11 @@ export async function reconcileSnapshots(deps: ServiceDeps, host: HostClient): P
   for (const snapshotId of there) {
     const row = rows.get(snapshotId);
     if (!row) deps.log.warn("snapshot.unknown", { snapshot: snapshotId, host: host.hostId });
-    else if (row.host_id !== host.hostId && row.transfer_host_id !== host.hostId)
-      await host.deleteVmSnapshot(snapshotId, {});
+    else if (row.state === "deleted" || isElsewhere(row, host)) await host.deleteVmSnapshot(snapshotId, {});
   }
+}
+
+/** And not on its way here, or from here. */
+function isElsewhere(row: SnapshotRow, { hostId }: HostClient): boolean {
+  return row.host_id !== hostId && row.transfer_host_id !== hostId;
 }

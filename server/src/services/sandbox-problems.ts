@@ -24,6 +24,15 @@ export function stateConflict(row: Pick<SandboxRow, "id" | "state"> | undefined,
   });
 }
 
+/** For what can't be done before it has arrived. */
+export function onItsWay(id: string): Problem {
+  return problem("SANDBOX_STATE_CONFLICT", `The sandbox ${id} is on its way to another host.`, {
+    metadata: { sandbox_id: id },
+    nextStep: "Call again after retry_delay.",
+    retryDelayMs: 5_000,
+  });
+}
+
 /** For what only a running sandbox can do. */
 export function sandboxNotRunning({ id, state }: Pick<SandboxRow, "id" | "state">): Problem {
   const moving = state === "creating" || state === "pausing" || state === "resuming";
