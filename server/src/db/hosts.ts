@@ -139,7 +139,7 @@ export async function markUnreachable(db: DbOrTx, hostId: string, silentMs: numb
     .execute();
 }
 
-/** With what is on it. */
+/** With what is on it, or has still to be removed from it. */
 export interface ListedHost extends HostRow {
   readonly sandboxes: number;
   readonly memory_used_mib: string;
@@ -157,20 +157,25 @@ export async function listedHost(db: DbOrTx, id: string): Promise<ListedHost | u
 }
 
 function listed(db: DbOrTx) {
-  const here = sql.ref("hosts.id");
   return db
     .selectFrom("hosts")
     .innerJoin("host_loads", "host_loads.host_id", "hosts.id")
     .selectAll("hosts")
-    .select(["host_loads.sandboxes", "host_loads.memory_mib as memory_used_mib"])
+    .select("host_loads.memory_mib as memory_used_mib")
     .select([
-      sql<number>`(select count(*)::int from snapshots n where n.host_id = ${here} and n.state <> 'deleted')`.as(
+      sql<number>`host_loads.sandboxes + ${leaving("sandboxes")}`.as("sandboxes"),
+      sql<number>`(select count(*)::int from snapshots n where n.host_id = hosts.id and n.state <> 'deleted') + ${leaving("snapshots")}`.as(
         "snapshots",
       ),
-      sql<number>`(select count(*)::int from sandboxes s where s.host_id = ${here} and s.state = 'deleted')`.as(
+      sql<number>`(select count(*)::int from sandboxes s where s.host_id = hosts.id and s.state = 'deleted')`.as(
         "tombstones",
       ),
     ]);
+}
+
+/** Those that are on another host already, but have still to be removed from this one. */
+function leaving(table: "sandboxes" | "snapshots") {
+  return sql`(select count(*)::int from ${sql.table(table)} where transfer = 'landing' and transfer_host_id = hosts.id)`;
 }
 
 export async function readyHosts(db: DbOrTx): Promise<readonly HostRow[]> {

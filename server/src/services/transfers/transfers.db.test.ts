@@ -100,7 +100,7 @@ test("a drain empties a host: what ran runs on elsewhere, paused and failed ones
   expect(rows).toEqual(Array.from({ length: 3 }, () => ({ data: { from: "a", to: "b" } })));
 });
 
-describe.concurrent("a server that dies is followed by one that finishes its move, whatever it was at", () => {
+describe("a server that dies is followed by one that finishes its move, whatever it was at", () => {
   const points: readonly [hook: keyof FakeHooks, host: "a" | "b"][] = [
     ["onPause", "a"],
     ["onSeal", "a"],
