@@ -335,7 +335,8 @@ AS $function$
           coalesce(sum(vcpus) filter (where holds_room), 0) as vcpus,
           coalesce(sum(memory_mib) filter (where holds_room), 0) as memory_mib
         into used
-        from (select vcpus, memory_mib, state not in ('paused', 'archiving', 'archived', 'failed') as holds_room
+        from (select vcpus, memory_mib,
+            transfer_resume or state not in ('paused', 'archiving', 'archived', 'failed') as holds_room
           from sandboxes where org_id = org and state <> 'deleted') existing;
       return (select jsonb_build_object('quota', q.quota, 'used', q.used, 'limit', q.most) from (values
           ('sandboxes', used.sandboxes, most.max_sandboxes, more_sandboxes),

@@ -1,10 +1,15 @@
 import { VmState } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
+import { HostService } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import { SandboxService } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
+import { SnapshotService } from "@daytonah/gen/daytonah/v1/snapshot_pb.ts";
 import { problem } from "@daytonah/lib/problem.ts";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type SandboxState, sandboxStates, targetsOf } from "../domain/sandbox-state.ts";
-import { type TestServer, testServer, until } from "../testing/test-server.ts";
+import type { FakeHost } from "../hosts/fake-host.ts";
+import type { FakeHooks } from "../hosts/fake-life.ts";
+import { until } from "../testing/test-server.ts";
+import { type TwoHosts, twoHosts } from "../testing/two-hosts.ts";
 
 /** What the host has of a sandbox that nobody moves; not there: undefined. */
 const vmStates: Partial<Record<SandboxState, readonly (VmState | undefined)[]>> = {
@@ -14,35 +19,53 @@ const vmStates: Partial<Record<SandboxState, readonly (VmState | undefined)[]>> 
   deleted: [undefined],
 };
 
-/** What users call, and what goes wrong; each takes the server and the sandbox. */
+const sandboxes = ({ server }: TwoHosts) => server.client(SandboxService);
+/** The host that has it, or could be the next. */
+const hostOf = ({ a, b }: TwoHosts, id: string) => (b.vms.has(id) && !b.vms.get(id)?.sealed ? b : a);
+
+/** What users and operators call, and what goes wrong; each takes the platform and the sandbox. */
 const steps = {
-  pause: (server: TestServer, sandboxId: string) => server.client(SandboxService).pauseSandbox({ sandboxId }),
-  resume: (server: TestServer, sandboxId: string) => server.client(SandboxService).resumeSandbox({ sandboxId }),
-  delete: (server: TestServer, sandboxId: string) => server.client(SandboxService).deleteSandbox({ sandboxId }),
-  timeout: (server: TestServer, sandboxId: string) =>
-    server.client(SandboxService).setSandboxTimeout({ sandboxId, timeout: { seconds: 60n } }),
-  "host pauses it": async ({ host }: TestServer, id: string) => host.pauseItself(id),
-  "its time is over": async ({ host }: TestServer, id: string) => host.pauseItself(id, true),
-  "host wakes it": async ({ host }: TestServer, id: string) => host.wakeItself(id),
-  "VMM is killed": async ({ host }: TestServer, id: string) => host.kill(id),
-  "host forgets it": async ({ host }: TestServer, id: string) => host.forget(id),
-  "host is cut off": async ({ host }: TestServer) => {
-    host.reachable = false;
-    host.reachable = true;
+  pause: (all: TwoHosts, sandboxId: string) => sandboxes(all).pauseSandbox({ sandboxId }),
+  resume: (all: TwoHosts, sandboxId: string) => sandboxes(all).resumeSandbox({ sandboxId }),
+  delete: (all: TwoHosts, sandboxId: string) => sandboxes(all).deleteSandbox({ sandboxId }),
+  timeout: (all: TwoHosts, sandboxId: string) =>
+    sandboxes(all).setSandboxTimeout({ sandboxId, timeout: { seconds: 60n } }),
+  snapshot: (all: TwoHosts, sandboxId: string) => all.server.client(SnapshotService).createSnapshot({ sandboxId }),
+  "roll back": async (all: TwoHosts, sandboxId: string) => {
+    const { snapshots } = await all.server.client(SnapshotService).listSnapshots({ sandboxId });
+    await sandboxes(all).rollBackSandbox({ sandboxId, snapshotId: snapshots[0]?.id ?? "" });
   },
-  "connections break": async ({ daemon }: TestServer) => daemon.cutConnections(),
-  "pauses fail": async ({ host }: TestServer) => {
-    host.hooks.onPause = refuseOnce(host.hooks, "onPause");
+  fork: (all: TwoHosts, sandboxId: string) => sandboxes(all).forkSandbox({ sandboxId }),
+  "its host is drained": async (all: TwoHosts, id: string) => {
+    const [from, to] = hostOf(all, id) === all.a ? ["a", "b"] : ["b", "a"];
+    await drain(all, { [to as string]: false, [from as string]: true });
   },
-  "resumes fail": async ({ host }: TestServer) => {
-    host.hooks.onResume = refuseOnce(host.hooks, "onResume");
+  "no host is drained": (all: TwoHosts) => drain(all, { a: false, b: false }),
+  "host pauses it": async (all: TwoHosts, id: string) => hostOf(all, id).pauseItself(id),
+  "its time is over": async (all: TwoHosts, id: string) => hostOf(all, id).pauseItself(id, true),
+  "host wakes it": async (all: TwoHosts, id: string) => hostOf(all, id).wakeItself(id),
+  "VMM is killed": async (all: TwoHosts, id: string) => hostOf(all, id).kill(id),
+  "host forgets it": async (all: TwoHosts, id: string) => hostOf(all, id).forget(id),
+  "hosts are cut off": async ({ a, b }: TwoHosts) => {
+    for (const reachable of [false, true]) for (const host of [a, b]) host.reachable = reachable;
   },
+  "connections break": async ({ server }: TwoHosts) => server.daemons.forEach((daemon) => daemon.cutConnections()),
+  "pauses fail": async ({ a, b }: TwoHosts) => [a, b].forEach((host) => refuseOnce(host, "onPause")),
+  "resumes fail": async ({ a, b }: TwoHosts) => [a, b].forEach((host) => refuseOnce(host, "onResume")),
+  "copies fail": async ({ a, b }: TwoHosts) => [a, b].forEach((host) => refuseOnce(host, "onWrite")),
 } as const;
 
-function refuseOnce(hooks: TestServer["host"]["hooks"], hook: "onPause" | "onResume") {
-  return async () => {
+async function drain({ server }: TwoHosts, drained: Readonly<Record<string, boolean>>): Promise<void> {
+  const hosts = server.client(HostService);
+  for (const [hostId, is] of Object.entries(drained)) {
+    await (is ? hosts.drainHost({ hostId }) : hosts.undrainHost({ hostId }));
+  }
+}
+
+function refuseOnce({ hooks }: FakeHost, hook: keyof FakeHooks): void {
+  hooks[hook] = async () => {
     hooks[hook] = async () => undefined;
-    throw problem(hook === "onPause" ? "SNAPSHOT_FAILED" : "RESTORE_FAILED", "It could not.");
+    throw problem(hook === "onResume" ? "RESTORE_FAILED" : "SNAPSHOT_FAILED", "It could not.");
   };
 }
 
@@ -54,37 +77,45 @@ const story = fc.array(fc.array(fc.constantFrom(...(Object.keys(steps) as Step[]
   maxLength: 6,
 });
 
-async function historyOf(server: TestServer, id: string): Promise<readonly SandboxState[]> {
+async function historyOf({ server }: TwoHosts, id: string): Promise<readonly SandboxState[]> {
   const { rows } = await server.database.pool.query("select kind from events where sandbox_id = $1 order by id", [id]);
   return rows.map(({ kind }) => kind.slice("sandbox.".length)).filter((kind) => sandboxStates.includes(kind));
 }
 
-async function rowAndHostAgree({ database, host }: TestServer, id: string): Promise<boolean> {
-  const { rows } = await database.pool.query("select state, epoch from sandboxes where id = $1", [id]);
-  const vm = host.vms.get(id);
-  const states = vmStates[rows[0]?.state as SandboxState] ?? [];
-  return states.includes(vm?.state) && (!vm || String(vm.epoch) === rows[0]?.epoch);
+async function rowAndHostsAgree({ server, a, b }: TwoHosts, id: string): Promise<boolean> {
+  const { rows } = await server.database.pool.query(
+    "select state, epoch, host_id, transfer from sandboxes where id = $1",
+    [id],
+  );
+  const { state, epoch, host_id: hostId, transfer } = rows[0];
+  const [here, there] = hostId === "b" ? [b, a] : [a, b];
+  const vm = hostId === null ? undefined : here.vms.get(id);
+  const asItShould = vmStates[state as SandboxState]?.includes(vm?.state) && (!vm || String(vm.epoch) === epoch);
+  return asItShould === true && transfer === null && !vm?.sealed && !there.vms.has(id);
 }
 
-test("no sequence of calls and faults leaves the table of states, and in the end row and host say the same", async () => {
-  await using server = await testServer();
+test("no sequence of calls and faults leaves the table of states, and in the end row and hosts say the same", async () => {
+  await using all = await twoHosts();
+  const { server, a, b } = all;
   const run = async (groups: readonly (readonly Step[])[]) => {
-    const { sandbox } = await server.client(SandboxService).createSandbox({});
+    const { sandbox } = await sandboxes(all).createSandbox({});
     const id = sandbox?.id ?? "";
-    for (const group of groups) await Promise.allSettled(group.map(async (step) => steps[step](server, id)));
-    // What it forgot is found when it is asked for its list, as it is after the restart in which it forgot.
-    await until(() => server.server.statuses.get("h1")?.connected === true);
-    server.host.cutWatchers();
-    await until(() => rowAndHostAgree(server, id));
-    const history = await historyOf(server, id);
+    for (const group of groups) await Promise.allSettled(group.map(async (step) => steps[step](all, id)));
+    await drain(all, { a: false, b: false });
+    // What a host forgot is found when it is asked for its list, as it is after the restart in which it forgot.
+    await until(() => [...server.server.statuses.values()].every(({ connected }) => connected));
+    for (const host of [a, b]) host.cutWatchers();
+    await until(() => rowAndHostsAgree(all, id));
+    const history = await historyOf(all, id);
     for (const [index, to] of history.slice(1).entries()) {
       expect(targetsOf(history[index] as SandboxState), history.join(" → ")).toContain(to);
     }
-    await server
-      .client(SandboxService)
-      .deleteSandbox({ sandboxId: id })
-      .catch(() => undefined);
-    await until(() => !server.host.vms.has(id));
+    for (const { id: sandboxId } of (await sandboxes(all).listSandboxes({})).sandboxes) {
+      await sandboxes(all)
+        .deleteSandbox({ sandboxId })
+        .catch(() => undefined);
+    }
+    await until(() => a.vms.size + b.vms.size === 0);
   };
   await fc.assert(fc.asyncProperty(story, run), { numRuns: 40, endOnFailure: true });
 });
