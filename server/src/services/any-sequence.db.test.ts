@@ -6,7 +6,6 @@ import { problem } from "@daytonah/lib/problem.ts";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type SandboxState, sandboxStates, targetsOf } from "../domain/sandbox-state.ts";
-import type { FakeHost } from "../hosts/fake-host.ts";
 import type { FakeHooks } from "../hosts/fake-life.ts";
 import { until } from "../testing/test-server.ts";
 import { type TwoHosts, twoHosts } from "../testing/two-hosts.ts";
@@ -49,10 +48,12 @@ const steps = {
   "hosts are cut off": async ({ a, b }: TwoHosts) => {
     for (const reachable of [false, true]) for (const host of [a, b]) host.reachable = reachable;
   },
-  "connections break": async ({ server }: TwoHosts) => server.daemons.forEach((daemon) => daemon.cutConnections()),
-  "pauses fail": async ({ a, b }: TwoHosts) => [a, b].forEach((host) => refuseOnce(host, "onPause")),
-  "resumes fail": async ({ a, b }: TwoHosts) => [a, b].forEach((host) => refuseOnce(host, "onResume")),
-  "copies fail": async ({ a, b }: TwoHosts) => [a, b].forEach((host) => refuseOnce(host, "onWrite")),
+  "connections break": async ({ server }: TwoHosts) => {
+    for (const daemon of server.daemons) daemon.cutConnections();
+  },
+  "pauses fail": async (all: TwoHosts) => refuseOnce(all, "onPause"),
+  "resumes fail": async (all: TwoHosts) => refuseOnce(all, "onResume"),
+  "copies fail": async (all: TwoHosts) => refuseOnce(all, "onWrite"),
 } as const;
 
 async function drain({ server }: TwoHosts, drained: Readonly<Record<string, boolean>>): Promise<void> {
@@ -62,11 +63,13 @@ async function drain({ server }: TwoHosts, drained: Readonly<Record<string, bool
   }
 }
 
-function refuseOnce({ hooks }: FakeHost, hook: keyof FakeHooks): void {
-  hooks[hook] = async () => {
-    hooks[hook] = async () => undefined;
-    throw problem(hook === "onResume" ? "RESTORE_FAILED" : "SNAPSHOT_FAILED", "It could not.");
-  };
+function refuseOnce({ a, b }: TwoHosts, hook: keyof FakeHooks): void {
+  for (const { hooks } of [a, b]) {
+    hooks[hook] = async () => {
+      hooks[hook] = async () => undefined;
+      throw problem(hook === "onResume" ? "RESTORE_FAILED" : "SNAPSHOT_FAILED", "It could not.");
+    };
+  }
 }
 
 type Step = keyof typeof steps;
