@@ -1,5 +1,4 @@
 /** The command line, as a person types it, against a running platform. */
-import { spawn } from "node:child_process";
 import {
   mkdirSync,
   mkdtempSync,
@@ -12,78 +11,55 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { testPlatform } from "./testing/api.ts";
+import { dnah } from "./testing/dnah.ts";
 
-const dnah = fileURLToPath(new URL("../../cli/bin/dnah", import.meta.url));
 const { DNAH_TEST_DATA_DIR } = process.env;
 
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(argv: readonly string[], input = ""): Promise<Ended> {
-  const { url, apiKey } = testPlatform();
-  const child = spawn(dnah, argv, { env: { ...process.env, DNAH_URL: url, DNAH_API_KEY: apiKey } });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.on("data", (chunk: Buffer) => {
-    stdout += chunk.toString();
-  });
-  child.stderr.on("data", (chunk: Buffer) => {
-    stderr += chunk.toString();
-  });
-  child.stdin.end(input);
-  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
-  return { code, stdout, stderr };
-}
-
 test("run passes output, errors and the exit code through", async () => {
-  const ended = await run(["run", "--", "bash", "-c", "echo out; echo err >&2; exit 7"]);
+  const ended = await dnah(["run", "--", "bash", "-c", "echo out; echo err >&2; exit 7"]);
   expect(ended).toMatchObject({ code: 7, stdout: "out\n" });
   expect(ended.stderr).toContain("err\n");
 });
 
 test("create, cp both ways, exec with input, ls and rm", async () => {
-  const id = (await run(["create"])).stdout.trim();
+  const id = (await dnah(["create"])).stdout.trim();
   expect(id).toMatch(/^[a-z0-9]{20}$/);
-  expect((await run(["cp", "-", `${id}:/tmp/hello`], "hello\n")).code).toBe(0);
-  expect(await run(["cp", `${id}:/tmp/hello`, "-"])).toMatchObject({ code: 0, stdout: "hello\n" });
-  expect(await run(["exec", "-i", id, "--", "tr", "a-z", "A-Z"], "abc")).toMatchObject({ code: 0, stdout: "ABC" });
-  const listed = JSON.parse((await run(["--json", "ls"])).stdout) as { id: string; state: string }[];
+  expect((await dnah(["cp", "-", `${id}:/tmp/hello`], "hello\n")).code).toBe(0);
+  expect(await dnah(["cp", `${id}:/tmp/hello`, "-"])).toMatchObject({ code: 0, stdout: "hello\n" });
+  expect(await dnah(["exec", "-i", id, "--", "tr", "a-z", "A-Z"], "abc")).toMatchObject({ code: 0, stdout: "ABC" });
+  const listed = JSON.parse((await dnah(["--json", "ls"])).stdout) as { id: string; state: string }[];
   expect(listed.find((sandbox) => sandbox.id === id)?.state).toBe("running");
-  expect((await run(["rm", id])).code).toBe(0);
-  const gone = await run(["exec", id, "--", "true"]);
+  expect((await dnah(["rm", id])).code).toBe(0);
+  const gone = await dnah(["exec", id, "--", "true"]);
   expect(gone.code).toBe(125);
   expect(gone.stderr).toMatch(/^dnah: .+\nnext: .+\n$/);
 });
 
 test("cp -r copies a directory with all below it, both ways, with modes and links", async () => {
   const home = mkdtempSync(join(tmpdir(), "dnah-cp-"));
-  const id = (await run(["create"])).stdout.trim();
+  const id = (await dnah(["create"])).stdout.trim();
   try {
     mkdirSync(join(home, "tree/deep"), { recursive: true });
     writeFileSync(join(home, "tree/deep/run.sh"), "echo hello", { mode: 0o755 });
     symlinkSync("deep/run.sh", join(home, "tree/link"));
-    expect(await run(["cp", "-r", join(home, "tree"), `${id}:copy`])).toMatchObject({ code: 0, stderr: "" });
-    expect((await run(["exec", id, "--", "sh", "copy/link"])).stdout).toBe("hello\n");
+    expect(await dnah(["cp", "-r", join(home, "tree"), `${id}:copy`])).toMatchObject({ code: 0, stderr: "" });
+    expect((await dnah(["exec", id, "--", "sh", "copy/link"])).stdout).toBe("hello\n");
     // Into a directory that is there, it keeps its name.
-    expect(await run(["cp", "-r", join(home, "tree"), `${id}:copy`])).toMatchObject({ code: 0 });
-    expect((await run(["exec", id, "--", "ls", "copy"])).stdout).toBe("deep\nlink\ntree\n");
-    expect(await run(["cp", "-r", `${id}:copy/tree`, join(home, "back")])).toMatchObject({ code: 0, stderr: "" });
+    expect(await dnah(["cp", "-r", join(home, "tree"), `${id}:copy`])).toMatchObject({ code: 0 });
+    expect((await dnah(["exec", id, "--", "ls", "copy"])).stdout).toBe("deep\nlink\ntree\n");
+    expect(await dnah(["cp", "-r", `${id}:copy/tree`, join(home, "back")])).toMatchObject({ code: 0, stderr: "" });
     expect(readFileSync(join(home, "back/deep/run.sh"), "utf8")).toBe("echo hello");
     expect(statSync(join(home, "back/deep/run.sh")).mode & 0o777).toBe(0o755);
     expect(readlinkSync(join(home, "back/link"))).toBe("deep/run.sh");
   } finally {
     rmSync(home, { recursive: true });
-    await run(["rm", id]);
+    await dnah(["rm", id]);
   }
 });
 
 test("doctor says that sandboxes can run here, by which driver, and why", async () => {
-  const { code, stdout } = await run(["--json", "doctor", "--data-dir", DNAH_TEST_DATA_DIR as string]);
+  const { code, stdout } = await dnah(["--json", "doctor", "--data-dir", DNAH_TEST_DATA_DIR as string]);
   const report = JSON.parse(stdout) as {
     usable: boolean;
     driver: { name: string; reason: string };

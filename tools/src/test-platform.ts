@@ -1,7 +1,7 @@
 /** A platform of its own for the tests that are ordinary clients: own ports, own folders, gone at the end. */
 import { createWriteStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import net from "node:net";
 import { join } from "node:path";
+import { freePort } from "./free-port.ts";
 import { root, type Setup } from "./setup/setup.ts";
 import { spawnDependent } from "./spawn-dependent.ts";
 import { endVms, sweepTestPlatforms, testDataPrefix, testFirstUid, testRunDirOf } from "./sweep-test-platforms.ts";
@@ -66,12 +66,4 @@ export async function startTestPlatform(setup: Setup): Promise<TestPlatform> {
       rmSync(runDir, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

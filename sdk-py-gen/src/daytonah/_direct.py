@@ -22,8 +22,8 @@ def edge_of(platform_url: str, access_token: str | None, direct_url: str | None)
 
 
 def has_moved(error: DaytonahError) -> bool:
-    """A sandbox that is no longer where it was asked for."""
-    return error.reason in _MOVED
+    """A sandbox that is no longer where it was asked for, or has just left."""
+    return error.reason in _MOVED or error.metadata.get("state") == "moved"
 
 
 def was_never_sent(error: DaytonahError) -> bool:

@@ -152,6 +152,20 @@ test("a sandbox that its host has as paused is asked for through the control pla
   expect([waysOf(fake, "SignalProcess"), fake.sandbox.directUrl]).toEqual(["control plane", undefined]);
 });
 
+test("a call or stream that its host ends because the sandbox leaves goes on by the other way at once", async () => {
+  await using fake = await withEdge();
+  const leaving = () => {
+    const facts = { metadata: { state: "moved" }, retryDelayMs: 60_000 };
+    return { t: "error", error: fakeError(Code.Unavailable, "HOST_UNAVAILABLE", "It was moved.", facts) } as const;
+  };
+  fake.platform.faults.next("StatFile", leaving());
+  await fake.sandbox.files.exists("x");
+  expect([waysOf(fake, "StatFile"), fake.sandbox.directUrl]).toEqual(["control plane", undefined]);
+  await fake.sandbox.info();
+  fake.platform.faults.next("Exec", leaving());
+  expect((await fake.sandbox.exec("echo here")).stdout).toBe("here\n");
+});
+
 test("errors of the sandbox itself stay what they are", async () => {
   await using fake = await withEdge();
   expect(await failureOf(fake.sandbox.files.read("nope"))).toMatchObject({ reason: "FILE_NOT_FOUND" });

@@ -135,9 +135,9 @@ function isLoopback(url: string): boolean {
  */
 const refusals: readonly unknown[] = ["SANDBOX_NOT_FOUND", "CREDENTIAL_INVALID", "SANDBOX_PAUSED"];
 
-/** A sandbox that is no longer where it was asked for. */
-function hasMoved({ reason }: DaytonahError): boolean {
-  return refusals.includes(reason) || reason === "SANDBOX_STATE_CONFLICT";
+/** A sandbox that is no longer where it was asked for, or has just left. */
+function hasMoved({ reason, metadata }: DaytonahError): boolean {
+  return refusals.includes(reason) || reason === "SANDBOX_STATE_CONFLICT" || metadata.state === "moved";
 }
 
 /** A call that was refused did nothing; a connection that was never made carried nothing. */
