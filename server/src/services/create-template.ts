@@ -2,9 +2,8 @@
 import { abortable } from "@daytonah/lib/deadline.ts";
 import { fieldProblem } from "@daytonah/lib/problem.ts";
 import { readyHosts } from "../db/hosts.ts";
-import { beginSnapshot } from "./begin-snapshot.ts";
+import { beginOrAwait } from "./begin-or-await.ts";
 import type { CallerOptions } from "./create-sandbox.ts";
-import { awaitSnapshot } from "./create-snapshot.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { type TakenSnapshot, takeSnapshot } from "./take-snapshot.ts";
 
@@ -30,7 +29,7 @@ export async function createTemplate(
   }
   const template = { name, description };
   const call = { ...input, rpc: "CreateTemplate", request: template, metadata: {}, internal: false, template };
-  const begun = await beginSnapshot(deps, call, signal, async () => undefined);
-  if (begun.t === "replay") return { row: await awaitSnapshot(deps, begun.snapshotId, signal), stages: [] };
+  const begun = await beginOrAwait(deps, call, signal);
+  if (begun.t === "there") return { row: begun.row, stages: [] };
   return abortable(deps.background.run(takeSnapshot(deps, begun.snapshot, requestId)), signal);
 }

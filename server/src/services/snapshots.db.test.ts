@@ -103,6 +103,31 @@ test("one that could not be taken leaves nothing, and its key is free for anothe
   expect((await snapshots.createSnapshot(keyed)).replayed).toBe(false);
 });
 
+test("who waits for one that could not be taken takes it, and one that was deleted is not made again", async () => {
+  await using server = await testServer();
+  const snapshots = server.client(SnapshotService);
+  const keyed = { sandboxId: await newSandbox(server), idempotencyKey: "k" };
+  const begun = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  server.host.hooks.onSnapshot = async () => {
+    begun.resolve();
+    await gate.promise;
+    server.host.hooks.onSnapshot = async () => undefined;
+    throw problem("HOST_NO_SPACE", "The disk is full.");
+  };
+  const first = failureOf(snapshots.createSnapshot(keyed));
+  await begun.promise;
+  const second = snapshots.createSnapshot(keyed);
+  const waits = `select from pg_stat_activity where query like 'select%from "snapshots" where "id" = $1'`;
+  await until(async () => ((await server.database.pool.query(waits)).rowCount ?? 0) > 0);
+  gate.resolve();
+  expect(await first).toMatchObject({ reason: "HOST_NO_SPACE" });
+  const { snapshot, replayed } = await second;
+  expect(replayed).toBe(false);
+  await snapshots.deleteSnapshot({ snapshotId: snapshot?.id ?? "" });
+  expect(await failureOf(snapshots.createSnapshot(keyed))).toMatchObject({ reason: "SNAPSHOT_NOT_FOUND" });
+});
+
 test("a server that dies leaves a keyed snapshot to the next one, and nothing of one without a key", async () => {
   await using server = await testServer();
   const snapshots = server.client(SnapshotService);
