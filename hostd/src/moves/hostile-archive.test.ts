@@ -1,5 +1,5 @@
 /** What a host takes in is a stranger's: nothing in it reaches beyond its own folder, or is endless, or is half. */
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Problem } from "@daytonah/lib/problem.ts";
 import { type Header, pack } from "tar-stream";
@@ -144,6 +144,17 @@ test.each<[why: string, parts: () => Part[]]>([
   const { reason } = await failureOf(take(piecesOf(await archive(parts()), 64 * 1024)));
   expect(reason).toBe("FIELD_INVALID");
   await expectNothingLeft();
+});
+
+test("nobody may do more with a file than read it", async () => {
+  const parts = [vmJson(), disk(), memory()].map(
+    ([header, content = Buffer.alloc(0)]): Part => [{ ...header, mode: 0o7777 }, content],
+  );
+  await take(piecesOf(await archive(parts)));
+  const modes = ["root.ext4", "memory/memory"].map(async (name) => {
+    return (await stat(join(host.dataDir, "vms/one", name))).mode & 0o7777;
+  });
+  expect(await Promise.all(modes)).toEqual([0o600, 0o644]);
 });
 
 test("what is torn anywhere is refused, and leaves nothing", async () => {

@@ -36,8 +36,10 @@ export class Moves {
   /** A folder where a sandbox that arrives is put together; goes with the disposal, if it has no place by then. */
   async makeDraft(sandboxId: string): Promise<{ readonly dir: string } & AsyncDisposable> {
     const dir = join(this.#dir, sandboxId);
+    const remove = () => rm(dir, { recursive: true, force: true });
+    await remove(); // where it could not be removed before
     await mkdir(dir, { mode: 0o711 }); // the VM's own user passes through to its disk
-    return { dir, [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }) };
+    return { dir, [Symbol.asyncDispose]: remove };
   }
 
   /** `pack` begins the reading. The signal it is given aborts with the caller's, or when this is ended from here. */
@@ -53,14 +55,8 @@ export class Moves {
     const ending = new AbortController();
     const both = AbortSignal.any([signal, ending.signal]);
     const packing = pack(both);
-    this.#track({
-      ...key,
-      ending,
-      over: packing.then(
-        ({ ended }) => ended,
-        () => undefined,
-      ),
-    });
+    const over = packing.then(({ ended }) => ended).catch(() => undefined);
+    this.#track({ ...key, ending, over });
     return { ...(await packing), signal: both };
   }
 

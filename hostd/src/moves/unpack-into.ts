@@ -58,7 +58,8 @@ export async function unpackInto<T extends Described>(
     requireExpected(file, described, seen);
     if (file.name !== "root.ext4") memoryBytes += file.sizeBytes;
     if (memoryBytes > (described.memoryMib + deviceMib) * mib) throw badArchive("it has more memory than its VM");
-    const mode = file.name === "root.ext4" ? diskMode : 0o600;
+    // A driver says who may read its memory: a VM that maps it, for one.
+    const mode = file.name === "root.ext4" ? diskMode : file.mode;
     await writePacked(file, join(dir, file.name), { mode, signal, onBytes });
   }
   if (!described || !seen.has("root.ext4")) throw badArchive("it ends before its disk");

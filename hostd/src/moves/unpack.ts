@@ -10,6 +10,8 @@ interface Entry extends AsyncIterable<Uint8Array> {
 
 export interface PackedFile {
   readonly name: string;
+  /** Who may read it, and whether its owner may write to it. */
+  readonly mode: number;
   /** With its holes. */
   readonly sizeBytes: number;
   /** What is in it, in order. To be read before the next file is asked for. */
@@ -59,13 +61,14 @@ function fileOf(entry: Entry, meaningOf: (error: unknown) => unknown): PackedFil
   const pax = (entry.header.pax ?? {}) as Readonly<Record<string, string>>;
   if (type !== "file") throw badArchive(`${name} is no file`);
   const sparse = Object.keys(pax).some((key) => key.startsWith("GNU.sparse."));
-  if (!sparse) return { name, sizeBytes: size, pieces: explained(plainPieces(entry), meaningOf) };
+  const mode = entry.header.mode & 0o644;
+  if (!sparse) return { name, mode, sizeBytes: size, pieces: explained(plainPieces(entry), meaningOf) };
   const { "GNU.sparse.major": major, "GNU.sparse.minor": minor, "GNU.sparse.realsize": realSize = "" } = pax;
   if (major !== "1" || minor !== "0") throw badArchive(`holes are written down as in format ${major}.${minor}`);
   const sizeBytes = /^[0-9]{1,15}$/.test(realSize) ? Number(realSize) : Number.NaN;
   if (!Number.isSafeInteger(sizeBytes)) throw badArchive("a file with holes has no size");
   const pieces = explained(sparsePieces(entry, sizeBytes, size), meaningOf);
-  return { name: pax["GNU.sparse.name"] ?? name, sizeBytes, pieces };
+  return { name: pax["GNU.sparse.name"] ?? name, mode, sizeBytes, pieces };
 }
 
 async function* explained<T>(pieces: AsyncIterable<T>, meaningOf: (error: unknown) => unknown): AsyncGenerator<T> {

@@ -18,7 +18,7 @@ export async function writePacked(
   path: string,
   { mode, signal, onBytes }: WritePackedOptions,
 ): Promise<void> {
-  await using handle = await open(path, "wx", mode);
+  await using handle = await open(path, "wx", 0o600);
   const run = { offset: 0, bytes: 0, pieces: [] as Uint8Array[] };
   const flush = async () => {
     if (run.bytes > 0) await writeAll(handle, run.pieces, run.bytes, run.offset);
@@ -35,6 +35,7 @@ export async function writePacked(
   }
   await flush();
   await handle.truncate(file.sizeBytes);
+  await handle.chmod(mode);
   await handle.sync();
 }
 

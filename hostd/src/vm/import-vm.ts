@@ -25,7 +25,6 @@ export async function importVm(
   options: { readonly signal: AbortSignal },
 ): Promise<void> {
   const { images, log, moves } = deps;
-  if (isHere(deps, sandboxId, epoch)) return;
   await moves.arrive({ id: sandboxId, epoch }, options.signal, async (signal) => {
     if (isHere(deps, sandboxId, epoch)) return;
     const began = performance.now();
@@ -53,13 +52,8 @@ function isHere({ registry, store }: VmDeps, sandboxId: string, epoch: number): 
   const { record } = entry;
   if (record.epoch > epoch) throw superseded(sandboxId, epoch, record.epoch, record.state);
   if (record.epoch === epoch && record.state !== "deleting" && !entry.deletion) return true;
-  throw problem(
-    "SANDBOX_STATE_CONFLICT",
-    `The host still has epoch ${record.epoch} of ${sandboxId}: delete it first.`,
-    {
-      metadata: { sandbox_id: sandboxId, state: record.state },
-    },
-  );
+  const message = `The host still has epoch ${record.epoch} of ${sandboxId}: delete it first.`;
+  throw problem("SANDBOX_STATE_CONFLICT", message, { metadata: { sandbox_id: sandboxId, state: record.state } });
 }
 
 function readSealed(text: string, sandboxId: string, epoch: number): SealedRecord {

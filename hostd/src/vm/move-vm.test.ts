@@ -1,5 +1,5 @@
 /** A VM on its way from one host to another, with what a crash at each point leaves. `docs/hostd-life.md` has the table. */
-import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { adoptVms } from "./adopt-vms.ts";
@@ -165,6 +165,7 @@ describe("a move", () => {
     await using to = await lifeHost();
     await startVm(to.deps, startOf("other")); // so that its slot is another one
     await sealed(from, 64);
+    await chmod(join(from.dataDir, "vms/one/memory/memory"), 0o444); // as a driver has it whose VMs map it
     await take(to.deps, await packed(from.deps));
     const { record } = entryOf(to.deps);
     expect(record).toMatchObject({
@@ -173,6 +174,7 @@ describe("a move", () => {
     });
     expect(await to.filesOf("one")).toEqual(["memory", "root.ext4", "vm.json"]);
     expect(await to.diskEnd("one", 5)).toBe("words");
+    expect((await stat(join(to.dataDir, "vms/one/memory/memory"))).mode & 0o7777).toBe(0o444);
     const [source, target] = await Promise.all([from, to].map((host) => stat(join(host.dataDir, "vms/one/root.ext4"))));
     expect(target?.size).toBe(64 * mib);
     expect(Math.abs((target?.blocks ?? 0) - (source?.blocks ?? 0))).toBeLessThan(64); // of 512 bytes each
