@@ -5,6 +5,11 @@ import { standIn } from "../vmm/cloud-hypervisor/testing/stand-in-subject.ts";
 import { pingUntilAnswered } from "../vmm/testing/guest-call.ts";
 import { adoptVms } from "./adopt-vms.ts";
 import { deleteVm } from "./delete-vm.ts";
+import { exportVm } from "./export-vm.ts";
+import { importVm } from "./import-vm.ts";
+import { pauseVm } from "./pause-vm.ts";
+import { resumeVm } from "./resume-vm.ts";
+import { sealVm, unsealVm } from "./seal-vm.ts";
 import { startVm } from "./start-vm.ts";
 import { lifeHost, startOf } from "./testing/test-host.ts";
 
@@ -30,4 +35,21 @@ test("a daemon's VM under Cloud Hypervisor starts, outlives the daemon, and leav
   await deleteVm(next, "one", 1);
   expect(processesOfUid(uid)).toEqual([]);
   expect(await host.left()).toEqual({ vms: [], runDirs: [] });
+});
+
+test("one that was moved is restored from the memory that came with it", async () => {
+  const { createVmm } = await harness;
+  await using from = await lifeHost(createVmm());
+  await using to = await lifeHost(createVmm());
+  await startVm(from.deps, startOf("one"));
+  await pauseVm(from.deps, "one", 1);
+  await sealVm(from.deps, "one", 1);
+  const { output } = await exportVm(from.deps, { sandboxId: "one", epoch: 1 }, { signal });
+  await importVm(to.deps, { sandboxId: "one", epoch: 2 }, output, { signal });
+  await deleteVm(from.deps, "one", 1);
+  await unsealVm(to.deps, "one", 2);
+  const resumed = await resumeVm(to.deps, { sandboxId: "one", epoch: 3, requestId: "" });
+  expect(resumed).toMatchObject({ state: "running", stages: [{ stage: "restore" }, {}, {}] });
+  await pingUntilAnswered(to.deps.registry.get("one")?.live?.vm.vsockPath as string, signal);
+  await deleteVm(to.deps, "one", 3);
 });
