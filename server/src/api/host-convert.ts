@@ -5,7 +5,8 @@ import { type Host, HostSchema, HostState } from "@daytonah/gen/daytonah/v1/host
 import type { ListedHost } from "../db/hosts.ts";
 
 export function hostToProto(row: ListedHost): Host {
-  const { obstacle_reason: reason, obstacle_message: message } = row;
+  const { obstacle_reason: reason, obstacle_message: message, sandboxes, snapshots } = row;
+  const isStuck = reason !== null && sandboxes + snapshots > 0; // what did not move may be deleted since
   return create(HostSchema, {
     id: row.id,
     state: row.state === "ready" ? HostState.READY : HostState.UNREACHABLE,
@@ -15,15 +16,15 @@ export function hostToProto(row: ListedHost): Host {
     vcpus: row.vcpus,
     memoryMib: BigInt(row.memory_mib),
     diskFreeMib: BigInt(row.disk_free_mib),
-    sandboxes: row.sandboxes,
+    sandboxes,
     seenTime: timestampFromDate(row.seen_time),
     version: row.version,
     edgeUrl: row.edge_url,
     draining: row.draining,
     memoryUsedMib: BigInt(row.memory_used_mib),
     cpuClass: row.cpu_class,
-    snapshots: row.snapshots,
+    snapshots,
     tombstones: row.tombstones,
-    ...(reason === null ? {} : { obstacle: { reason, message: message ?? "" } }),
+    ...(isStuck ? { obstacle: { reason, message: message ?? "" } } : {}),
   });
 }

@@ -31,8 +31,16 @@ export async function noteTransferFailed(db: DbOrTx, id: string): Promise<void> 
   );
 }
 
-export async function forgetTransferFailures(db: DbOrTx, ids: readonly string[]): Promise<void> {
-  if (ids.length > 0) await db.deleteFrom("transfer_failures").where("id", "in", ids).execute();
+export async function forgetTransferFailures(db: DbOrTx, id: string): Promise<void> {
+  await db.deleteFrom("transfer_failures").where("id", "=", id).execute();
+}
+
+/** Of what was deleted since, or stays on a host that is not drained any more: what still fails is tried each minute. */
+export async function forgetOldTransferFailures(db: DbOrTx): Promise<void> {
+  await db
+    .deleteFrom("transfer_failures")
+    .where("retry_time", "<", sql<Date>`clock_timestamp() - interval '1 day'`)
+    .execute();
 }
 
 /** What is on this host is tried at once. */

@@ -1,8 +1,9 @@
-/** Drops idempotency keys and join tokens after a day, events after seven. */
+/** Drops idempotency keys, join tokens and failures of moves after a day, events after seven. */
 import { forgetEvents } from "../db/events.ts";
 import { forgetOldKeys } from "../db/idempotency.ts";
 import { forgetJoinTokens } from "../db/join-tokens.ts";
 import type { Db } from "../db/schema.ts";
+import { forgetOldTransferFailures } from "../db/transfer-failures.ts";
 import type { Job } from "./job.ts";
 
 const keptDays = 7;
@@ -17,6 +18,7 @@ export function createForgetOld(db: Db): Job {
     async run({ signal }) {
       await forgetOldKeys(db);
       await forgetJoinTokens(db);
+      await forgetOldTransferFailures(db);
       while (!signal.aborted && (await forgetEvents(db, keptDays, atOnce)) === atOnce);
     },
   };

@@ -27,7 +27,7 @@ async function copyOrGiveUp(deps: ServiceDeps, row: SandboxRow): Promise<Sandbox
     const switched = paused && (await copyAcross(deps, paused));
     if (!switched) return undefined;
     deps.log.info("transfer.done", { sandbox: id, from, to });
-    await forgetTransferFailures(deps.db, [id]);
+    await forgetTransferFailures(deps.db, id);
     await noteObstacle(deps.db, from ?? "", undefined);
     return switched;
   } catch (error) {

@@ -70,7 +70,8 @@ async function copyOrGiveUp(deps: ServiceDeps, row: SnapshotRow): Promise<Snapsh
     const switched = await deps.db.transaction().execute((tx) => switchSnapshotHost(tx, row));
     if (!switched) return undefined;
     deps.log.info("transfer.done", { snapshot: snapshotId, from, to });
-    await forgetTransferFailures(deps.db, [snapshotId]);
+    await forgetTransferFailures(deps.db, snapshotId);
+    await noteObstacle(deps.db, from ?? "", undefined);
     return switched;
   } catch (error) {
     const why = problemOf(error);
