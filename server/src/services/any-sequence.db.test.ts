@@ -121,4 +121,4 @@ test("no sequence of calls and faults leaves the table of states, and in the end
     await until(() => a.vms.size + b.vms.size === 0);
   };
   await fc.assert(fc.asyncProperty(story, run), { numRuns: 20, endOnFailure: true });
-});
+}, 120_000);
