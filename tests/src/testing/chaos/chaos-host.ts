@@ -4,8 +4,8 @@ import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { uidsPerDaemon } from "../../../../hostd/src/vm/uid-range.ts";
 import { root } from "../../../../tools/src/setup/setup.ts";
-import { endVms, testFirstUid } from "../../../../tools/src/sweep-test-platforms.ts";
-import { childRunning, guestMemories, memoryDir, type ProcessInfo, processes, vmProcesses } from "../machine.ts";
+import { testFirstUid } from "../../../../tools/src/sweep-test-platforms.ts";
+import { childRunning, guestMemories, memoryDir, type ProcessInfo } from "../machine.ts";
 import { HostDisk } from "./host-disk.ts";
 import type { Network } from "./network.ts";
 import { Program } from "./program.ts";
@@ -34,12 +34,14 @@ export class ChaosHost implements AsyncDisposable, WitnessedHost {
   /** How often its daemon was. */
   daemonKills = 0;
   #firstUid = Number.NaN;
+  readonly #network: Network;
   readonly #command: readonly string[];
   readonly #flags: readonly string[];
   readonly #program: Program;
 
   private constructor(options: ChaosHostOptions, disk: HostDisk) {
     const { index, network, vhostDeviceVsock } = options;
+    this.#network = network;
     this.id = idOf(index);
     this.index = index;
     this.dataDir = disk.dir;
@@ -126,14 +128,11 @@ export class ChaosHost implements AsyncDisposable, WitnessedHost {
   /** The power fails for a while: no process, no socket, no memory is left, and of the disk only what was flushed. */
   async reboot(downMs: number): Promise<void> {
     this.reboots += 1;
-    const { firstUid, daemonPid } = this;
-    await this.#program.end("SIGKILL");
-    if (daemonPid !== undefined) await killWhole(daemonPid);
-    await endAll(firstUid);
+    await this.#endAll();
     rmSync(this.runDir, { recursive: true });
     mkdirSync(this.runDir);
-    for (const name of guestMemories(firstUid)) rmSync(join(memoryDir, name), { recursive: true });
-    this.disk.losePower();
+    for (const name of guestMemories(this.firstUid)) rmSync(join(memoryDir, name), { recursive: true });
+    await this.disk.losePower();
     await sleep(downMs);
     await this.#program.start();
   }
@@ -141,9 +140,19 @@ export class ChaosHost implements AsyncDisposable, WitnessedHost {
   /** VMs that a failed test left end with it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#program.end("SIGTERM");
-    const { firstUid } = this;
-    if (Number.isSafeInteger(firstUid)) await endAll(firstUid);
-    this.disk[Symbol.dispose]();
+    await this.#endAll();
+    await this.disk[Symbol.asyncDispose]();
+  }
+
+  /** Every process of the host. Resolves when they are gone: until then they keep files open. */
+  async #endAll(): Promise<void> {
+    await this.#program.end("SIGKILL");
+    for (;;) {
+      const pids = this.#network.pidsIn(this.index);
+      if (pids.length === 0) return;
+      for (const pid of pids) killIfThere(pid);
+      await sleep(10);
+    }
   }
 
   get #up(): string[] {
@@ -153,17 +162,10 @@ export class ChaosHost implements AsyncDisposable, WitnessedHost {
 
 const idOf = (index: number) => `host${index}`;
 
-/** Resolves when they are gone: until then they keep files open. */
-async function endAll(firstUid: number): Promise<void> {
-  endVms(firstUid);
-  while (vmProcesses(firstUid).length > 0) await sleep(10);
-}
-
-async function killWhole(pid: number): Promise<void> {
+function killIfThere(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
-  while (processes().some((one) => one.pid === pid)) await sleep(10);
 }

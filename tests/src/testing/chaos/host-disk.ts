@@ -2,15 +2,18 @@
 import { execFile, execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, statfsSync, truncateSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 const sizeBytes = 6 * 1024 ** 3;
 /** Much less than a guest's memory. */
 const spareBytes = 8 * 1024 ** 2;
 
+const closeMs = 10_000;
+
 const run = promisify(execFile);
 
-export class HostDisk implements Disposable {
+export class HostDisk implements AsyncDisposable {
   readonly dir: string;
   readonly #image: string;
   readonly #ballast: string;
@@ -30,6 +33,7 @@ export class HostDisk implements Disposable {
     await run("mkfs.xfs", ["-q", "-m", "reflink=1", disk.#image]);
     disk.#mount();
     await run("cp", ["--recursive", "--sparse=always", folder, join(dir, basename(folder))]);
+    await run("sync", ["--file-system", dir]);
     return disk;
   }
 
@@ -49,14 +53,14 @@ export class HostDisk implements Disposable {
   }
 
   /** Only while nobody uses it. What was not flushed is gone; the file system's own log is replayed. */
-  losePower(): void {
+  async losePower(): Promise<void> {
     execFileSync("xfs_io", ["-x", "-c", "shutdown", this.dir]);
-    this.#unmount();
+    await this.#unmount();
     this.#mount();
   }
 
-  [Symbol.dispose](): void {
-    this.#unmount();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#unmount();
     rmSync(this.#image);
   }
 
@@ -64,7 +68,17 @@ export class HostDisk implements Disposable {
     execFileSync("mount", ["-o", "loop", this.#image, this.dir]);
   }
 
-  #unmount(): void {
-    execFileSync("umount", [this.dir]);
+  /** The files of a process that was killed are closed a moment after it has ended. */
+  async #unmount(): Promise<void> {
+    const until = performance.now() + closeMs;
+    for (;;) {
+      try {
+        await run("umount", [this.dir]);
+        return;
+      } catch (error) {
+        if (performance.now() > until) throw error;
+        await sleep(20);
+      }
+    }
   }
 }

@@ -43,6 +43,12 @@ export class Network implements Disposable {
     return ["nsenter", `--net=/run/netns/${this.namespaceOf(host)}`, "--"];
   }
 
+  /** Processes in a host's namespace. */
+  pidsIn(host: number): number[] {
+    const output = execFileSync("ip", ["netns", "pids", this.namespaceOf(host)], { encoding: "utf8" });
+    return output.split("\n").flatMap((line) => (line === "" ? [] : Number(line)));
+  }
+
   /** From now on no packet gets to or from the host; both sides see a link that is up. */
   cut(host: number): void {
     this.#setPort(host, disabled);

@@ -2,18 +2,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Database } from "../../../../server/src/db/open-database.ts";
 
-/** Of sandboxes and snapshots that something is being done to, or that their host was not heard of since. */
+/** Of sandboxes that something is being done to, or whose host was not heard of since. */
 const passing = ["creating", "pausing", "resuming", "deleting", "lost"] as const;
 
 /** How long it took, in milliseconds; after `limitMs` it is no longer waited for. */
 export async function untilSettled({ db }: Database, limitMs: number): Promise<number> {
   const began = performance.now();
   for (;;) {
-    const sandboxes = await db.selectFrom("sandboxes").select("id").where("state", "in", passing).execute();
+    const sandboxes = await db
+      .selectFrom("sandboxes")
+      .select("id")
+      .where((row) => row.or([row("state", "in", passing), row("transfer", "is not", null)]))
+      .execute();
     const snapshots = await db
       .selectFrom("snapshots")
       .select("id")
-      .where("state", "in", ["creating", "deleting"])
+      .where((row) => row.or([row("state", "in", ["creating", "deleting"]), row("transfer", "is not", null)]))
       .execute();
     const passed = Math.round(performance.now() - began);
     if (sandboxes.length + snapshots.length === 0 || passed > limitMs) return passed;
