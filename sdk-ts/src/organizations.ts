@@ -10,6 +10,7 @@ export interface Organization {
   readonly name: string;
   /** When it was made. */
   readonly createTime: Date;
+  /** What it may have at most. */
   readonly limits: OrganizationLimits;
 }
 

@@ -64,8 +64,10 @@ test("PostgreSQL down at start and killed in mid-run: clear errors, recovery by 
   };
   const cut = failureOf(sandboxes.createSandbox({ idempotencyKey: "k" }));
   await begun.promise;
+  const backends = await backendsOf(second.url);
   process.kill(second.pid, "SIGKILL");
   await second.ended;
+  await until(() => !backends.some(isAlive)); // each ends by itself, after what it is at
   gate.resolve();
   expect(await cut).toMatchObject(down);
   expect(await failureOf(sandboxes.getSandbox({ sandboxId: sandbox?.id ?? "" }))).toMatchObject(down);
@@ -82,6 +84,16 @@ test("PostgreSQL down at start and killed in mid-run: clear errors, recovery by 
     return ids.length === 2 && host.vms.size === 2 && ids.every((id) => host.vms.has(id));
   });
 });
+
+async function backendsOf(url: string): Promise<readonly number[]> {
+  await using database = openDatabase({ url, maxConnections: 1, onIdleError: () => undefined });
+  const { rows } = await database.pool.query("select pid from pg_stat_activity where backend_type = 'client backend'");
+  return rows.map(({ pid }) => pid);
+}
+
+function isAlive(pid: number): boolean {
+  return existsSync(`/proc/${pid}`);
+}
 
 async function joinDaemon(url: string, secretFile: string, host: FakeHost): Promise<HostDaemon> {
   await using database = openDatabase({ url, maxConnections: 1, onIdleError: () => undefined });

@@ -42,10 +42,13 @@ test("snapshots are taken, listed, used and deleted", async () => {
   const { sandbox, client } = fake;
   const snapshot = await sandbox.snapshot({ name: "before the upgrade", metadata: { step: "1" } });
   expect(snapshot).toMatchObject({ state: "ready", sandboxId: sandbox.id, memoryKept: true, sizeBytes: 3_145_728 });
+  expect(snapshot.stages).toEqual([{ stage: "window", ms: 5 }]); // of this call alone: none is kept
   const made = await Sandbox.create({ client, snapshotId: snapshot.id });
   expect(await made.info()).toMatchObject({ snapshotId: snapshot.id });
   expect(await sandbox.rollBack(snapshot.id)).toMatchObject({ snapshotId: snapshot.id });
-  expect(await Array.fromAsync(client.snapshots.list({ sandboxId: sandbox.id }))).toEqual([snapshot]);
+  expect(await Array.fromAsync(client.snapshots.list({ sandboxId: sandbox.id }))).toEqual([
+    { ...snapshot, stages: [] },
+  ]);
   expect(await Array.fromAsync(client.snapshots.list({ sandboxId: made.id }))).toEqual([]);
   await client.snapshots.delete(snapshot.id);
   expect(await failureOf(client.snapshots.get(snapshot.id))).toBeInstanceOf(NotFoundError);
