@@ -11,11 +11,13 @@ import { type HostAddress, tlsOptionsOf } from "./host-tls.ts";
 
 export interface HostCopies extends Pick<HostClient, "readCopy" | "writeCopy">, Disposable {}
 
-/** Nothing is read or written for this long: the other side is gone, or its disk is. */
+/** A host that vanished without a word answers no ping. One whose disk is slow does. */
+const pinging = { pingIntervalMs: 5_000, pingTimeoutMs: 10_000 };
+/** Nothing is read or written for this long: the other side's disk is gone. */
 const silenceMs = 120_000;
 
-export function createHostCopies(host: HostAddress): HostCopies {
-  const sessions = new GuardedSessions(host.url, {}, tlsOptionsOf(host));
+export function createHostCopies(host: HostAddress, pings = pinging): HostCopies {
+  const sessions = new GuardedSessions(host.url, pings, tlsOptionsOf(host));
 
   async function open(method: "GET" | "PUT", copy: CopyId, { signal }: CallOptions): Promise<http2.ClientHttp2Stream> {
     const headers = { authorization: `Bearer ${host.credentials.bearer}` };
