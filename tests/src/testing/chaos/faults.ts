@@ -2,17 +2,19 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { entries, processes } from "../machine.ts";
 import type { Random } from "../random.ts";
+import { Caller } from "./caller.ts";
 import type { ChaosHost } from "./chaos-host.ts";
 import { sandboxOf } from "./witness.ts";
 import type { World } from "./world.ts";
 
-export const faultKinds = ["server", "daemon", "vmm", "postgres", "reboot", "full disk", "partition"] as const;
+export const faultKinds = ["server", "daemon", "vmm", "postgres", "reboot", "full disk", "partition", "drain"] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 /** Longer than a lease, so that the host freezes its VMs, and than a host may be silent before they are lost. */
 const longCutMs = 26_000;
 /** For a client to take a snapshot. */
 const snapshotMs = 20_000;
+const drainMs = 20_000;
 /** Shorter than a lease, which is written to the disk as well. */
 const fullMs = 3_000;
 
@@ -23,6 +25,7 @@ export class Faults {
   #deck: FaultKind[] = [];
   #cut: Promise<void> | undefined;
   #cuts = 0;
+  #draining: Promise<void> | undefined;
 
   constructor(world: World, random: Random) {
     this.#world = world;
@@ -37,7 +40,7 @@ export class Faults {
       if (this.#world.over.aborted) break;
       if (await this.#strike(kind)) this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
     }
-    await this.#cut;
+    await Promise.all([this.#cut, this.#draining]);
   }
 
   /** Each kind once before any comes again. */
@@ -76,6 +79,8 @@ export class Faults {
         return this.#fillAtSnapshot(this.#random.below(200));
       case "partition":
         return this.#partition();
+      case "drain":
+        return this.#drain(host.id);
     }
   }
 
@@ -127,6 +132,20 @@ export class Faults {
       network.mend(index);
       this.#cut = undefined;
     });
+    return true;
+  }
+
+  /** Goes on beside what comes next: its sandboxes move to the other hosts meanwhile. */
+  #drain(hostId: string): boolean {
+    if (this.#draining) return false;
+    const caller = new Caller(this.#world.cluster.apis, this.#world.model, this.#random);
+    const drained = async () => {
+      await caller.repeated("drain", ({ hosts }) => hosts.drainHost({ hostId }));
+      await this.#pass(drainMs);
+      await caller.repeated("undrain", ({ hosts }) => hosts.undrainHost({ hostId }));
+      this.#draining = undefined;
+    };
+    this.#draining = drained();
     return true;
   }
 
