@@ -48,7 +48,7 @@ test("a VMM killed under a running exec ends it with VM_DIED within a second, an
   expect(failure?.code).toBe(Code.Aborted);
   const info = failure?.findDetails(ErrorInfoSchema)[0];
   expect(info?.reason).toBe(ErrorReason.VM_DIED);
-  expect(info?.nextStep).toMatch(/new sandbox/);
+  expect(info?.nextStep).toMatch(/^Resume the sandbox/);
   // The issue's bound, not a speed: a client that is told later has waited for a time-out.
   expect(toldAfterMs).toBeLessThan(1000);
 
