@@ -31,6 +31,8 @@ export interface FakeHost extends HostClient, FakeLife, FakeSnapshots, FakeCopie
   onStart: (id: VmId) => Promise<void>;
   /** SetVmAccess waits for what this returns; rejecting is its failure. */
   onAccess: (id: VmId) => Promise<void>;
+  /** RenewLease waits for what this returns. */
+  onLease: () => Promise<void>;
   /** Milliseconds of each RenewLease that came. */
   readonly leases: readonly number[];
   /** RequestCertificate and InstallCertificate; a test that renews brings its own. */
@@ -95,6 +97,7 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
     calls,
     onStart: async () => undefined,
     onAccess: async () => undefined,
+    onLease: async () => undefined,
     get reachable() {
       return reachable;
     },
@@ -109,6 +112,7 @@ export function createFakeHost(hostId: string, offer: Partial<GetHostResponse> =
     async renewLease(ms) {
       demandReachable();
       leases.push(ms);
+      await host.onLease();
     },
 
     requestCertificate: (options) => host.certificates.requestCertificate(options),

@@ -3,6 +3,7 @@
  * host's sandboxes after their lease has ended is true.
  */
 import { extendLeases } from "../db/hosts.ts";
+import type { HostClient } from "../hosts/host-client.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import type { HostStatus, HostStatuses } from "./host-statuses.ts";
 import { repeat } from "./repeat.ts";
@@ -36,6 +37,12 @@ export async function renewLeases(deps: ServiceDeps, statuses: HostStatuses): Pr
     { leaseMs, renewBelowMs },
   );
   await Promise.all(mine.filter(({ hostId }) => due.includes(hostId)).map((status) => renew(deps, status)));
+}
+
+/** To a host that has just answered: it may have none any more. Not to one that has not, whose sandboxes are to be lost in time. */
+export async function giveLease(deps: ServiceDeps, host: HostClient, signal: AbortSignal): Promise<void> {
+  await extendLeases(deps.db, [host.hostId], { leaseMs, renewBelowMs: leaseMs + callMs });
+  await host.renewLease(leaseMs, { signal: AbortSignal.any([signal, AbortSignal.timeout(callMs)]) });
 }
 
 async function renew(deps: ServiceDeps, status: HostStatus): Promise<void> {

@@ -44,6 +44,35 @@ test("a host whose certificate is near its end gets a new one, once of all serve
   await until(() => sandboxes.createSandbox({}).then(Boolean, () => false));
 });
 
+test("a host that is back has a lease before it is given a VM; one that does not answer gets none", async () => {
+  await using server = await testServer();
+  const { host, database } = server;
+  const begun = await stateAndLease(database.pool);
+  host.reachable = false;
+  await until(async () => (await stateAndLease(database.pool)).state === "unreachable");
+  expect((await stateAndLease(database.pool)).until).toBeLessThanOrEqual(begun.until + 15_000);
+  const { length } = host.leases;
+  const given = Promise.withResolvers<void>();
+  host.onLease = () => given.promise;
+  host.reachable = true;
+  await until(() => host.leases.length > length);
+  expect(await failureOf(server.client(SandboxService).createSandbox({}))).toMatchObject({
+    reason: "HOST_UNAVAILABLE",
+  });
+  given.resolve();
+  await until(() =>
+    server
+      .client(SandboxService)
+      .createSandbox({})
+      .then(Boolean, () => false),
+  );
+});
+
+async function stateAndLease(pool: pg.Pool): Promise<{ readonly state: string; readonly until: number }> {
+  const { rows } = await pool.query("select state, lease_until from hosts");
+  return { state: rows[0].state, until: rows[0].lease_until?.getTime() ?? 0 };
+}
+
 test("a host's lease is renewed by one server at a time, and in time", async () => {
   await using server = await testServer();
   await using _another = await server.another();

@@ -9,6 +9,7 @@ import type { ServiceDeps } from "../services/deps.ts";
 import { applyVm, reconcileHost, sandboxesToFind } from "../services/reconcile-host.ts";
 import { reconcileSnapshots } from "../services/reconcile-snapshots.ts";
 import type { HostStatus } from "./host-statuses.ts";
+import { giveLease } from "./renew-leases.ts";
 
 const retryMs = [100, 250, 500, 1_000, 2_000];
 /** How often the host's free disk and templates are asked for. */
@@ -38,7 +39,9 @@ export function createWatchHost(deps: ServiceDeps, host: HostClient, status: Hos
 /** Until the stream ends or anything fails, the database too: the next one begins with the whole list again. */
 async function follow(deps: ServiceDeps, host: HostClient, status: HostStatus, signal: AbortSignal): Promise<void> {
   const toFind = await sandboxesToFind(deps, host.hostId);
-  await refresh(deps, host, status, signal);
+  const found = await look(host, signal);
+  await giveLease(deps, host, signal); // it answers, and once its row says so it is given VMs to run
+  await note(deps, status, found);
   let refreshedAt = deps.clock.now();
   const vms = new Map<string, Vm>();
   for await (const { event } of host.watchVms({ signal })) {
@@ -56,18 +59,22 @@ async function follow(deps: ServiceDeps, host: HostClient, status: HostStatus, s
       deps.log.info("host.connected", { host: host.hostId, vms: vms.size });
     }
     if (deps.clock.now() - refreshedAt >= refreshMs) {
-      await refresh(deps, host, status, signal);
+      await note(deps, status, await look(host, signal));
       refreshedAt = deps.clock.now();
     }
   }
 }
 
-async function refresh({ db }: ServiceDeps, host: HostClient, status: HostStatus, signal: AbortSignal): Promise<void> {
+async function look(host: HostClient, signal: AbortSignal): Promise<GetHostResponse> {
   const response = await host.getHost({ signal });
   if (response.hostId !== host.hostId) throw new Error(`the host ${host.hostId} says it is ${response.hostId}`);
-  await saveHost(db, reportOf(response));
-  status.edgeUrl = edgeUrlOf(response.edgeUrl);
-  if (response.certificateExpireTime) status.certificateExpiresAt = timestampMs(response.certificateExpireTime);
+  return response;
+}
+
+async function note({ db }: ServiceDeps, status: HostStatus, found: GetHostResponse): Promise<void> {
+  await saveHost(db, reportOf(found));
+  status.edgeUrl = found.edgeUrl;
+  if (found.certificateExpireTime) status.certificateExpiresAt = timestampMs(found.certificateExpireTime);
 }
 
 function reportOf(host: GetHostResponse): HostReport {
