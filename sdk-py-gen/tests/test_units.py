@@ -43,9 +43,10 @@ def test_a_traceback_says_what_to_do_next() -> None:
 
 
 def test_a_failure_that_is_a_part_of_an_answer_is_the_error_that_a_call_would_raise() -> None:
-    full = error_of_reason("NO_CAPACITY", "No room.", 2.0)
+    full = error_of_reason("NO_CAPACITY", "No room.", "Try again.", 2.0)
     assert (type(full), full.code, full.reason, full.retry_after) == (CapacityError, "resource_exhausted", "NO_CAPACITY", 2.0)
-    newer = error_of_reason("NEWER", "Who knows.", None)
+    assert full.next_step == "Try again."
+    newer = error_of_reason("NEWER", "Who knows.", "Ask.", None)
     assert (type(newer), newer.code, newer.reason) == (PlatformError, "internal", "NEWER")
 
 

@@ -76,13 +76,15 @@ const codeOfClass = new Map<DaytonahErrorClass, ErrorCode>([
 export function errorOfReason(failure: {
   readonly reason: string;
   readonly message: string;
+  readonly nextStep: string;
   readonly retryDelay?: Duration | undefined;
 }): DaytonahError {
-  const { reason, message, retryDelay } = failure;
+  const { reason, message, nextStep, retryDelay } = failure;
   const known = Object.hasOwn(classOfReason, reason) ? classOfReason[reason as ErrorReason] : PlatformError;
   return new known(message, {
     code: codeOfClass.get(known) ?? "internal",
     reason: reason as ErrorReason,
+    nextStep,
     retryAfterMs: retryDelay && durationMs(retryDelay),
   });
 }

@@ -76,10 +76,11 @@ def convert_error(error: ConnectError) -> DaytonahError:
     )
 
 
-def error_of_reason(reason: str, message: str, retry_after: float | None) -> DaytonahError:
+def error_of_reason(reason: str, message: str, next_step: str, retry_after: float | None) -> DaytonahError:
     """The error for a failure that is a part of an answer."""
     kind = CLASS_OF_REASON.get(reason, PlatformError)
-    return kind(message, code=_CODE_OF_CLASS.get(kind, Code.INTERNAL).value, reason=reason, retry_after=retry_after)
+    code = _CODE_OF_CLASS.get(kind, Code.INTERNAL).value
+    return kind(message, code=code, reason=reason, next_step=next_step, retry_after=retry_after)
 
 
 def unreachable(why: str) -> UnavailableError:

@@ -28,7 +28,10 @@ test("a fork is a sandbox of its own; of many each has an outcome", async () => 
   expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected"]);
   const rejected = outcomes[2] as PromiseRejectedResult;
   expect(rejected.reason).toBeInstanceOf(CapacityError);
-  expect(rejected.reason).toMatchObject({ reason: "NO_CAPACITY", code: "resource_exhausted" });
+  expect(rejected.reason).toMatchObject({
+    ...{ reason: "NO_CAPACITY", code: "resource_exhausted" },
+    nextStep: "Try again.",
+  });
   expect(await failureOf(sandbox.fork())).toBeInstanceOf(CapacityError);
   expect(await failureOf(sandbox.forkMany(0))).toBeInstanceOf(RangeError); // the wire's 0 means 1
   const { children } = await sandbox.lineage();

@@ -54,7 +54,9 @@ export function fakeLifeService(platform: FakeState) {
       const results = Array.from({ length: request.count || 1 }, (_, index) => {
         if (index >= room) {
           const message = "No host has room.";
-          return { result: { case: "failure", value: { reason: "NO_CAPACITY", message } } } as const;
+          return {
+            result: { case: "failure", value: { reason: "NO_CAPACITY", message, nextStep: "Try again." } },
+          } as const;
         }
         const info = clone(SandboxSchema, parent.info);
         Object.assign(info, { id: `${parent.id}f${sandboxes.size}`, parentId: parent.id, metadata: request.metadata });

@@ -54,7 +54,10 @@ test("a hundred children: as many as there is room for, a typed failure for each
   const { results } = await sandboxes.forkSandbox({ sandboxId, count: 100 });
   expect(results).toHaveLength(100);
   expect(results.filter(childOf)).toHaveLength(15);
-  expect(results.filter((result) => reasonOf(result) === "NO_CAPACITY")).toHaveLength(85);
+  const refused = results.filter((result) => reasonOf(result) === "NO_CAPACITY");
+  expect(refused).toHaveLength(85);
+  const failure = { retryDelay: {}, nextStep: expect.stringMatching(/\S/) };
+  for (const { result } of refused) expect(result.value).toMatchObject(failure);
   expect(most).toBe(8);
   expect(await failureOf(sandboxes.forkSandbox({ sandboxId }))).toMatchObject({ reason: "NO_CAPACITY", retries: true });
 });

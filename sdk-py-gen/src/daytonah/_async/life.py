@@ -157,7 +157,7 @@ class AsyncLife:
         if outcome is None:
             raise TypeError("The platform's answer lacks a child's outcome.")
         retry_after = outcome.retry_delay.to_seconds() if outcome.retry_delay is not None else None
-        return error_of_reason(outcome.reason, outcome.message, retry_after)
+        return error_of_reason(outcome.reason, outcome.message, outcome.next_step, retry_after)
 
     async def roll_back(self, snapshot_id: str, *, timeout: float = LIFE_TIMEOUT) -> SandboxInfo:
         """Puts it back to one of its own snapshots, under the same id; what it did since is gone, and its streams end. Returns when
