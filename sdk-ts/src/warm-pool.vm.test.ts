@@ -1,5 +1,6 @@
 /** Creates that a warm pool serves, on real microVMs. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Client, Sandbox } from "./index.ts";
 
@@ -45,6 +46,24 @@ test("a create takes the VM that waits, boots nothing, and its first exec is at 
   expect(before.hits).toBeGreaterThan(0);
   await isReady(); // filled up again
 });
+
+test("a VM that died while it waited is never handed out: the create gets one that answers, in the same call", async () => {
+  await isReady();
+  const [vmm] = standbyVmms();
+  process.kill(vmm ?? expect.fail("no VM waits"), "SIGKILL");
+  await using sandbox = await Sandbox.create({ client, ...size });
+  expect(sandbox.stages.map(({ stage }) => stage)).toContain("vmm");
+  expect((await sandbox.exec("hostname")).stdout).toBe(`${sandbox.id}\n`);
+});
+
+/** Process ids, from the host's records. */
+function standbyVmms(): number[] {
+  const vms = join(process.env.DNAH_TEST_DATA_DIR ?? "", "hostd/vms");
+  return readdirSync(vms)
+    .map((id) => JSON.parse(readFileSync(join(vms, id, "vm.json"), "utf8")))
+    .filter(({ memoryMib, pool, state }) => memoryMib === size.memoryMib && pool === "standby" && state === "running")
+    .map(({ handle }) => handle.pid);
+}
 
 test("an emptied pool means a cold start in the same call", async () => {
   await isReady();
