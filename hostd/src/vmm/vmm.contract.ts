@@ -95,101 +95,124 @@ export function vmmContract(name: string, makeHarness: () => Promise<VmmHarness>
       expect(await harness.createBrokenVmm().unavailable(options())).toMatch(/not|no such/i);
     });
 
-    test("says by its capabilities what it lacks", async () => {
-      const vm = await boot();
-      expect(vm.hardware !== undefined).toBe(vmm.capabilities.hardware);
-      await vm.kill();
-      if (!vmm.capabilities.nets) {
-        const config = await makeConfig();
-        const nets = [{ id: "eth0", tap: "none", mac: "02:00:00:00:00:01" }];
-        await expect(vmm.boot({ ...config, nets }, options())).rejects.toThrow(/network/);
-        expect(await harness.leftovers(config)).toEqual([]);
-      }
-    });
-
-    test("boots a guest, whose agent answers over vsock where it has one", async () => {
-      const vm = await bootAndReach();
-      expect(vm.handle.driver).toBe(vmm.name);
-      expect(JSON.parse(JSON.stringify(vm.handle))).toEqual(vm.handle);
-      expect(await vm.residentBytes()).toBeGreaterThan(1024 * 1024);
-      await vm.kill();
-    });
-
-    test("takes what is sent right behind the CONNECT line, and peers that leave at any moment", async (context) => {
-      needsAgent(context);
-      const vm = await bootAndReach();
-      for (const line of [
-        "",
-        "CONN",
-        "CONNECT 18047\n",
-        "CONNECT 18047\nx",
-        "CONNECT 1\n",
-        "garbage\n",
-        "x".repeat(9999),
-      ]) {
-        await new Promise<void>((resolve) => {
-          const socket = connect(vm.vsockPath, () => socket.end(line, () => resolve(void socket.destroy())));
-          socket.on("error", () => resolve());
-        });
-      }
-      await ping(vm.vsockPath, options().signal);
-      await vm.kill();
-    });
-
-    test("closes a connection to a port where nobody listens", async (context) => {
-      needsAgent(context);
-      const vm = await bootAndReach();
-      const answer = await new Promise<string>((resolve, reject) => {
-        let seen = "";
-        const socket = connect(vm.vsockPath, () => socket.write("CONNECT 4242\n"));
-        socket.setTimeout(10_000, () => reject(new Error("neither answered nor closed")));
-        socket.on("data", (data) => {
-          seen += data;
-        });
-        socket.on("close", () => resolve(seen));
-        socket.on("error", () => {});
+    describe("one VM, which stays what it is:", () => {
+      let vm: Vm;
+      beforeAll(async () => {
+        vm = await vmm.boot(await harness.makeConfig(), options());
       });
-      expect(answer).not.toMatch(/^OK/);
-      await vm.kill();
-    });
+      afterAll(async () => {
+        await vm?.kill();
+        expect(await harness.leftovers(vm.handle.config)).toEqual([]);
+      });
 
-    test("a paused guest answers nothing until it is resumed", async (context) => {
-      needsAgent(context);
-      const vm = await bootAndReach();
-      await vm.pause(options());
-      await expect(ping(vm.vsockPath, AbortSignal.timeout(500))).rejects.toThrow();
-      await vm.resume(options());
-      await reach(vm);
-      await vm.kill();
-    });
+      test("boots a guest, whose agent answers over vsock where it has one", async () => {
+        await reach(vm);
+        expect(vm.handle.driver).toBe(vmm.name);
+        expect(JSON.parse(JSON.stringify(vm.handle))).toEqual(vm.handle);
+        expect(await vm.residentBytes()).toBeGreaterThan(1024 * 1024);
+      });
 
-    test("pausing and resuming may be repeated, and a VM that was resumed is paused again", async () => {
-      const vm = await boot();
-      for (const _ of [1, 2]) {
+      test("says by its capabilities what it lacks", async () => {
+        expect(vm.hardware !== undefined).toBe(vmm.capabilities.hardware);
+        if (!vmm.capabilities.nets) {
+          const config = await makeConfig();
+          const nets = [{ id: "eth0", tap: "none", mac: "02:00:00:00:00:01" }];
+          await expect(vmm.boot({ ...config, nets }, options())).rejects.toThrow(/network/);
+          expect(await harness.leftovers(config)).toEqual([]);
+        }
+      });
+
+      test("takes what is sent right behind the CONNECT line, and peers that leave at any moment", async (context) => {
+        needsAgent(context);
+        for (const line of [
+          "",
+          "CONN",
+          "CONNECT 18047\n",
+          "CONNECT 18047\nx",
+          "CONNECT 1\n",
+          "garbage\n",
+          "x".repeat(9999),
+        ]) {
+          await new Promise<void>((resolve) => {
+            const socket = connect(vm.vsockPath, () => socket.end(line, () => resolve(void socket.destroy())));
+            socket.on("error", () => resolve());
+          });
+        }
+        await ping(vm.vsockPath, options().signal);
+      });
+
+      test("closes a connection to a port where nobody listens", async (context) => {
+        needsAgent(context);
+        const answer = await new Promise<string>((resolve, reject) => {
+          let seen = "";
+          const socket = connect(vm.vsockPath, () => socket.write("CONNECT 4242\n"));
+          socket.setTimeout(10_000, () => reject(new Error("neither answered nor closed")));
+          socket.on("data", (data) => {
+            seen += data;
+          });
+          socket.on("close", () => resolve(seen));
+          socket.on("error", () => {});
+        });
+        expect(answer).not.toMatch(/^OK/);
+      });
+
+      test("a paused guest answers nothing until it is resumed", async (context) => {
+        needsAgent(context);
         await vm.pause(options());
-        await vm.pause(options());
+        await expect(ping(vm.vsockPath, AbortSignal.timeout(500))).rejects.toThrow();
         await vm.resume(options());
-        await vm.resume(options());
-      }
-      await reach(vm);
-      await vm.kill();
-    });
+        await reach(vm);
+      });
 
-    test("a guest's clock does in a pause what the driver says", async (context) => {
-      needsAgent(context);
-      const vm = await bootAndReach();
-      const before = await ping(vm.vsockPath, options().signal);
-      const since = performance.now();
-      await vm.pause(options());
-      await sleep(2000);
-      await vm.resume(options());
-      const passed = (await pingUntilAnswered(vm.vsockPath, options().signal)) - before;
-      if (vmm.capabilities.clockInPause === "stands") {
-        expect(passed).toBeLessThan(performance.now() - since - 1900);
-      } else {
-        expect(passed).toBeGreaterThan(1900);
-      }
-      await vm.kill();
+      test("pausing and resuming may be repeated, and a VM that was resumed is paused again", async () => {
+        for (const _ of [1, 2]) {
+          await vm.pause(options());
+          await vm.pause(options());
+          await vm.resume(options());
+          await vm.resume(options());
+        }
+        await reach(vm);
+      });
+
+      test("a guest's clock does in a pause what the driver says", async (context) => {
+        needsAgent(context);
+        const before = await ping(vm.vsockPath, options().signal);
+        const since = performance.now();
+        await vm.pause(options());
+        await sleep(2000);
+        await vm.resume(options());
+        const passed = (await pingUntilAnswered(vm.vsockPath, options().signal)) - before;
+        if (vmm.capabilities.clockInPause === "stands") {
+          expect(passed).toBeLessThan(performance.now() - since - 1900);
+        } else {
+          expect(passed).toBeGreaterThan(1900);
+        }
+      });
+
+      test("another runs beside it", async (context) => {
+        needsAgent(context);
+        const other = await bootAndReach();
+        await ping(vm.vsockPath, options().signal);
+        await other.kill();
+        await ping(vm.vsockPath, options().signal);
+      });
+
+      test("refuses a snapshot of a running VM, and one of another size", async (context) => {
+        if (!vmm.capabilities.snapshot) {
+          context.skip("capability snapshot: the driver has none");
+        }
+        const dir = join(harness.scratch, `snapshot-${++snapshots}`);
+        await mkdir(dir);
+        await expect(vm.snapshot(dir, options())).rejects.toThrow(/running/);
+        await vm.pause(options());
+        await vm.snapshot(dir, options());
+        const config = await makeConfig();
+        const larger = { ...config, memoryMib: config.memoryMib * 2 };
+        await expect(vmm.restore(larger, dir, options())).rejects.toThrow(/memoryMib/);
+        expect(await harness.leftovers(config)).toEqual([]);
+        await vm.resume(options());
+        await reach(vm);
+      });
     });
 
     test("restores twice from one snapshot, and the parent goes on", async (context) => {
@@ -229,23 +252,6 @@ export function vmmContract(name: string, makeHarness: () => Promise<VmmHarness>
       await reach(child);
       await child.stop({ ...options(), graceMs: 5000 });
       await parent.kill();
-    });
-
-    test("refuses a snapshot of a running VM, and one of another size", async (context) => {
-      if (!vmm.capabilities.snapshot) {
-        context.skip("capability snapshot: the driver has none");
-      }
-      const dir = join(harness.scratch, `snapshot-${++snapshots}`);
-      await mkdir(dir);
-      const vm = await bootAndReach();
-      await expect(vm.snapshot(dir, options())).rejects.toThrow(/running/);
-      await vm.pause(options());
-      await vm.snapshot(dir, options());
-      const config = await makeConfig();
-      const larger = { ...config, memoryMib: config.memoryMib * 2 };
-      await expect(vmm.restore(larger, dir, options())).rejects.toThrow(/memoryMib/);
-      expect(await harness.leftovers(config)).toEqual([]);
-      await vm.kill();
     });
 
     test("settles as died soon after its process is killed, and ends open connections", async () => {
@@ -376,14 +382,6 @@ export function vmmContract(name: string, makeHarness: () => Promise<VmmHarness>
         }
         expect(await harness.leftovers(config), `after ${ms} ms`).toEqual([]);
       }
-    });
-
-    test("two VMs run side by side", async (context) => {
-      needsAgent(context);
-      const [one, two] = await Promise.all([bootAndReach(), bootAndReach()]);
-      await one.kill();
-      await ping(two.vsockPath, options().signal);
-      await two.kill();
     });
   });
 }

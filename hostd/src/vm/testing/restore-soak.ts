@@ -3,9 +3,10 @@
  *
  * A VM writes to its disk and its memory, sleeps, sets alarms (soak-load.py), and is called without a break (soak-vm.ts). At a
  * random moment it is snapshotted: its calls have to end right nevertheless. Its file system is checked, and children are made of
- * the snapshot, two at a time. Each child answers, has every block of disk and memory as it was last written, moves a
- * megabyte each way, has the right time, which never went back, timers that go on, and a kernel that complains of nothing. One
- * of them is paused and resumed, which is one more restore, and is the parent of the next: what a restore wears out adds up.
+ * the snapshot, two at a time. Each child answers, has every block of disk and memory as it was last written, moves bytes both
+ * ways (a megabyte after a resume, less otherwise), has the right time, which never went back, timers that go on, and a kernel
+ * that complains of nothing. One of them is paused and resumed, which is one more restore, and is the parent of the next: what a
+ * restore wears out adds up.
  * There is no network in it: this driver has none.
  */
 import { rm } from "node:fs/promises";
@@ -69,7 +70,7 @@ class Soak {
     return { restores: this.#firstAnswers.length, snapshots, seconds, firstAnswers: this.#firstAnswers };
   }
 
-  /** Eight restores. The last child, which is the next parent. */
+  /** Twelve restores. The last child, which is the next parent. */
   async #generation(parent: SoakVm, snapshotId: string): Promise<SoakVm> {
     const dialogue = await this.#snapshot(parent, snapshotId);
     await Promise.all([this.#fsck(snapshotId), this.#delete(parent)]);
@@ -77,12 +78,12 @@ class Soak {
       for (let made = 0; made < children; made += 1) await this.#delete(await this.#child(snapshotId, dialogue));
     };
     const heirs = async () => {
-      await lane(2);
+      await lane(4);
       const heir = await this.#child(snapshotId, dialogue);
       await this.#pauseAndResume(heir);
       return heir;
     };
-    const [heir] = await Promise.all([heirs(), lane(4)]);
+    const [heir] = await Promise.all([heirs(), lane(6)]);
     await this.#clients.host.deleteVmSnapshot({ snapshotId }, soakLimit());
     return heir;
   }
@@ -94,7 +95,7 @@ class Soak {
     await sleep(50 + this.#random(500), soakLimit());
     await this.#clients.host.snapshotVm({ sandboxId, epoch, snapshotId }, soakLimit());
     await traffic.end();
-    await parent.check(await parent.clocks());
+    await parent.check(await parent.clocks(), 1024);
     return dialogue;
   }
 
@@ -111,7 +112,7 @@ class Soak {
   async #child(snapshotId: string, dialogue: Dialogue): Promise<SoakVm> {
     const child = SoakVm.child(this.#clients, `soak${++this.#children}`, dialogue);
     const { sandboxId, epoch } = child;
-    await this.#restored(child, () =>
+    await this.#restored(child, 256, () =>
       this.#clients.host.startVm({ ...size, sandboxId, epoch, snapshotId }, soakLimit()),
     );
     return child;
@@ -121,15 +122,15 @@ class Soak {
     const { sandboxId, epoch } = vm;
     await this.#clients.host.pauseVm({ sandboxId, epoch }, soakLimit());
     vm.epoch += 1n;
-    await this.#restored(vm, () => this.#clients.host.resumeVm({ sandboxId, epoch: vm.epoch }, soakLimit()));
+    await this.#restored(vm, 1024, () => this.#clients.host.resumeVm({ sandboxId, epoch: vm.epoch }, soakLimit()));
   }
 
-  async #restored(vm: SoakVm, restore: () => Promise<unknown>): Promise<void> {
+  async #restored(vm: SoakVm, streamKib: number, restore: () => Promise<unknown>): Promise<void> {
     const began = performance.now();
     await restore();
     const first = await vm.clocks();
     this.#firstAnswers.push(performance.now() - began);
-    await vm.check(first);
+    await vm.check(first, streamKib);
   }
 
   async #delete({ sandboxId, epoch }: SoakVm): Promise<void> {

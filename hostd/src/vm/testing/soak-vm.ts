@@ -6,7 +6,7 @@ import { expect } from "vitest";
 import type { Clients } from "../../testing/daemon.ts";
 
 const program = new URL("soak-load.py", import.meta.url);
-const streamBytes = 1024 * 1024;
+const kib = 1024;
 /** Of milliseconds, on top of how long a question took: a clock is no better than what it is read by. */
 const slackMs = 20;
 const wallSlackMs = 50;
@@ -100,9 +100,9 @@ export class SoakVm {
     return this.#ask("clocks");
   }
 
-  /** Everything that may have come to harm, against what it said `first`. */
-  async check(first: Told<Clocks>): Promise<void> {
-    await this.#checkStreams("checked");
+  /** Everything that may have come to harm, against what it said `first`; `streamKib` go each way. */
+  async check(first: Told<Clocks>, streamKib: number): Promise<void> {
+    await this.#checkStreams("checked", streamKib);
     expect(await this.#run("hostname")).toBe(`${this.sandboxId}\n`);
     const last = await this.#ask<Everything>("all");
     expect(last.answer).toMatchObject({ brokenDisk: [], brokenMemory: [], ext4Errors: 0, kernel: [] });
@@ -132,8 +132,8 @@ export class SoakVm {
     };
     const all = Promise.all([
       again(() => this.#checkLines()),
-      again(() => this.#checkStreams("one")),
-      again(() => this.#checkStreams("two")),
+      again(() => this.#checkStreams("one", 1024)),
+      again(() => this.#checkStreams("two", 1024)),
     ]);
     all.catch(() => undefined);
     return {
@@ -149,8 +149,8 @@ export class SoakVm {
   }
 
   /** What was written is what is read. */
-  async #checkStreams(path: string): Promise<void> {
-    const data = randomBytes(streamBytes);
+  async #checkStreams(path: string, streamKib: number): Promise<void> {
+    const data = randomBytes(streamKib * kib);
     await this.#clients.files.writeFile({ path, data }, this.#call());
     const parts: Uint8Array[] = [];
     for await (const { part } of this.#clients.files.readFile({ path }, this.#call())) {

@@ -97,42 +97,72 @@ describe("qemu", () => {
     );
   });
 
-  test("replaces a vsock device whose process ended; the guest's processes go on", async () => {
-    const vm = await boot(await harness.makeConfig());
-    const before = await ping(vm.vsockPath, options().signal);
-    const device = processesOfUid(vm.handle.config.uid).find((one) => one.name === VSOCK_DEVICE_NAME);
-    killProcess(device as { pid: number; startTime: string }, "SIGKILL");
-    await sleep(50, options());
-    expect(await pingUntilAnswered(vm.vsockPath, options().signal)).toBeGreaterThan(before);
-    expect(isAlive(vm.handle)).toBe(true);
-  });
+  describe("one VM, which stays what it is:", () => {
+    let vm: Vm;
+    beforeAll(async () => {
+      vm = await vmm.boot(await withDisks(), options());
+      await pingUntilAnswered(vm.vsockPath, options().signal);
+    });
+    afterAll(() => vm?.kill());
 
-  test("keeps the device alive through bytes, dials and closes that come while the VM is paused", async () => {
-    const vm = await boot(await harness.makeConfig());
-    const open = await Promise.all([openConnection(vm.vsockPath), openConnection(vm.vsockPath)]);
-    await vm.pause(options());
-    for (const socket of open) {
-      socket.write(Buffer.alloc(100_000, 1));
-      socket.end();
-    }
-    open[0]?.destroy();
-    for (let i = 0; i < 20; i++) {
-      const socket = connect(vm.vsockPath, () => socket.write("CONNECT 18047\n"));
-      setTimeout(() => socket.destroy(), i * 10);
-    }
-    await sleep(300, options());
-    await vm.resume(options());
-    await ping(vm.vsockPath, options().signal);
-  });
+    test("replaces a vsock device whose process ended; the guest's processes go on", async () => {
+      const before = await ping(vm.vsockPath, options().signal);
+      const device = processesOfUid(vm.handle.config.uid).find((one) => one.name === VSOCK_DEVICE_NAME);
+      killProcess(device as { pid: number; startTime: string }, "SIGKILL");
+      await sleep(50, options());
+      expect(await pingUntilAnswered(vm.vsockPath, options().signal)).toBeGreaterThan(before);
+      expect(isAlive(vm.handle)).toBe(true);
+    });
 
-  test("follows no link that a VMM puts in the place of its vsock", async () => {
-    const vm = await boot(await harness.makeConfig());
-    const device = join(vm.handle.config.dir, "own", "vsock-device");
-    await rename(device, `${device}.kept`);
-    await symlink(`${device}.kept`, device);
-    await expect(ping(vm.vsockPath, options().signal)).rejects.toThrow();
-    await rename(`${device}.kept`, device);
-    await ping(vm.vsockPath, options().signal);
+    test("keeps the device alive through bytes, dials and closes that come while the VM is paused", async () => {
+      const open = await Promise.all([openConnection(vm.vsockPath), openConnection(vm.vsockPath)]);
+      await vm.pause(options());
+      for (const socket of open) {
+        socket.write(Buffer.alloc(100_000, 1));
+        socket.end();
+      }
+      open[0]?.destroy();
+      for (let i = 0; i < 20; i++) {
+        const socket = connect(vm.vsockPath, () => socket.write("CONNECT 18047\n"));
+        setTimeout(() => socket.destroy(), i * 10);
+      }
+      await sleep(300, options());
+      await vm.resume(options());
+      await ping(vm.vsockPath, options().signal);
+    });
+
+    test("follows no link that a VMM puts in the place of its vsock", async () => {
+      const device = join(vm.handle.config.dir, "own", "vsock-device");
+      await rename(device, `${device}.kept`);
+      await symlink(`${device}.kept`, device);
+      await expect(ping(vm.vsockPath, options().signal)).rejects.toThrow();
+      await rename(`${device}.kept`, device);
+      await ping(vm.vsockPath, options().signal);
+    });
+
+    test("a guest that floods its console fills no disk", async () => {
+      await shell(vm, "head -c 3000000 /dev/zero | tr '\\0' x > /dev/ttyS0");
+      const { dir } = vm.handle.config;
+      expect((await readFile(join(dir, "qemu.log"))).length).toBeLessThan(100_000);
+      expect((await vm.readConsole(options())).length).toBeLessThanOrEqual(64 * 1024);
+    });
+
+    test("hands on what the guest wrote to its console, once", async () => {
+      await shell(vm, "echo for-the-log > /dev/ttyS0");
+      expect(Buffer.from(await vm.readConsole(options())).toString()).toMatch(/for-the-log\r?\n$/);
+      expect(Buffer.from(await vm.readConsole(options())).toString()).toBe("");
+    });
+
+    test("moves megabytes both ways unharmed", async () => {
+      const payload = Buffer.alloc(3 * 1024 * 1024, "0123456789abcdef-");
+      const since = performance.now();
+      for (let i = 0; i < 4; i++) {
+        for await (const { event } of guestCall(vm.vsockPath, { case: "ping", value: { payload } }, options().signal)) {
+          expect(event.case === "pong" ? Buffer.compare(event.value.payload, payload) : 0).toBe(0);
+        }
+      }
+      console.log(`vsock: ${Math.round((2 * 4 * 3 * 1000) / (performance.now() - since))} MiB/s`);
+    });
   });
 
   test("a guest that panics has died, and its console tells why", async () => {
@@ -141,33 +171,6 @@ describe("qemu", () => {
     // A kernel finds no init in another kernel.
     await expect(vmm.boot({ ...config, initramfs: kernel }, options())).rejects.toThrow(/[Kk]ernel panic/);
     expect(await harness.leftovers(config)).toEqual([]);
-  });
-
-  test("a guest that floods its console fills no disk", async () => {
-    const vm = await boot(await withDisks());
-    await shell(vm, "head -c 3000000 /dev/zero | tr '\\0' x > /dev/ttyS0");
-    const { dir } = vm.handle.config;
-    expect((await readFile(join(dir, "qemu.log"))).length).toBeLessThan(100_000);
-    expect((await vm.readConsole(options())).length).toBeLessThanOrEqual(64 * 1024);
-  });
-
-  test("hands on what the guest wrote to its console, once", async () => {
-    const vm = await boot(await withDisks());
-    await shell(vm, "echo for-the-log > /dev/ttyS0");
-    expect(Buffer.from(await vm.readConsole(options())).toString()).toMatch(/for-the-log\r?\n$/);
-    expect(Buffer.from(await vm.readConsole(options())).toString()).toBe("");
-  });
-
-  test("moves megabytes both ways unharmed", async () => {
-    const vm = await boot(await harness.makeConfig());
-    const payload = Buffer.alloc(3 * 1024 * 1024, "0123456789abcdef-");
-    const since = performance.now();
-    for (let i = 0; i < 4; i++) {
-      for await (const { event } of guestCall(vm.vsockPath, { case: "ping", value: { payload } }, options().signal)) {
-        expect(event.case === "pong" ? Buffer.compare(event.value.payload, payload) : 0).toBe(0);
-      }
-    }
-    console.log(`vsock: ${Math.round((2 * 4 * 3 * 1000) / (performance.now() - since))} MiB/s`);
   });
 
   test("refuses a snapshot whose memory is torn, and leaves nothing", async () => {
