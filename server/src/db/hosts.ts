@@ -111,6 +111,15 @@ export async function claimCertificate(db: DbOrTx, id: string): Promise<string |
   return row?.tls_name;
 }
 
+/** It refused so much: until it says anew what is free, others are chosen for that. */
+export async function noteDiskFull(db: DbOrTx, hostId: string, refusedMib: number): Promise<void> {
+  await db
+    .updateTable("hosts")
+    .set({ disk_free_mib: sql`least(disk_free_mib, ${refusedMib - 1})` })
+    .where("id", "=", hostId)
+    .execute();
+}
+
 /** Those of these hosts whose lease the caller is to renew: it ends in less than `renewBelowMs`, and now in `leaseMs`. */
 export async function extendLeases(
   db: DbOrTx,

@@ -1,4 +1,5 @@
 import { ConnectError } from "@connectrpc/connect";
+import { HostService } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import { SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { problem } from "@daytonah/lib/problem.ts";
 import { expect, test } from "vitest";
@@ -7,6 +8,7 @@ import { createFakeHost } from "../hosts/fake-host.ts";
 import { failureOf } from "../testing/failure-of.ts";
 import { testDatabase } from "../testing/test-database.ts";
 import { type TestServer, testServer, until } from "../testing/test-server.ts";
+import { twoHosts } from "../testing/two-hosts.ts";
 
 /** StartVm stays open until `go`. */
 function holdStarts(server: TestServer): { readonly begun: Promise<string>; readonly go: () => void } {
@@ -194,6 +196,17 @@ test("a host that refuses for want of room leaves neither row nor key, so that a
 
   server.host.onStart = async () => undefined;
   expect((await sandboxes.createSandbox({ idempotencyKey: "k" })).replayed).toBe(false);
+});
+
+test("a host whose disk was full is not chosen again before it says what is free", async () => {
+  await using all = await twoHosts();
+  const [hosts, sandboxes] = [all.server.client(HostService), all.server.client(SandboxService)];
+  await all.drainA();
+  await sandboxes.createSandbox({});
+  await hosts.undrainHost({ hostId: "a" }); // the emptier one
+  all.a.onStart = () => Promise.reject(problem("HOST_NO_SPACE", "The disk is full."));
+  expect(await failureOf(sandboxes.createSandbox({}))).toMatchObject({ reason: "HOST_NO_SPACE" });
+  expect((await sandboxes.createSandbox({})).sandbox?.hostId).toBe("b");
 });
 
 test("of thirty creates at once, each over its own connection, those that fit are served and the others told when to retry", async () => {

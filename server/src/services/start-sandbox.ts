@@ -3,6 +3,7 @@ import { VmState } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
 import type { ReasonName } from "@daytonah/lib/problem-reasons.ts";
 import { releaseClaim } from "../db/claims.ts";
+import { noteDiskFull } from "../db/hosts.ts";
 import { refuseSandbox, type SandboxRow, sandboxById } from "../db/sandboxes.ts";
 import { vmLifecycleOf } from "../domain/lifecycle.ts";
 import { vmAccessOf } from "../domain/vm-access.ts";
@@ -93,6 +94,7 @@ async function leaveToRepair(deps: ServiceDeps, row: SandboxRow, why: Problem): 
 
 /** The host said no, or the VM did not come up. */
 async function failCreate(deps: ServiceDeps, row: SandboxRow, why: Problem): Promise<Problem> {
+  if (why.reason === "HOST_NO_SPACE" && row.host_id !== null) await noteDiskFull(deps.db, row.host_id, row.disk_mib);
   if (refusals.has(why.reason) && (await refuseCreate(deps, row, why))) {
     return problem(why.reason, why.message, { retryDelayMs: 5_000, ...why.options, cause: why });
   }
