@@ -92,7 +92,9 @@ export async function oneVm(vsockPath: string, options: OneVmOptions = {}) {
     headers: { "sandbox-id": sandboxId, "sandbox-epoch": String(epoch) },
     die: () => exit({ kind: "died", detail: "test" }),
     async [Symbol.asyncDispose]() {
-      await entry.lastChange; // a VM that just died is written down
+      exit({ kind: "stopped" });
+      await exited; // its end, this one or an earlier one, is heard of
+      await entry.lastChange; // and written down
       await rm(dir, { recursive: true, force: true });
     },
   };
