@@ -11,8 +11,8 @@ export type Outcome<T> =
   | { readonly t: "done"; readonly value: T }
   /** By the platform, with a reason. */
   | { readonly t: "refused"; readonly reason: string }
-  /** Whether it is done the client was not told. */
-  | { readonly t: "unsure" };
+  /** Whether it is done the client was not told; with what the last try ended with. */
+  | { readonly t: "unsure"; readonly reason: string };
 
 /** What says that another try may work. Without a reason of ours: what a call ends with whose process on its way is killed. */
 const passing = new Set([
@@ -61,12 +61,13 @@ export class Caller {
       const reason = problemOf(error)?.reason ?? (Code[ConnectError.from(error).code] as string);
       if (!passing.has(reason)) return { t: "refused", reason };
       this.#turn = (this.#turn + 1) % this.#apis.length;
-      return { t: "unsure" };
+      return { t: "unsure", reason };
     }
   }
 
   #told<T>(what: string, outcome: Outcome<T>): Outcome<T> {
-    const how = outcome.t === "refused" ? outcome.reason : outcome.t;
+    const how =
+      outcome.t === "done" ? outcome.t : outcome.t === "refused" ? outcome.reason : `unsure: ${outcome.reason}`;
     this.#model.count(`${what} ${how}`);
     if (outcome.t === "refused") {
       this.#model.check(allowedReasons.has(outcome.reason), `${what} was refused with ${outcome.reason}`);

@@ -5,7 +5,8 @@ import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
-const sizeBytes = 6 * 1024 ** 3;
+/** A sparse file. Room for all that clients leave: a disk of 2 GiB is refused where not as much is free, and paused memories add up. */
+const sizeBytes = 48 * 1024 ** 3;
 /** Much less than a guest's memory. */
 const spareBytes = 8 * 1024 ** 2;
 
