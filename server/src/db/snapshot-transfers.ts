@@ -89,38 +89,3 @@ export async function hasSnapshotWithMemory(tx: DbOrTx, sandboxId: string): Prom
     .executeTakeFirst();
   return row !== undefined;
 }
-
-export async function renewSnapshotTransferClaims(db: DbOrTx, ids: readonly string[]): Promise<void> {
-  if (ids.length === 0) return;
-  await db
-    .updateTable("snapshots")
-    .set({ transfer_claim_until: claimEnd })
-    .where("id", "in", ids)
-    .where("transfer", "is not", null)
-    .execute();
-}
-
-/** Takes what others left, but not what this server holds. */
-export async function takeAbandonedSnapshotTransfers(
-  db: DbOrTx,
-  limit: number,
-  held: readonly string[],
-): Promise<readonly SnapshotRow[]> {
-  return db
-    .updateTable("snapshots")
-    .set({ transfer_claim_until: claimEnd })
-    .where("id", "in", (query) =>
-      query
-        .selectFrom("snapshots")
-        .select("id")
-        .where("transfer", "is not", null)
-        .where("transfer_claim_until", "<=", sql<Date>`clock_timestamp()`)
-        .where(sql<boolean>`id <> all(${held as string[]})`)
-        .orderBy("transfer_claim_until")
-        .limit(limit)
-        .forUpdate()
-        .skipLocked(),
-    )
-    .returningAll()
-    .execute();
-}

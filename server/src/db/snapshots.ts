@@ -159,3 +159,26 @@ export async function snapshotsById(db: DbOrTx, ids: readonly string[]): Promise
   if (ids.length === 0) return [];
   return db.selectFrom("snapshots").selectAll().where("id", "in", ids).execute();
 }
+
+/** Those of forks whose children are all made, or given up, and those of templates that now have another one, or are deleted. */
+export async function unneededSnapshots(db: DbOrTx, limit: number): Promise<readonly SnapshotRow[]> {
+  return db
+    .selectFrom("snapshots")
+    .selectAll()
+    .where("state", "=", "ready")
+    .where(({ or, and, eb, not, exists, selectFrom }) => {
+      const children = selectFrom("sandboxes")
+        .select("sandboxes.id")
+        .whereRef("sandboxes.fork_id", "=", "snapshots.id")
+        .where("sandboxes.state", "=", "creating");
+      const standing = selectFrom("templates")
+        .select("templates.name")
+        .whereRef("templates.snapshot_id", "=", "snapshots.id");
+      return or([
+        and([eb("internal", "=", true), not(exists(children))]),
+        and([eb("template_name", "is not", null), not(exists(standing))]),
+      ]);
+    })
+    .limit(limit)
+    .execute();
+}

@@ -118,39 +118,3 @@ export async function nextToTransfer(tx: DbOrTx, hostId: string): Promise<Sandbo
     limit 1 for no key update of s skip locked`.execute(tx);
   return rows[0];
 }
-
-export async function renewTransferClaims(db: DbOrTx, ids: readonly string[]): Promise<void> {
-  if (ids.length === 0) return;
-  await db
-    .updateTable("sandboxes")
-    .set({ transfer_claim_until: claimEnd })
-    .where("id", "in", ids)
-    .where("transfer", "is not", null)
-    .execute();
-}
-
-/** Takes what others left, but not what this server holds. */
-export async function takeAbandonedTransfers(
-  db: DbOrTx,
-  limit: number,
-  held: readonly string[],
-): Promise<readonly SandboxRow[]> {
-  return db
-    .updateTable("sandboxes")
-    .set({ transfer_claim_until: claimEnd })
-    .where("id", "in", (query) =>
-      query
-        .selectFrom("sandboxes")
-        .select("id")
-        .where("transfer", "is not", null)
-        .where("state", "not in", ["pausing", "resuming", "deleting"]) // other loops' first
-        .where("transfer_claim_until", "<=", sql<Date>`clock_timestamp()`)
-        .where(sql<boolean>`id <> all(${held as string[]})`)
-        .orderBy("transfer_claim_until")
-        .limit(limit)
-        .forUpdate()
-        .skipLocked(),
-    )
-    .returningAll()
-    .execute();
-}

@@ -1,7 +1,6 @@
 /** Moves what is on draining hosts to others, and finishes the moves that a server left when it died. */
+import { snapshotTransfers, takeAbandoned, transfersAtRest } from "../db/claims.ts";
 import { drainingHosts } from "../db/drains.ts";
-import { takeAbandonedSnapshotTransfers } from "../db/snapshot-transfers.ts";
-import { takeAbandonedTransfers } from "../db/transfers.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { beginTransfer } from "../services/transfers/begin-transfer.ts";
 import { runTransfer } from "../services/transfers/run-transfer.ts";
@@ -18,8 +17,10 @@ export function createDrainHosts(deps: ServiceDeps) {
 /** One turn. */
 async function drainHosts(deps: ServiceDeps): Promise<void> {
   const held = deps.claims.ids();
-  for (const row of await takeAbandonedTransfers(deps.db, 50, held)) later(deps, row.id, runTransfer(deps, row));
-  for (const row of await takeAbandonedSnapshotTransfers(deps.db, 50, held)) {
+  for (const row of await takeAbandoned(deps.db, transfersAtRest, 50, held)) {
+    later(deps, row.id, runTransfer(deps, row));
+  }
+  for (const row of await takeAbandoned(deps.db, snapshotTransfers, 50, held)) {
     later(deps, row.id, runSnapshotTransfer(deps, row));
   }
   for (const hostId of await drainingHosts(deps.db)) {

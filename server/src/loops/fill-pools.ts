@@ -1,5 +1,5 @@
 /** Keeps warm pools as full as they should be. Each pool is filled by one server at a time. */
-import { takeAbandoned } from "../db/claims.ts";
+import { sandboxMovesIn, takeAbandoned } from "../db/claims.ts";
 import { drainPoolVms } from "../db/pool-vms.ts";
 import { poolIds, sumUpDemand } from "../db/pools.ts";
 import type { ServiceDeps } from "../services/deps.ts";
@@ -17,7 +17,9 @@ export function createFillPools(deps: ServiceDeps) {
 /** One turn; exported for tests. */
 export async function fillPools(deps: ServiceDeps): Promise<void> {
   // Of a server that died while it filled: nobody waits for it, and another is as good.
-  for (const row of await takeAbandoned(deps.db, "filling", 50, deps.claims.ids())) await discardPoolVm(deps, row);
+  for (const row of await takeAbandoned(deps.db, sandboxMovesIn("filling"), 50, deps.claims.ids())) {
+    await discardPoolVm(deps, row);
+  }
   await drainPoolVms(deps.db);
   const ids = await poolIds(deps.db);
   if (ids.length > 0) await sumUpDemand(deps.db, new Date(deps.clock.now()));

@@ -1,5 +1,5 @@
 /** Finishes the deletes that a server left when it died, or that a silent host left open. */
-import { takeAbandoned } from "../db/claims.ts";
+import { sandboxMovesIn, takeAbandoned } from "../db/claims.ts";
 import { finishDelete } from "../services/delete-sandbox.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { repeat } from "./repeat.ts";
@@ -15,7 +15,7 @@ export function createFinishDeletes(deps: ServiceDeps) {
 
 /** One turn; exported for tests. */
 export async function finishDeletes(deps: ServiceDeps): Promise<void> {
-  const rows = await takeAbandoned(deps.db, "deleting", 50, deps.claims.ids());
+  const rows = await takeAbandoned(deps.db, sandboxMovesIn("deleting"), 50, deps.claims.ids());
   for (const row of rows) {
     void deps.background
       .run(finishDelete(deps, row))

@@ -1,6 +1,6 @@
 /** Finishes the snapshots that a server left when it died, and deletes those of forks and templates that are done. */
-import { takeAbandonedSnapshots, unneededSnapshots } from "../db/snapshot-claims.ts";
-import type { SnapshotRow } from "../db/snapshots.ts";
+import { snapshotMoves, takeAbandoned } from "../db/claims.ts";
+import { type SnapshotRow, unneededSnapshots } from "../db/snapshots.ts";
 import { finishDeleteSnapshot } from "../services/delete-snapshot.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { forgetSnapshot } from "../services/forget-snapshot.ts";
@@ -18,7 +18,7 @@ export function createFinishSnapshots(deps: ServiceDeps) {
 
 /** One turn; exported for tests. */
 export async function finishSnapshots(deps: ServiceDeps): Promise<void> {
-  const abandoned = await takeAbandonedSnapshots(deps.db, 50, deps.claims.ids());
+  const abandoned = await takeAbandoned(deps.db, snapshotMoves, 50, deps.claims.ids());
   for (const row of abandoned) later(deps, row.id, finish(deps, row));
   for (const { id } of await unneededSnapshots(deps.db, 50)) later(deps, id, forgetSnapshot(deps, id));
 }

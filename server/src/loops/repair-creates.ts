@@ -1,5 +1,5 @@
 /** Finishes or undoes the creates that a server left when it died, or that a silent host left open. */
-import { takeAbandoned } from "../db/claims.ts";
+import { sandboxMovesIn, takeAbandoned } from "../db/claims.ts";
 import type { SandboxRow } from "../db/sandboxes.ts";
 import { snapshotById } from "../db/snapshots.ts";
 import { abandonCreate } from "../services/delete-sandbox.ts";
@@ -22,7 +22,7 @@ export function createRepairCreates(deps: ServiceDeps) {
 
 /** One turn; exported for tests. */
 export async function repairCreates(deps: ServiceDeps): Promise<void> {
-  const rows = await takeAbandoned(deps.db, "creating", 50, deps.claims.ids());
+  const rows = await takeAbandoned(deps.db, sandboxMovesIn("creating"), 50, deps.claims.ids());
   for (const row of rows) {
     void deps.background
       .run(repairCreate(deps, row))

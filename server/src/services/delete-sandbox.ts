@@ -1,6 +1,6 @@
 /** Deletes a sandbox in any state: decided in the database first, then done on its host. */
 import { abortable } from "@daytonah/lib/deadline.ts";
-import { releaseClaim, takeClaim } from "../db/claims.ts";
+import { releaseClaim, sandboxMoves, takeClaim } from "../db/claims.ts";
 import { commitLazily } from "../db/commit-lazily.ts";
 import { takeKey } from "../db/idempotency.ts";
 import { moveSandbox } from "../db/move-sandbox.ts";
@@ -81,7 +81,7 @@ async function finishOrAwait(deps: ServiceDeps, sandboxId: string, signal: Abort
   return whileBusy(deps.clock, signal, async () => {
     const row = await sandboxById(deps.db, sandboxId);
     if (row?.state !== "deleting") return false;
-    const taken = await takeClaim(deps.db, sandboxId);
+    const taken = await takeClaim(deps.db, sandboxMoves, sandboxId);
     if (!taken) return "busy";
     await abortable(deps.background.run(finishDelete(deps, taken)), signal);
     return true;
@@ -101,7 +101,7 @@ export async function finishDelete(deps: ServiceDeps, row: SandboxRow): Promise<
     else await move(deps, { id: row.id, epoch: row.epoch, to: "deleted", kept });
   } catch (error) {
     // For finish-deletes or the next caller; where even this fails, the claim runs out.
-    await releaseClaim(deps.db, row.id).catch(() => undefined);
+    await releaseClaim(deps.db, sandboxMoves, row.id).catch(() => undefined);
     throw error;
   }
   deps.log.debug("sandbox.deleted", { sandbox: row.id });

@@ -1,8 +1,8 @@
 /** Deletes a snapshot: decided in the database first, then done on its host. Sandboxes made from it stay whole. */
 import { abortable } from "@daytonah/lib/deadline.ts";
 import { problem } from "@daytonah/lib/problem.ts";
+import { releaseClaim, snapshotMoves } from "../db/claims.ts";
 import type { DbOrTx } from "../db/schema.ts";
-import { releaseSnapshotClaim } from "../db/snapshot-claims.ts";
 import { moveSnapshot, type SnapshotRow, sandboxMadeFrom, snapshotOf } from "../db/snapshots.ts";
 import { templateOn } from "../db/templates.ts";
 import { Busy, unlessBusy } from "./busy.ts";
@@ -59,7 +59,7 @@ export async function finishDeleteSnapshot(deps: ServiceDeps, row: SnapshotRow):
     await moveSnapshot(deps.db, { id: row.id, to: "deleted" });
   } catch (error) {
     // For the loop finish-snapshots; where even this fails, the claim runs out.
-    await releaseSnapshotClaim(deps.db, row.id).catch(() => undefined);
+    await releaseClaim(deps.db, snapshotMoves, row.id).catch(() => undefined);
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /** What becomes of a pause or resume that its host did not do. */
 import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
-import { releaseClaim } from "../db/claims.ts";
+import { releaseClaim, sandboxMoves } from "../db/claims.ts";
 import type { SandboxRow } from "../db/sandboxes.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { settleByHost } from "./follow-vm.ts";
@@ -15,7 +15,7 @@ export async function leaveMove(deps: ServiceDeps, row: SandboxRow, error: unkno
     return problem(why.reason, why.message, { ...why.options, metadata, cause: why });
   }
   // Where even this fails, the claim runs out.
-  await releaseClaim(deps.db, row.id).catch(() => undefined);
+  await releaseClaim(deps.db, sandboxMoves, row.id).catch(() => undefined);
   return problem(why.reason, why.message, {
     ...why.options,
     metadata,

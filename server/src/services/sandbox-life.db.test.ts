@@ -3,7 +3,7 @@ import { HostService } from "@daytonah/gen/daytonah/v1/host_pb.ts";
 import { SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_pb.ts";
 import { problem } from "@daytonah/lib/problem.ts";
 import { expect, test } from "vitest";
-import { takeAbandoned } from "../db/claims.ts";
+import { sandboxMovesIn, takeAbandoned } from "../db/claims.ts";
 import { createFakeHost } from "../hosts/fake-host.ts";
 import { failureOf } from "../testing/failure-of.ts";
 import { testDatabase } from "../testing/test-database.ts";
@@ -257,6 +257,6 @@ test("what a server works on itself is not abandoned to it, though the claim has
     (id, org_id, state, epoch, template, vcpus, memory_mib, disk_mib, metadata, hardware_isolated, keyed, claim_until)
     select id, 'o', 'creating', 1, 'base', 1, 1, 1, '{}', false, false, now() - interval '1 minute'
     from unnest(array['ours', 'theirs']) id`);
-  const taken = await takeAbandoned(db, "creating", 50, ["ours"]);
+  const taken = await takeAbandoned(db, sandboxMovesIn("creating"), 50, ["ours"]);
   expect(taken.map(({ id }) => id)).toEqual(["theirs"]);
 });

@@ -2,7 +2,7 @@
 import { VmState } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
 import type { ReasonName } from "@daytonah/lib/problem-reasons.ts";
-import { releaseClaim } from "../db/claims.ts";
+import { releaseClaim, sandboxMoves } from "../db/claims.ts";
 import { noteDiskFull } from "../db/hosts.ts";
 import { refuseSandbox, type SandboxRow, sandboxById } from "../db/sandboxes.ts";
 import { vmLifecycleOf } from "../domain/lifecycle.ts";
@@ -78,7 +78,7 @@ function specOf({ tokenKey }: ServiceDeps, row: SandboxRow): VmSpec {
 /** Nobody knows what the host did. With a key the create goes on without the caller; without, it is undone. */
 async function leaveToRepair(deps: ServiceDeps, row: SandboxRow, why: Problem): Promise<Problem> {
   if (row.keyed) {
-    await releaseClaim(deps.db, row.id);
+    await releaseClaim(deps.db, sandboxMoves, row.id);
     return problem("HOST_UNAVAILABLE", why.message, {
       ...why.options,
       metadata: { ...why.options.metadata, sandbox_id: row.id },

@@ -1,8 +1,8 @@
 /** The second half of a snapshot: SnapshotVm, then creating → ready or deleted. May be repeated after a crash. */
 import type { SnapshotVmResponse } from "@daytonah/gen/daytonah/host/v1/daemon_pb.ts";
 import { type Problem, problem, problemOf } from "@daytonah/lib/problem.ts";
+import { releaseClaim, snapshotMoves } from "../db/claims.ts";
 import { forgetKeysOf } from "../db/idempotency.ts";
-import { releaseSnapshotClaim } from "../db/snapshot-claims.ts";
 import { moveSnapshot, type SnapshotRow, snapshotById } from "../db/snapshots.ts";
 import { setTemplate } from "../db/templates.ts";
 import { finishDeleteSnapshot } from "./delete-snapshot.ts";
@@ -42,7 +42,7 @@ export async function takeSnapshot(deps: ServiceDeps, row: SnapshotRow, requestI
 async function leaveSnapshot(deps: ServiceDeps, row: SnapshotRow, error: unknown): Promise<Problem> {
   const why = problemOf(error) ?? problem("INTERNAL", "The snapshot could not be taken.", { cause: error });
   if (why.reason === "HOST_UNAVAILABLE" && row.keyed) {
-    await releaseSnapshotClaim(deps.db, row.id);
+    await releaseClaim(deps.db, snapshotMoves, row.id);
     const nextStep = "Call again with the same idempotency key after retry_delay: it goes on meanwhile.";
     return problem("HOST_UNAVAILABLE", why.message, { ...why.options, nextStep, cause: why });
   }
