@@ -1,43 +1,29 @@
 /** The move of a sandbox to another host, from wherever it stands. May be repeated after a crash: docs/many-hosts.md. */
 import { problemOf } from "@daytonah/lib/problem.ts";
-import { noteObstacle } from "../../db/drains.ts";
 import type { SandboxRow } from "../../db/sandboxes.ts";
-import { forgetTransferFailures, noteRefusal, noteTransferFailed } from "../../db/transfer-failures.ts";
+import { noteRefusal } from "../../db/transfer-failures.ts";
 import { endTransfer, forgetHostOf, giveUpTransfer, switchHost } from "../../db/transfers.ts";
 import type { ServiceDeps } from "../deps.ts";
 import { hostOf } from "../host-of.ts";
 import { move } from "../move.ts";
 import { finishPause } from "../pause-sandbox.ts";
 import { finishResume } from "../resume-sandbox.ts";
+import { copyOrGiveUp } from "./copy-or-give-up.ts";
 import { landTransfer } from "./land-transfer.ts";
+
+const copying = { copy: copyAcross, giveUp: giveUpTransfer };
 
 /** The row is being transferred, claimed by us. What it throws is tried again by the loop drain-hosts. */
 export async function runTransfer(deps: ServiceDeps, row: SandboxRow): Promise<void> {
   using _ = deps.claims.hold(row.id);
-  const landing = row.transfer === "copying" ? await copyOrGiveUp(deps, row) : row;
+  const landing = row.transfer === "copying" ? await copyOrGiveUp(deps, row, { sandbox: row.id }, copying) : row;
   const landed = landing?.transfer === "landing" ? await landTransfer(deps, landing) : landing;
   if (landed?.transfer === "resuming") await runAgain(deps, landed);
 }
 
-/** As it lands: there, or where it was. Undefined where someone else was faster, or there is nothing to move. */
-async function copyOrGiveUp(deps: ServiceDeps, row: SandboxRow): Promise<SandboxRow | undefined> {
-  const { id, host_id: from, transfer_host_id: to } = row;
-  try {
-    const paused = await standStill(deps, row);
-    const switched = paused && (await copyAcross(deps, paused));
-    if (!switched) return undefined;
-    deps.log.info("transfer.done", { sandbox: id, from, to });
-    await forgetTransferFailures(deps.db, id);
-    await noteObstacle(deps.db, from ?? "", undefined);
-    return switched;
-  } catch (error) {
-    const why = problemOf(error);
-    if (!why) throw error; // of the database, say: it goes on
-    deps.log.warn("transfer.given_up", { sandbox: id, from, to, error: why });
-    await noteTransferFailed(deps.db, id);
-    await noteObstacle(deps.db, from ?? "", why);
-    return giveUpTransfer(deps.db, row);
-  }
+async function copyAcross(deps: ServiceDeps, row: SandboxRow): Promise<SandboxRow | undefined> {
+  const paused = await standStill(deps, row);
+  return paused && (await copyPaused(deps, paused));
 }
 
 /** Paused, with what it has on disk. */
@@ -51,7 +37,7 @@ async function standStill(deps: ServiceDeps, row: SandboxRow): Promise<SandboxRo
   return undefined;
 }
 
-async function copyAcross(deps: ServiceDeps, row: SandboxRow): Promise<SandboxRow | undefined> {
+async function copyPaused(deps: ServiceDeps, row: SandboxRow): Promise<SandboxRow | undefined> {
   const { id: sandboxId, epoch, transfer_host_id: hostId, transfer_epoch } = row;
   const [from, to] = [hostOf(deps, row), hostOf(deps, { id: sandboxId, host_id: hostId })];
   const source = { sandboxId, epoch: BigInt(epoch) };

@@ -1,6 +1,6 @@
 /** The move of a snapshot off a host that is being drained: after its sandbox, to the same host; any other where that is no more. */
 import { problemOf } from "@daytonah/lib/problem.ts";
-import { lockDrainingHost, noteObstacle } from "../../db/drains.ts";
+import { lockDrainingHost } from "../../db/drains.ts";
 import type { HostRow } from "../../db/hosts.ts";
 import type { DbOrTx } from "../../db/schema.ts";
 import {
@@ -12,12 +12,13 @@ import {
   switchSnapshotHost,
 } from "../../db/snapshot-transfers.ts";
 import type { SnapshotRow } from "../../db/snapshots.ts";
-import { forgetTransferFailures, noteRefusal, noteTransferFailed, refusalsOf } from "../../db/transfer-failures.ts";
+import { noteRefusal, refusalsOf } from "../../db/transfer-failures.ts";
 import type { PlacementRequest } from "../../domain/placement.ts";
 import type { ServiceDeps } from "../deps.ts";
 import { hostOf } from "../host-of.ts";
 import { place } from "../place.ts";
 import { noteNoRoom } from "./begin-transfer.ts";
+import { copyOrGiveUp } from "./copy-or-give-up.ts";
 
 /** From one host at the same time. */
 const atOnce = 2;
@@ -50,10 +51,12 @@ async function requestOf(tx: DbOrTx, row: SnapshotRow, from: HostRow, home: stri
   return { ...size, takenOver, ...(row.memory_kept ? { cpuClass } : {}) };
 }
 
+const copying = { copy: copyAcross, giveUp: giveUpSnapshotTransfer };
+
 /** The row is being transferred, claimed by us. May be repeated after a crash. */
 export async function runSnapshotTransfer(deps: ServiceDeps, row: SnapshotRow): Promise<void> {
   using _ = deps.claims.hold(row.id);
-  const landing = row.transfer === "copying" ? await copyOrGiveUp(deps, row) : row;
+  const landing = row.transfer === "copying" ? await copyOrGiveUp(deps, row, { snapshot: row.id }, copying) : row;
   if (!landing) return;
   await deleteAt(deps, row, landing.transfer_host_id).catch((error: unknown) => {
     // Where that host does not answer, its list is held against the rows when it is back.
@@ -62,25 +65,16 @@ export async function runSnapshotTransfer(deps: ServiceDeps, row: SnapshotRow): 
   await endSnapshotTransfer(deps.db, landing);
 }
 
-async function copyOrGiveUp(deps: ServiceDeps, row: SnapshotRow): Promise<SnapshotRow | undefined> {
+async function copyAcross(deps: ServiceDeps, row: SnapshotRow): Promise<SnapshotRow | undefined> {
   const { id: snapshotId, sandbox_id: id, host_id: from, transfer_host_id: to } = row;
   try {
     const bytes = await hostOf(deps, { id, host_id: from }).readCopy({ snapshotId }, {});
     await hostOf(deps, { id, host_id: to }).writeCopy({ snapshotId }, bytes, {});
-    const switched = await deps.db.transaction().execute((tx) => switchSnapshotHost(tx, row));
-    if (!switched) return undefined;
-    deps.log.info("transfer.done", { snapshot: snapshotId, from, to });
-    await forgetTransferFailures(deps.db, snapshotId);
-    await noteObstacle(deps.db, from ?? "", undefined);
-    return switched;
+    return await deps.db.transaction().execute((tx) => switchSnapshotHost(tx, row));
   } catch (error) {
     const why = problemOf(error);
-    if (!why) throw error;
-    deps.log.warn("transfer.given_up", { snapshot: snapshotId, from, to, error: why });
-    if (to !== null && why.reason !== "HOST_UNAVAILABLE") await noteRefusal(deps.db, snapshotId, to);
-    await noteTransferFailed(deps.db, snapshotId);
-    await noteObstacle(deps.db, from ?? "", why);
-    return giveUpSnapshotTransfer(deps.db, row);
+    if (why && to !== null && why.reason !== "HOST_UNAVAILABLE") await noteRefusal(deps.db, snapshotId, to);
+    throw error;
   }
 }
 
