@@ -43,6 +43,7 @@ const rows = {
     Code.OutOfRange,
     'Begin with cursor "0" for all that are kept, or without one; list your sandboxes first.',
   ],
+  TOO_MANY_CALLS: [Code.ResourceExhausted, "Call again after retry_delay, and have fewer calls under way at once."],
   NO_CAPACITY: [Code.ResourceExhausted, "Call again after retry_delay, or delete sandboxes you no longer need."],
   HOST_UNAVAILABLE: [Code.Unavailable, "Call again after retry_delay; where it stays so, look at the host's daemon."],
   DATABASE_UNAVAILABLE: [Code.Unavailable, "Call again after retry_delay; where it stays so, look at PostgreSQL."],

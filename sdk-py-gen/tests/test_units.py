@@ -18,10 +18,13 @@ from daytonah._gen.daytonah.v1.process_pb import ProcessExited, ProcessOutput, P
 from daytonah._http_error import http_error_of
 from daytonah._output import OutputReader
 from daytonah._signals import signal_name_of, signal_number_of
+from daytonah._options import resolve_options
+from daytonah._sync.connection import Connection
 from daytonah._sync.direct_ways import DirectWays
 from daytonah._sync.pieces import pieces_of
 from daytonah._waits import sync_http
 from other_edge import OtherEdge
+from protobuf.wkt.google.protobuf.duration_pb import Duration
 
 
 def test_every_reason_of_the_platform_has_an_error_class() -> None:
@@ -48,6 +51,24 @@ def test_a_failure_that_is_a_part_of_an_answer_is_the_error_that_a_call_would_ra
     assert full.next_step == "Try again."
     newer = error_of_reason("NEWER", "Who knows.", "Ask.", None)
     assert (type(newer), newer.code, newer.reason) == (PlatformError, "internal", "NEWER")
+
+
+def test_a_call_that_was_refused_for_too_many_calls_is_made_again_whatever_it_does() -> None:
+    wire = ConnectError(
+        Code.RESOURCE_EXHAUSTED, "said", [ErrorInfo(reason=ErrorReason.TOO_MANY_CALLS, retry_delay=Duration(nanos=1_000_000))]
+    )
+    failures = [convert_error(wire), convert_error(wire)]
+
+    def attempt() -> str:
+        if failures:
+            raise failures.pop()
+        return "done"
+
+    connection = Connection(resolve_options("http://127.0.0.1:9", "k", 1.0, 4, 0.02, "never"))
+    assert connection.retrying(attempt, repeatable=False) == "done"
+    with pytest.raises(UnavailableError):
+        failures.append(UnavailableError("No answer.", code="unavailable"))
+        connection.retrying(attempt, repeatable=False)
 
 
 def test_an_error_over_plain_http_is_the_platforms_or_what_its_status_says() -> None:

@@ -73,6 +73,6 @@ export class Connection {
         throw convertError(error, signal);
       }
     };
-    return options.repeatable ? retrying(this.options.retry, signal, attempt) : attempt();
+    return retrying(this.options.retry, { signal, repeatable: options.repeatable }, attempt);
   }
 }

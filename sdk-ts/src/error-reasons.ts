@@ -51,6 +51,7 @@ export const classOfReason = {
   RESOURCE_IN_USE: ConflictError,
   SANDBOX_PAUSED: ConflictError,
   CURSOR_INVALID: InvalidArgumentError,
+  TOO_MANY_CALLS: LimitError,
   NO_CAPACITY: CapacityError,
   HOST_UNAVAILABLE: UnavailableError,
   DATABASE_UNAVAILABLE: UnavailableError,

@@ -115,7 +115,7 @@ export class ConflictError extends DaytonahError {
   override readonly name: string = "ConflictError";
 }
 
-/** A limit is reached: a quota of yours, a size, or the sandbox's own disk or processes. */
+/** A limit is reached: a quota of yours, a size, your calls at once, or the sandbox's own disk or processes. */
 export class LimitError extends DaytonahError {
   override readonly name: string = "LimitError";
 }

@@ -1,5 +1,5 @@
-/** Tries again what is safe to repeat and failed for want of an answer. */
-import { UnavailableError } from "./errors.ts";
+/** Tries again what is safe to repeat and failed for want of an answer, or because too much was under way. */
+import { DaytonahError, UnavailableError } from "./errors.ts";
 
 export interface RetryPolicy {
   /** How often a failed call is repeated at most, 0 for never. */
@@ -12,15 +12,22 @@ const longestDelayMs = 3_000;
 /** The platform may ask for more patience than this; then the caller decides. */
 const longestAskedDelayMs = 30_000;
 
+export interface RetryingOptions {
+  readonly signal: AbortSignal | undefined;
+  /** Only for what changes nothing when it is repeated. */
+  readonly repeatable: boolean;
+}
+
 export async function retrying<T>(
   policy: RetryPolicy,
-  signal: AbortSignal | undefined,
+  { signal, repeatable }: RetryingOptions,
   attempt: () => Promise<T>,
 ): Promise<T> {
   for (let failures = 0; ; ) {
     try {
       return await attempt();
     } catch (error) {
+      if (!repeatable && !wasRefused(error)) throw error;
       failures += 1;
       await waitToRetry(policy, failures, error, signal);
     }
@@ -39,10 +46,15 @@ export async function waitToRetry(
   await sleep(error.retryAfterMs ?? backoff, signal);
 }
 
-function mayPass(error: unknown): error is UnavailableError {
-  if (!(error instanceof UnavailableError)) return false;
+function mayPass(error: unknown): error is DaytonahError {
+  if (!(error instanceof DaytonahError) || (error.retryAfterMs ?? 0) > longestAskedDelayMs) return false;
   // A lost host stays lost for minutes, if it comes back at all.
-  return error.reason !== "HOST_LOST" && (error.retryAfterMs ?? 0) <= longestAskedDelayMs;
+  return error instanceof UnavailableError ? error.reason !== "HOST_LOST" : wasRefused(error);
+}
+
+/** The platform did nothing of it: too many other calls were under way. */
+function wasRefused(error: unknown): boolean {
+  return error instanceof DaytonahError && error.reason === "TOO_MANY_CALLS";
 }
 
 function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {

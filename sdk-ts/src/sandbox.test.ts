@@ -45,6 +45,14 @@ describe.each(ways)("$name", (way) => {
     expect([...fake.platform.sandboxes.keys()]).toEqual([sandbox.id]);
   });
 
+  test("a create that was refused for too many calls is repeated without a key, since nothing of it was done", async () => {
+    await using fake = await fakeWithClient(way);
+    const busy = fakeError(Code.ResourceExhausted, "TOO_MANY_CALLS", "500 calls are under way.", { retryDelayMs: 1 });
+    fake.platform.faults.next("CreateSandbox", { t: "error", error: busy }, { t: "error", error: busy });
+    const sandbox = await Sandbox.create({ client: fake.client });
+    expect([...fake.platform.sandboxes.keys()]).toEqual([sandbox.id]);
+  });
+
   test("a create without a key is not repeated when its answer is lost", async () => {
     await using fake = await fakeWithClient(way);
     fake.platform.faults.next("CreateSandbox", { t: "cut" });

@@ -50,6 +50,7 @@ CLASS_OF_REASON: dict[str, type[DaytonahError]] = {
     "RESOURCE_IN_USE": ConflictError,
     "SANDBOX_PAUSED": ConflictError,
     "CURSOR_INVALID": InvalidArgumentError,
+    "TOO_MANY_CALLS": LimitError,
     "NO_CAPACITY": CapacityError,
     "HOST_UNAVAILABLE": UnavailableError,
     "DATABASE_UNAVAILABLE": UnavailableError,

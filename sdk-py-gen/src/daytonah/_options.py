@@ -41,12 +41,18 @@ def resolve_options(
 
 def delay_before_retry(options: Options, failures: int, error: DaytonahError) -> float | None:
     """How long to wait before the repeat that follows the `failures`-th failure; None where there is to be none."""
-    if failures > options.max_retries or not isinstance(error, UnavailableError):
+    if failures > options.max_retries or (error.retry_after or 0) > _LONGEST_ASKED_DELAY:
         return None
     # A lost host stays lost for minutes, if it comes back at all.
-    if error.reason == "HOST_LOST" or (error.retry_after or 0) > _LONGEST_ASKED_DELAY:
+    no_answer = isinstance(error, UnavailableError) and error.reason != "HOST_LOST"
+    if not no_answer and not was_refused(error):
         return None
     if error.retry_after is not None:
         return error.retry_after
     delay: float = min(_LONGEST_DELAY, options.retry_delay * 2 ** (failures - 1))
     return delay * (0.75 + random.random() / 2)
+
+
+def was_refused(error: DaytonahError) -> bool:
+    """Whether the platform did nothing of a call, since too many others were under way."""
+    return error.reason == "TOO_MANY_CALLS"

@@ -87,7 +87,7 @@ class ConflictError(DaytonahError):
 
 
 class LimitError(DaytonahError):
-    """A limit is reached: a quota of yours, a size, or the sandbox's own disk or processes."""
+    """A limit is reached: a quota of yours, a size, your calls at once, or the sandbox's own disk or processes."""
 
 
 class CapacityError(DaytonahError):

@@ -105,7 +105,7 @@ export class DataPlane {
 
   /** Does what is no call, and may be repeated. `run` throws this package's errors. */
   repeating<T>(signal: AbortSignal, run: (way: DataWay) => Promise<T>): Promise<T> {
-    return retrying(this.connection.options.retry, signal, () => this.#onBestWay(true, run));
+    return retrying(this.connection.options.retry, { signal, repeatable: true }, () => this.#onBestWay(true, run));
   }
 
   /** The caller's signal and the client's. */

@@ -16,7 +16,7 @@ from .._gen.daytonah.v1.pool_connect import PoolServiceClient
 from .._gen.daytonah.v1.sandbox_connect import SandboxServiceClient
 from .._gen.daytonah.v1.snapshot_connect import SnapshotServiceClient
 from .._gen.daytonah.v1.template_connect import TemplateServiceClient
-from .._options import Options, delay_before_retry
+from .._options import Options, delay_before_retry, was_refused
 from .._waits import AsyncWork, async_http, async_next, async_sleep
 from ..errors import DaytonahError, UnavailableError
 from .direct_ways import AsyncDirectWays
@@ -77,7 +77,7 @@ class AsyncConnection:
             try:
                 return await attempt()
             except DaytonahError as error:
-                if not repeatable:
+                if not repeatable and not was_refused(error):
                     raise
                 await self.wait_to_retry(failures, error)
         raise AssertionError("unreachable")

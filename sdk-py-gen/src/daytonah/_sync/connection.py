@@ -17,7 +17,7 @@ from .._gen.daytonah.v1.pool_connect import PoolServiceClientSync
 from .._gen.daytonah.v1.sandbox_connect import SandboxServiceClientSync
 from .._gen.daytonah.v1.snapshot_connect import SnapshotServiceClientSync
 from .._gen.daytonah.v1.template_connect import TemplateServiceClientSync
-from .._options import Options, delay_before_retry
+from .._options import Options, delay_before_retry, was_refused
 from .._waits import SyncWork, sync_http, sync_next, sync_sleep
 from ..errors import DaytonahError, UnavailableError
 from .direct_ways import DirectWays
@@ -78,7 +78,7 @@ class Connection:
             try:
                 return attempt()
             except DaytonahError as error:
-                if not repeatable:
+                if not repeatable and not was_refused(error):
                     raise
                 self.wait_to_retry(failures, error)
         raise AssertionError("unreachable")
