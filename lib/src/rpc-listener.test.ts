@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import http2 from "node:http2";
+import net from "node:net";
 import { Code, ConnectError, type ConnectRouter, createClient } from "@connectrpc/connect";
 import {
   compressionGzip,
@@ -199,5 +200,32 @@ describe("a call that is not admitted", () => {
     const query = "connect=v1&encoding=json&message=%7B%7D";
     const answer = await fetch(`${server.url}/daytonah.v1.TemplateService/ListTemplates?${query}`);
     expect([answer.status, await answer.text()]).toEqual([401, expect.not.stringContaining("secret")]);
+  });
+});
+
+describe("a call to no host", () => {
+  const path = "/daytonah.v1.FileService/StatFile";
+
+  test.each(["HTTP/1.0", "HTTP/1.1\r\nHost: [\r\nConnection: close"])(
+    "is answered, and the next one as well (%j)",
+    async (head) => {
+      await using server = await serve();
+      for (const _ of [1, 2]) {
+        const socket = net.connect(server.address.port, "127.0.0.1");
+        socket.end(`POST ${path} ${head}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}`);
+        expect(Buffer.concat(await socket.toArray()).toString()).toMatch(
+          /^HTTP\/1.1 400 [\s\S]*ERROR_REASON_FIELD_INVALID/,
+        );
+      }
+    },
+  );
+
+  test("is answered over HTTP/2", async () => {
+    await using server = await serve();
+    const session = http2.connect(server.url);
+    const headers = { ":method": "POST", ":authority": "[", ":path": path, "content-type": "application/proto" };
+    const [answer] = (await once(session.request(headers).end(), "response")) as [http2.IncomingHttpHeaders];
+    expect(answer[":status"]).toBe(400);
+    session.destroy();
   });
 });

@@ -14,12 +14,13 @@ import {
   type Interceptor,
 } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { answerProblem } from "./answer-problem.ts";
 import { bodyTooLarge } from "./body-too-large.ts";
 import { boundedGzip } from "./bounded-gzip.ts";
 import { typedError } from "./interceptors.ts";
 import type { Logger } from "./log.ts";
 import type { NodeRequest, NodeResponse } from "./node-http.ts";
-import { problemOf } from "./problem.ts";
+import { fieldProblem, problemOf } from "./problem.ts";
 import { requestIdHeader, requestIdKey, requestIdOf } from "./request-id.ts";
 
 export interface RpcListenerOptions extends Omit<ConnectRouterOptions, "readMaxBytes"> {
@@ -67,6 +68,16 @@ export function createRpcListener(options: RpcListenerOptions): RpcListener {
     const requestId = requestIdOf(request.headers[requestIdHeader]);
     response.setHeader(requestIdHeader, requestId);
     const contextValues = createContextValues().set(requestIdKey, requestId);
+    // connect-node's own type for a response has optional members that Node's classes declare otherwise.
+    const nodeResponse = response as Parameters<typeof universalResponseToNodeResponse>[1];
+    let universal: ReturnType<typeof universalRequestFromNodeRequest>;
+    try {
+      universal = universalRequestFromNodeRequest(request, nodeResponse, undefined, contextValues);
+    } catch {
+      request.resume();
+      answerProblem(response, fieldProblem("host", "this header is missing, or names no host."), { requestId });
+      return true;
+    }
     const admission = decide?.(request, path, contextValues).catch((error: unknown) => {
       request.resume(); // what a stranger still sends is thrown away
       const typed = typedError(error, requestId);
@@ -75,9 +86,6 @@ export function createRpcListener(options: RpcListenerOptions): RpcListener {
     });
     admission?.catch(() => undefined); // whoever asks hears of it
     contextValues.set(admissionKey, admission);
-    // connect-node's own type for a response has optional members that Node's classes declare otherwise.
-    const nodeResponse = response as Parameters<typeof universalResponseToNodeResponse>[1];
-    const universal = universalRequestFromNodeRequest(request, nodeResponse, undefined, contextValues);
     const body = universal.body as AsyncIterable<Uint8Array>;
     handler({ ...universal, body: limitBody(body, maxBodyBytes, requestId, admission) })
       .then((result) => universalResponseToNodeResponse(result, nodeResponse))
