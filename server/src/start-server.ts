@@ -24,21 +24,9 @@ import { createMetrics } from "./http/metrics.ts";
 import { readReadiness } from "./http/readiness.ts";
 import { createForgetOld } from "./jobs/forget-old.ts";
 import { createRunJobs } from "./jobs/run-jobs.ts";
-import { createDrainHosts } from "./loops/drain-hosts.ts";
-import { createFillPools } from "./loops/fill-pools.ts";
-import { createFinishDeletes } from "./loops/finish-deletes.ts";
-import { createFinishMoves } from "./loops/finish-moves.ts";
-import { createFinishSnapshots } from "./loops/finish-snapshots.ts";
 import { createFollowHosts } from "./loops/follow-hosts.ts";
 import type { HostStatus, HostStatuses } from "./loops/host-statuses.ts";
-import { createMarkLost } from "./loops/mark-lost.ts";
-import { createPlaceEvents } from "./loops/place-events.ts";
-import { createPurgeTombstones } from "./loops/purge-tombstones.ts";
-import { createRenewCertificates } from "./loops/renew-certificates.ts";
-import { createRenewClaims } from "./loops/renew-claims.ts";
-import { createRenewLeases } from "./loops/renew-leases.ts";
-import { createRepairCreates } from "./loops/repair-creates.ts";
-import { createTellHosts } from "./loops/tell-hosts.ts";
+import { runLoops } from "./loops/run-loops.ts";
 import { openPlatformKeys } from "./pki/platform-keys.ts";
 import { createServerPki, type ServerPki } from "./pki/server-pki.ts";
 import { prepareDatabase } from "./prepare-database.ts";
@@ -193,24 +181,12 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     );
     await followHosts.turn();
     isPrepared = true;
-    const started = [
-      createRenewClaims(ours),
-      createRepairCreates(ours),
-      createFinishDeletes(ours),
-      createFinishMoves(ours),
-      createRunJobs({ ...deps, pool: database.pool, jobs: [createForgetOld(deps.db)] }),
-      createFinishSnapshots(ours),
-      createPurgeTombstones(ours),
-      createPlaceEvents(ours),
-      createFillPools(ours),
-      createDrainHosts(ours),
-      createMarkLost(ours, statuses),
-      createRenewLeases(ours, statuses),
-      createRenewCertificates(ours, keys.pki, statuses),
-      createTellHosts(ours, statuses),
-      followHosts,
-    ];
-    running.push(...started.map((loop) => loop.run({ signal: loops.signal })));
+    const { signal } = loops;
+    running.push(
+      followHosts.run({ signal }),
+      createRunJobs({ ...deps, pool: database.pool, jobs: [createForgetOld(deps.db)] }).run({ signal }),
+      runLoops(ours, statuses, keys.pki, { signal }),
+    );
   };
   const prepared = prepare();
   prepared.catch(() => undefined); // main.ts and tests look at it

@@ -5,17 +5,8 @@ import type { ServiceDeps } from "../services/deps.ts";
 import { beginTransfer } from "../services/transfers/begin-transfer.ts";
 import { runTransfer } from "../services/transfers/run-transfer.ts";
 import { beginSnapshotTransfer, runSnapshotTransfer } from "../services/transfers/transfer-snapshot.ts";
-import { repeat } from "./repeat.ts";
 
-export function createDrainHosts(deps: ServiceDeps) {
-  return {
-    run: ({ signal }: { readonly signal: AbortSignal }) =>
-      repeat({ name: "drain-hosts", everyMs: 500, clock: deps.clock, log: deps.log, signal }, () => drainHosts(deps)),
-  };
-}
-
-/** One turn. */
-async function drainHosts(deps: ServiceDeps): Promise<void> {
+export async function drainHosts(deps: ServiceDeps): Promise<void> {
   const held = deps.claims.ids();
   for (const row of await takeAbandoned(deps.db, transfersAtRest, 50, held)) {
     later(deps, row.id, runTransfer(deps, row));

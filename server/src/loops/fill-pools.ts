@@ -5,16 +5,7 @@ import { poolIds, sumUpDemand } from "../db/pools.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { discardPoolVm } from "../services/pools/discard-pool-vm.ts";
 import { fillPool } from "../services/pools/fill-pool.ts";
-import { repeat } from "./repeat.ts";
 
-export function createFillPools(deps: ServiceDeps) {
-  return {
-    run: ({ signal }: { readonly signal: AbortSignal }) =>
-      repeat({ name: "fill-pools", everyMs: 500, clock: deps.clock, log: deps.log, signal }, () => fillPools(deps)),
-  };
-}
-
-/** One turn; exported for tests. */
 export async function fillPools(deps: ServiceDeps): Promise<void> {
   // Of a server that died while it filled: nobody waits for it, and another is as good.
   for (const row of await takeAbandoned(deps.db, sandboxMovesIn("filling"), 50, deps.claims.ids())) {

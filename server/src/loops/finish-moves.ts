@@ -3,18 +3,7 @@ import { sandboxMovesIn, takeAbandoned } from "../db/claims.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { finishPause } from "../services/pause-sandbox.ts";
 import { finishResume } from "../services/resume-sandbox.ts";
-import { repeat } from "./repeat.ts";
 
-export function createFinishMoves(deps: ServiceDeps) {
-  return {
-    run: ({ signal }: { readonly signal: AbortSignal }) =>
-      repeat({ name: "finish-moves", everyMs: 1_000, clock: deps.clock, log: deps.log, signal }, () =>
-        finishMoves(deps),
-      ),
-  };
-}
-
-/** One turn; exported for tests. */
 export async function finishMoves(deps: ServiceDeps): Promise<void> {
   for (const [state, finish] of [
     ["pausing", finishPause],

@@ -5,18 +5,7 @@ import { finishDeleteSnapshot } from "../services/delete-snapshot.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { forgetSnapshot } from "../services/forget-snapshot.ts";
 import { abandonSnapshot, takeSnapshot } from "../services/take-snapshot.ts";
-import { repeat } from "./repeat.ts";
 
-export function createFinishSnapshots(deps: ServiceDeps) {
-  return {
-    run: ({ signal }: { readonly signal: AbortSignal }) =>
-      repeat({ name: "finish-snapshots", everyMs: 1_000, clock: deps.clock, log: deps.log, signal }, () =>
-        finishSnapshots(deps),
-      ),
-  };
-}
-
-/** One turn; exported for tests. */
 export async function finishSnapshots(deps: ServiceDeps): Promise<void> {
   const abandoned = await takeAbandoned(deps.db, snapshotMoves, 50, deps.claims.ids());
   for (const row of abandoned) later(deps, row.id, finish(deps, row));

@@ -4,7 +4,6 @@ import { sandboxesOnSilentHosts } from "../db/sandboxes.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { move } from "../services/move.ts";
 import type { HostStatuses } from "./host-statuses.ts";
-import { repeat } from "./repeat.ts";
 
 /** After this, no new sandbox is placed on it. */
 const unreachableMs = 7_000;
@@ -13,16 +12,7 @@ const lostMs = 20_000;
 /** and this long after its lease has ended: renewals are under way for a while, and clocks don't run alike. */
 const leaseMarginMs = 5_000;
 
-export function createMarkLost(deps: ServiceDeps, statuses: HostStatuses) {
-  return {
-    run: ({ signal }: { readonly signal: AbortSignal }) =>
-      repeat({ name: "mark-lost", everyMs: 1_000, clock: deps.clock, log: deps.log, signal }, () =>
-        markLost(deps, statuses),
-      ),
-  };
-}
-
-/** One turn; exported for tests. The row's seen_time is the newest of all servers, `heardAt` is this server's own. */
+/** The row's seen_time is the newest of all servers, `heardAt` is this server's own. */
 export async function markLost(deps: ServiceDeps, statuses: HostStatuses): Promise<void> {
   // Before the first query: while the database lets us wait, the watchers wait as well, and hear nobody.
   const now = deps.clock.now();

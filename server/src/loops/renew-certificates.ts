@@ -3,20 +3,7 @@ import { claimCertificate } from "../db/hosts.ts";
 import type { HostAuthority } from "../hosts/host-authority.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import type { HostStatus, HostStatuses } from "./host-statuses.ts";
-import { repeat } from "./repeat.ts";
 
-const everyMs = 5_000;
-
-export function createRenewCertificates(deps: ServiceDeps, authority: HostAuthority, statuses: HostStatuses) {
-  return {
-    run: ({ signal }: { readonly signal: AbortSignal }) =>
-      repeat({ name: "renew-certificates", everyMs, clock: deps.clock, log: deps.log, signal }, () =>
-        renewCertificates(deps, authority, statuses),
-      ),
-  };
-}
-
-/** One turn; exported for tests. */
 export async function renewCertificates(
   deps: ServiceDeps,
   authority: HostAuthority,

@@ -6,7 +6,6 @@ import { extendLeases } from "../db/hosts.ts";
 import type { HostClient } from "../hosts/host-client.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import type { HostStatus, HostStatuses } from "./host-statuses.ts";
-import { repeat } from "./repeat.ts";
 
 const leaseMs = 15_000;
 /** Another server has just renewed it where more than this is left. */
@@ -16,16 +15,7 @@ const callMs = 3_000;
 /** So that a server that can't reach the host leaves it to another. */
 const holdBackMs = 6_000;
 
-export function createRenewLeases(deps: ServiceDeps, statuses: HostStatuses) {
-  return {
-    run: ({ signal }: { readonly signal: AbortSignal }) =>
-      repeat({ name: "renew-leases", everyMs: 1_000, clock: deps.clock, log: deps.log, signal }, () =>
-        renewLeases(deps, statuses),
-      ),
-  };
-}
-
-/** One turn; exported for tests. First the row, then the host: never may the host believe in more than the row says. */
+/** First the row, then the host: never may the host believe in more than the row says. */
 export async function renewLeases(deps: ServiceDeps, statuses: HostStatuses): Promise<void> {
   const now = deps.clock.now();
   const mine = [...statuses.values()].filter(

@@ -6,21 +6,10 @@ import { abandonCreate } from "../services/delete-sandbox.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { move } from "../services/move.ts";
 import { startSandbox } from "../services/start-sandbox.ts";
-import { repeat } from "./repeat.ts";
 
 /** Then a create with a key gives up too. */
 const giveUpMs = 10 * 60_000;
 
-export function createRepairCreates(deps: ServiceDeps) {
-  return {
-    run: ({ signal }: { readonly signal: AbortSignal }) =>
-      repeat({ name: "repair-creates", everyMs: 1_000, clock: deps.clock, log: deps.log, signal }, () =>
-        repairCreates(deps),
-      ),
-  };
-}
-
-/** One turn; exported for tests. */
 export async function repairCreates(deps: ServiceDeps): Promise<void> {
   const rows = await takeAbandoned(deps.db, sandboxMovesIn("creating"), 50, deps.claims.ids());
   for (const row of rows) {

@@ -5,19 +5,9 @@ import type { ServiceDeps } from "../services/deps.ts";
 import { tellAccess } from "../services/tell-access.ts";
 import { tellLifecycle } from "../services/tell-lifecycle.ts";
 import type { HostStatuses } from "./host-statuses.ts";
-import { repeat } from "./repeat.ts";
 
-export function createTellHosts(deps: ServiceDeps, statuses: HostStatuses) {
-  return {
-    run: ({ signal }: { readonly signal: AbortSignal }) =>
-      repeat({ name: "tell-hosts", everyMs: 1_000, clock: deps.clock, log: deps.log, signal }, () =>
-        tellHosts(deps, statuses),
-      ),
-  };
-}
-
-/** One turn. Hosts that don't answer are told when they do. */
-async function tellHosts(deps: ServiceDeps, statuses: HostStatuses): Promise<void> {
+/** Hosts that don't answer are told when they do. */
+export async function tellHosts(deps: ServiceDeps, statuses: HostStatuses): Promise<void> {
   const connected = [...statuses.values()].filter((status) => status.connected).map(({ hostId }) => hostId);
   const rows = await untoldSandboxes(deps.db, connected, 50);
   await Promise.all(
