@@ -17,7 +17,7 @@ import { listenDual } from "./dual-http-server.ts";
 import { typedErrors, validateRequests } from "./interceptors.ts";
 import { silentLogger } from "./log.ts";
 import { problem } from "./problem.ts";
-import { createRpcListener } from "./rpc-listener.ts";
+import { createRpcListener, heldKey } from "./rpc-listener.ts";
 
 function routes(router: ConnectRouter): void {
   router.service(FileService, {
@@ -227,5 +227,84 @@ describe("a call to no host", () => {
     const [answer] = (await once(session.request(headers).end(), "response")) as [http2.IncomingHttpHeaders];
     expect(answer[":status"]).toBe(400);
     session.destroy();
+  });
+});
+
+describe.each(Object.entries(transports))("what a call holds, by %s", (_, transport) => {
+  /** Calls hold one thing each; the slow ones go on until they are told. */
+  const serveHolders = async () => {
+    let held = 0;
+    const going = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const rpc = createRpcListener({
+      routes: (router) =>
+        router.service(FileService, {
+          statFile: ({ path }) => {
+            if (path === "/x") throw problem("FILE_NOT_FOUND", "/x is not there.");
+            return {};
+          },
+          async writeFile() {
+            begun.resolve();
+            await going.promise;
+            return {};
+          },
+          async *readFile({ path }, { signal }) {
+            yield { part: { case: "data" as const, value: new Uint8Array([1]) } };
+            if (path === "/long") await new Promise((_, reject) => signal.addEventListener("abort", reject));
+          },
+        }),
+      ...{ maxBodyBytes: 4096, log: silentLogger, interceptors: [typedErrors(silentLogger)] },
+      async admit(request, __, values) {
+        held += 1;
+        values.get(heldKey).defer(() => {
+          held -= 1;
+        });
+        if (request.headers.refuse) throw problem("SCOPE_MISSING", "no");
+      },
+    });
+    const sockets = new Set<net.Socket>();
+    const server = await listenDual({
+      ...{ host: "127.0.0.1", port: 0, handler: (request, response) => void rpc.handle(request, response) },
+      onConnection: (socket) => sockets.add(socket),
+    });
+    const client = createClient(FileService, transport(`http://127.0.0.1:${server.address.port}`));
+    const letGo = () => expect.poll(() => held).toBe(0);
+    const cut = () => sockets.forEach((socket) => void socket.destroy());
+    return Object.assign(server, { client, held: () => held, begun: begun.promise, go: going.resolve, letGo, cut });
+  };
+
+  test("is let go when it was answered, failed, refused, read to its end or left", async () => {
+    await using server = await serveHolders();
+    const { client, letGo } = server;
+    await client.statFile({ path: "/y" });
+    await letGo();
+    await expect(client.statFile({ path: "/x" })).rejects.toThrow();
+    await letGo();
+    await expect(client.statFile({ path: "/y" }, { headers: { refuse: "1" } })).rejects.toThrow();
+    await letGo();
+    await Array.fromAsync(client.readFile({ path: "/short" }));
+    await letGo();
+    for (const end of [(abort: AbortController) => abort.abort(), server.cut]) {
+      const abort = new AbortController();
+      const reading = client.readFile({ path: "/long" }, { signal: abort.signal })[Symbol.asyncIterator]();
+      await reading.next();
+      expect(server.held()).toBe(1);
+      end(abort);
+      await expect(reading.next()).rejects.toThrow();
+      await letGo();
+    }
+  });
+
+  test("is held as long as its handler works, also where its client has gone", async () => {
+    await using server = await serveHolders();
+    const abort = new AbortController();
+    const writing = server.client.writeFile({ path: "/y" }, { signal: abort.signal });
+    await server.begun;
+    abort.abort();
+    await expect(writing).rejects.toThrow();
+    await server.client.statFile({ path: "/y" });
+    await expect.poll(server.held).toBe(1);
+    server.go();
+    await server.letGo();
   });
 });

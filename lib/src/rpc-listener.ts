@@ -39,6 +39,8 @@ export interface RpcListener {
   fail(request: NodeRequest, response: NodeResponse, error: unknown): boolean;
 }
 
+/** What a call holds until its handler is done with it and its client was answered whole, or has gone. */
+export const heldKey = createContextKey<DisposableStack>(new DisposableStack(), { description: "held" });
 const admissionKey = createContextKey<Promise<void> | undefined>(undefined, { description: "admission" });
 
 /** A call by GET has no body, and none of its handlers would hear that it was refused. */
@@ -67,7 +69,8 @@ export function createRpcListener(options: RpcListenerOptions): RpcListener {
     if (!handler) return false;
     const requestId = requestIdOf(request.headers[requestIdHeader]);
     response.setHeader(requestIdHeader, requestId);
-    const contextValues = createContextValues().set(requestIdKey, requestId);
+    const held = new DisposableStack();
+    const contextValues = createContextValues().set(requestIdKey, requestId).set(heldKey, held);
     // connect-node's own type for a response has optional members that Node's classes declare otherwise.
     const nodeResponse = response as Parameters<typeof universalResponseToNodeResponse>[1];
     let universal: ReturnType<typeof universalRequestFromNodeRequest>;
@@ -87,7 +90,10 @@ export function createRpcListener(options: RpcListenerOptions): RpcListener {
     admission?.catch(() => undefined); // whoever asks hears of it
     contextValues.set(admissionKey, admission);
     const body = universal.body as AsyncIterable<Uint8Array>;
-    handler({ ...universal, body: limitBody(body, maxBodyBytes, requestId, admission) })
+    const handled = handler({ ...universal, body: limitBody(body, maxBodyBytes, requestId, admission) });
+    const closed = new Promise<void>((resolve) => response.once("close", resolve));
+    void Promise.allSettled([admission, handled, closed]).then(() => held.dispose());
+    handled
       .then((result) => universalResponseToNodeResponse(result, nodeResponse))
       .catch((error: unknown) => {
         if (ConnectError.from(error).code === Code.Aborted) return; // the client went away

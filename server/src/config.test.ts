@@ -14,6 +14,8 @@ test("what is absent has its default", () => {
     domain: "localhost",
     publicMetrics: false,
     tombstoneMs: 86_400_000,
+    maxCallsPerOrg: 500,
+    maxStreamsPerOrg: 5_000,
   });
 });
 
@@ -40,6 +42,8 @@ test("one error lists every problem and repeats no password", () => {
     DNAH_METRICS: "yes",
     DNAH_PUBLIC_URL: "https://api.example.org/path",
     DNAH_DOMAIN: "*.example.org",
+    DNAH_MAX_CALLS_PER_ORG: "0",
+    DNAH_MAX_STREAMS_PER_ORG: "many",
   };
   expect(() => readConfig(wrong)).toThrowErrorMatchingInlineSnapshot(`
     [Error: The configuration is wrong:
@@ -49,6 +53,8 @@ test("one error lists every problem and repeats no password", () => {
       DNAH_LOG_LEVEL is "loud": write one of error, warn, info, debug, silent
       DNAH_PUBLIC_URL is "https://api.example.org/path": write an origin, such as https://api.example.org
       DNAH_DOMAIN is "*.example.org": write a domain in lower case, such as sandboxes.example.net
-      DNAH_METRICS is "yes": write one of loopback, public]
+      DNAH_METRICS is "yes": write one of loopback, public
+      DNAH_MAX_CALLS_PER_ORG is "0": write a number from 1 to 9999999
+      DNAH_MAX_STREAMS_PER_ORG is "many": write a number from 1 to 9999999]
   `);
 });

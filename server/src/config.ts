@@ -18,6 +18,10 @@ export interface Config {
   readonly publicMetrics: boolean;
   /** How long hosts keep what deleted sandboxes had; 0: not at all. */
   readonly tombstoneMs: number;
+  /** Calls of one organization that may be under way at this server. */
+  readonly maxCallsPerOrg: number;
+  /** The same of calls into sandboxes and streams of events. */
+  readonly maxStreamsPerOrg: number;
 }
 
 const logLevels: readonly LogLevel[] = ["error", "warn", "info", "debug", "silent"];
@@ -43,6 +47,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     publicMetrics:
       readOneOf("DNAH_METRICS", env.DNAH_METRICS ?? "loopback", ["loopback", "public"], problems) === "public",
     tombstoneMs: readTime("DNAH_TOMBSTONE_RETENTION", env.DNAH_TOMBSTONE_RETENTION || "24h", problems),
+    maxCallsPerOrg: readCount("DNAH_MAX_CALLS_PER_ORG", env.DNAH_MAX_CALLS_PER_ORG || "500", problems),
+    maxStreamsPerOrg: readCount("DNAH_MAX_STREAMS_PER_ORG", env.DNAH_MAX_STREAMS_PER_ORG || "5000", problems),
   };
   if (problems.length > 0) throw new Error(`The configuration is wrong:\n  ${problems.join("\n  ")}`);
   return Object.freeze(config);
@@ -78,6 +84,12 @@ function readTime(name: string, text: string, problems: string[]): number {
   if (!match) problems.push(`${name} is ${JSON.stringify(text)}: write a time such as 30m, 24h or 7d, or 0`);
   const unitMs = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[match?.[2] ?? ""] ?? 0;
   return Number(match?.[1] ?? 0) * unitMs;
+}
+
+function readCount(name: string, text: string, problems: string[]): number {
+  if (!/^[1-9]\d{0,6}$/.test(text))
+    problems.push(`${name} is ${JSON.stringify(text)}: write a number from 1 to 9999999`);
+  return Number(text);
 }
 
 function readOneOf<T extends string>(name: string, text: string, allowed: readonly T[], problems: string[]): T {

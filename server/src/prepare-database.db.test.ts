@@ -39,6 +39,8 @@ test("PostgreSQL down at start and killed in mid-run: clear errors, recovery by 
     domain: "localhost",
     publicMetrics: false,
     tombstoneMs: 0,
+    maxCallsPerOrg: 500,
+    maxStreamsPerOrg: 5_000,
   };
   await using server = await startServer({ config, clock: systemClock, log: silentLogger, graceMs: 500 });
   const readyz = async () => (await fetch(`${server.url}/readyz`)).status;

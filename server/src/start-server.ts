@@ -9,6 +9,8 @@ import { Strangers } from "@daytonah/lib/strangers.ts";
 import { createAdmit } from "./api/admit.ts";
 import { databaseErrors } from "./api/interceptors.ts";
 import { apiRoutes } from "./api/routes.ts";
+import { createCallLimit } from "./auth/call-limit.ts";
+import { createLookups } from "./auth/lookups.ts";
 import type { Config } from "./config.ts";
 import { databaseUnavailable } from "./db/database-problem.ts";
 import type { AdmittedHost } from "./db/hosts.ts";
@@ -77,9 +79,11 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
   const background = createBackground();
   let isPrepared = false;
   const routes = createRouteCache(() => performance.now());
-  const strangersRoutes = createStrangersRoutes(database.pool, () => performance.now());
+  const calls = createCallLimit({ calls: config.maxCallsPerOrg, streams: config.maxStreamsPerOrg });
+  const lookup = createLookups();
+  const strangersRoutes = createStrangersRoutes(database.pool, lookup, () => performance.now());
   const previews = createPreviewRoutes({
-    ...{ pool: database.pool, isPrepared: () => isPrepared },
+    ...{ pool: database.pool, lookup, isPrepared: () => isPrepared },
     tokenKey: () => openedKeys().tokenKey,
     now: () => performance.now(),
   });
@@ -102,7 +106,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     tombstoneMs: config.tombstoneMs,
     edgeUrlOf: (hostId: string | null) => statuses.get(hostId ?? "")?.edgeUrl ?? "",
   };
-  const metrics = createMetrics(database, statuses);
+  const metrics = createMetrics(database, statuses, calls);
   const strangers = new Strangers({ strangers: maxStrangers });
   const onAdmitted = (request: NodeRequest) => strangers.welcome(request);
 
@@ -116,13 +120,13 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
     maxBodyBytes,
     log,
     admit: createAdmit({
-      ...{ pool: database.pool, isPrepared: () => isPrepared },
+      ...{ pool: database.pool, calls, lookup, isPrepared: () => isPrepared },
       ...{ onAdmitted, onRefused: metrics.onRefused },
     }),
     interceptors: [metrics.countCalls, typedErrors(log), databaseErrors, validateRequests],
   });
   const relay = createRelay({
-    pool: database.pool,
+    ...{ pool: database.pool, calls, lookup },
     isPrepared: () => isPrepared,
     sessions,
     tokenKey: () => openedKeys().tokenKey,
@@ -137,7 +141,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
   const ports = stack.use(
     createPortEdge({
       ...{
-        pool: database.pool,
+        ...{ pool: database.pool, calls, lookup },
         tokenKey: () => openedKeys().tokenKey,
         routes,
         strangersRoutes,

@@ -40,10 +40,16 @@ test("the installer's images are taken where no flag names any", () => {
 });
 
 test("what the processes are told by variables is handed on, and nothing else", () => {
-  const env = { DNAH_PUBLIC_URL: "https://api.example.org", DNAH_EDGE_URL: "https://h", DNAH_DATA_DIR: "/x" };
+  const limits = { DNAH_MAX_CALLS_PER_ORG: "9", DNAH_MAX_STREAMS_PER_ORG: "99" };
+  const env = {
+    DNAH_PUBLIC_URL: "https://api.example.org",
+    ...limits,
+    DNAH_EDGE_URL: "https://h",
+    DNAH_DATA_DIR: "/x",
+  };
   const { serverEnv, hostdEnv } = readUpOptions({ ...flags, bundle: folderWithBundle() }, env);
   expect([serverEnv, hostdEnv]).toEqual([
-    { DNAH_PUBLIC_URL: "https://api.example.org" },
+    { DNAH_PUBLIC_URL: "https://api.example.org", ...limits },
     { DNAH_EDGE_URL: "https://h" },
   ]);
 });

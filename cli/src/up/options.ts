@@ -62,7 +62,7 @@ export function readUpOptions(flags: UpFlags, env: NodeJS.ProcessEnv): UpOptions
     listen: readAddress("--listen", flags.listen),
     databaseUrl: flags.databaseUrl ?? env.DNAH_DATABASE_URL,
     serverEnv: {
-      ...pick(env, ["DNAH_PUBLIC_URL", "DNAH_DOMAIN", "DNAH_TOMBSTONE_RETENTION"]),
+      ...pick(env, serverSettings),
       ...(flags.tombstoneRetention === undefined ? {} : { DNAH_TOMBSTONE_RETENTION: flags.tombstoneRetention }),
     },
     writeConfig: flags.config,
@@ -90,6 +90,11 @@ export function readDaemonOptions(flags: DaemonFlags, env: NodeJS.ProcessEnv): D
     hostdEnv: pick(env, hostdSettings),
   };
 }
+
+const serverSettings = [
+  ...["DNAH_PUBLIC_URL", "DNAH_DOMAIN", "DNAH_TOMBSTONE_RETENTION"],
+  ...["DNAH_MAX_CALLS_PER_ORG", "DNAH_MAX_STREAMS_PER_ORG"],
+];
 
 const hostdSettings = [
   ...["DNAH_EDGE_URL", "DNAH_EDGE_TLS_CERT", "DNAH_EDGE_TLS_KEY"],

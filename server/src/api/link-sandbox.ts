@@ -5,22 +5,23 @@ import { type SandboxRow, sandboxById, sandboxOf } from "../db/sandboxes.ts";
 import { isAccessTokenOf } from "../domain/access-token.ts";
 import type { ServiceDeps } from "../services/deps.ts";
 import { sandboxNotFound } from "../services/sandbox-problems.ts";
-import { accessTokenIn, callerOf } from "./admit.ts";
+import { callerOf, tokenHolderOf } from "./admit.ts";
 
 export async function linkSandbox(
   { db, tokenKey }: ServiceDeps,
   context: HandlerContext,
   sandboxId: string,
 ): Promise<SandboxRow> {
-  const token = accessTokenIn(context);
-  if (token === undefined) {
+  const holder = tokenHolderOf(context);
+  if (!holder) {
     const row = await sandboxOf(db, callerOf(context).orgId, sandboxId);
     if (row && row.state !== "deleted") return row;
     throw sandboxNotFound(sandboxId);
   }
-  const row = await sandboxById(db, sandboxId);
-  const genuine = row && isAccessTokenOf(token, tokenKey, sandboxId, row.token_generation);
-  if (!genuine) throw accessTokenInvalid();
+  const row = await holder.lookup(sandboxId, () => sandboxById(db, sandboxId));
+  const genuine = row && isAccessTokenOf(holder.token, tokenKey, sandboxId, row.token_generation);
+  if (!genuine || row.org_id === null) throw accessTokenInvalid();
+  holder.count(row.org_id);
   if (row.state === "deleted") throw sandboxNotFound(sandboxId);
   return row;
 }

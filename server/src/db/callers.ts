@@ -14,6 +14,8 @@ export interface Caller {
 
 export interface Route {
   readonly sandboxId: string;
+  /** Null: it is a pool's. */
+  readonly orgId: string | null;
   readonly state: SandboxState;
   readonly epoch: string;
   readonly hostId: string | null;
@@ -26,7 +28,7 @@ export interface Route {
 }
 
 const columnsOfRoute =
-  "s.id, s.state, s.epoch, s.host_id, s.token_generation, s.failure_reason, s.public_ports, s.auto_resume, s.transfer is not null";
+  "s.id, s.state, s.epoch, s.host_id, s.token_generation, s.failure_reason, s.public_ports, s.auto_resume, s.transfer is not null, s.org_id";
 
 export async function callerByHash(pool: pg.Pool, hash: Buffer): Promise<Caller | undefined> {
   const { rows } = await pool.query({
@@ -84,5 +86,6 @@ function routeOf(cells: Cells): Route | undefined {
     publicPorts: cells[6] as number[],
     autoResume: cells[7] as boolean,
     moving: cells[8] as boolean,
+    orgId: cells[9] as string | null,
   };
 }

@@ -67,6 +67,9 @@ export function createPortEdge(options: PortEdgeOptions): PortEdge {
       if (!asked) return answerUnknownCall(request, responseOn(request, socket));
       const open = async (signal: AbortSignal) => {
         const target = await targetFor(request, asked.sandboxId);
+        signal.throwIfAborted();
+        const counted = options.calls.enter(target.orgId, "streams");
+        socket.once("close", () => counted[Symbol.dispose]());
         onAdmitted(request);
         return dialHostPort(sessions, target, asked.port, { signal });
       };

@@ -6,6 +6,7 @@ import type { SandboxAccess } from "@daytonah/lib/edge/admit-visitor.ts";
 import { problem } from "@daytonah/lib/problem.ts";
 import { signingKeyOf } from "@daytonah/lib/sandbox-signature.ts";
 import type pg from "pg";
+import type { Lookup } from "../auth/lookups.ts";
 import { type Route, routeById } from "../db/callers.ts";
 import { asDatabaseProblem, databaseUnavailable } from "../db/database-problem.ts";
 import { accessTokenOf } from "../domain/access-token.ts";
@@ -24,6 +25,7 @@ export type PreviewRoutes = BriefAnswers<PreviewRoute | undefined>;
 
 export interface PreviewRoutesOptions {
   readonly pool: pg.Pool;
+  readonly lookup: Lookup;
   readonly tokenKey: () => string;
   readonly isPrepared: () => boolean;
   readonly now: () => number;
@@ -31,11 +33,11 @@ export interface PreviewRoutesOptions {
 
 const keepMs = 1_000;
 
-export function createPreviewRoutes({ pool, tokenKey, isPrepared, now }: PreviewRoutesOptions): PreviewRoutes {
+export function createPreviewRoutes({ pool, lookup, tokenKey, isPrepared, now }: PreviewRoutesOptions): PreviewRoutes {
   const find = async (sandboxId: string) => {
     if (!isPrepared()) throw databaseUnavailable();
     try {
-      const route = await settledRoute(() => routeById(pool, sandboxId));
+      const route = await settledRoute(() => lookup(sandboxId, () => routeById(pool, sandboxId)));
       return route && previewRouteOf(route, tokenKey());
     } catch (error) {
       throw asDatabaseProblem(error);
@@ -57,5 +59,5 @@ function previewRouteOf(route: Route, tokenKey: string): PreviewRoute {
   }
   const access = { signingKey, publicPorts };
   if (!isReachable(route)) return { access: { ...access, unavailable: notRunning(route) } };
-  return { access, target: { sandboxId, epoch, hostId: route.hostId, tokenGeneration } };
+  return { access, target: { sandboxId, orgId: route.orgId, epoch, hostId: route.hostId, tokenGeneration } };
 }

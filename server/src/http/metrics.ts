@@ -3,6 +3,7 @@ import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { createPreviewMeter, type PreviewMeter } from "@daytonah/lib/edge/preview-meter.ts";
 import { problemOf } from "@daytonah/lib/problem.ts";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { type CallLimit, callKinds } from "../auth/call-limit.ts";
 import type { Database } from "../db/open-database.ts";
 import { countSandboxesByState } from "../db/sandboxes.ts";
 import { sandboxStates } from "../domain/sandbox-state.ts";
@@ -22,7 +23,7 @@ export interface Metrics {
 
 const seconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-export function createMetrics({ db, pool }: Database, statuses: HostStatuses): Metrics {
+export function createMetrics({ db, pool }: Database, statuses: HostStatuses, callLimit: CallLimit): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -79,6 +80,26 @@ export function createMetrics({ db, pool }: Database, statuses: HostStatuses): M
       this.set({ use: "busy" }, pool.totalCount - pool.idleCount);
       this.set({ use: "idle" }, pool.idleCount);
       this.set({ use: "waited_for" }, pool.waitingCount);
+    },
+  });
+
+  new Gauge({
+    name: "dnah_calls_under_way",
+    help: "Calls that are counted against their organizations' limits now, by kind.",
+    labelNames: ["kind"],
+    registers,
+    collect() {
+      for (const kind of callKinds) this.set({ kind }, callLimit.underWay[kind]);
+    },
+  });
+  new Counter({
+    name: "dnah_calls_refused_total",
+    help: "Calls that were refused because their organization had too many under way, by kind.",
+    labelNames: ["kind"],
+    registers,
+    collect() {
+      this.reset();
+      for (const kind of callKinds) this.inc({ kind }, callLimit.refused[kind]);
     },
   });
 

@@ -5,8 +5,10 @@ import { type FilesAddress, fileGrantOf } from "@daytonah/lib/sandbox-files.ts";
 import { checkFileQuery, type FileGrant, signingKeyOf } from "@daytonah/lib/sandbox-signature.ts";
 import type pg from "pg";
 import { dataPlaneScope } from "../api/scopes.ts";
+import type { CallLimit } from "../auth/call-limit.ts";
 import { type Credential, readCredential, unknownKey } from "../auth/credential.ts";
 import { demandScope } from "../auth/demand-scope.ts";
+import type { Lookup } from "../auth/lookups.ts";
 import { callerAndRoute, type Route, routeById } from "../db/callers.ts";
 import { accessTokenOf, isAccessTokenOf } from "../domain/access-token.ts";
 import type { SandboxState } from "../domain/sandbox-state.ts";
@@ -17,6 +19,7 @@ import { isReachable, settledRoute } from "./settled-route.ts";
 
 export interface Target {
   readonly sandboxId: string;
+  readonly orgId: string;
   readonly epoch: string;
   readonly hostId: string;
   /** Of the access token that the call came with; absent where it came with an API key. */
@@ -25,6 +28,8 @@ export interface Target {
 
 export interface TargetOptions {
   readonly pool: pg.Pool;
+  readonly calls: CallLimit;
+  readonly lookup: Lookup;
   readonly tokenKey: () => string;
   readonly routes: RouteCache;
   readonly strangersRoutes: StrangersRoutes;
@@ -36,8 +41,9 @@ export type StrangersRoutes = BriefAnswers<Route | undefined>;
 /** Short: a token that another server has just made must not be refused by what this one knows of before. */
 const strangersKeepMs = 100;
 
-export function createStrangersRoutes(pool: pg.Pool, now: () => number): StrangersRoutes {
-  return createBriefAnswers({ find: (sandboxId) => routeById(pool, sandboxId), keepMs: strangersKeepMs, now });
+export function createStrangersRoutes(pool: pg.Pool, lookup: Lookup, now: () => number): StrangersRoutes {
+  const find = (sandboxId: string) => lookup(sandboxId, () => routeById(pool, sandboxId));
+  return createBriefAnswers({ find, keepMs: strangersKeepMs, now });
 }
 
 export const sandboxIdHeader = "sandbox-id";
@@ -57,7 +63,10 @@ export function findTarget(
     );
   }
   const name = credential.t === "api-key" ? credential.hash.toString("latin1") : credential.token;
-  return options.routes.get(name, sandboxId, () => search(options, credential, sandboxId));
+  return options.routes.get(name, sandboxId, async () => {
+    using _asking = options.calls.enter(name, "streams"); // it may wait for long
+    return await search(options, credential, sandboxId);
+  });
 }
 
 /** The same for an address of files: it names the sandbox itself, and may be signed instead of coming with a credential. */
@@ -73,11 +82,12 @@ export function findFilesTarget(
 }
 
 async function findSignedTarget(
-  { strangersRoutes, tokenKey }: TargetOptions,
+  { calls, strangersRoutes, tokenKey }: TargetOptions,
   grant: FileGrant,
   query: URLSearchParams,
 ): Promise<Target> {
   const { sandboxId } = grant;
+  using _asking = calls.enter(sandboxId, "streams");
   const route = await settledRoute(() => strangersRoutes.get(sandboxId));
   // Of a sandbox that is not there a stranger learns nothing: its signature is as wrong as any other.
   const token = accessTokenOf(tokenKey(), sandboxId, route?.tokenGeneration ?? -1);
@@ -94,12 +104,12 @@ async function search(options: TargetOptions, credential: Credential, sandboxId:
 function targetOf(route: Route | undefined, sandboxId: string, ofToken: boolean): Target {
   if (!route || route.state === "deleted") throw sandboxNotFound(sandboxId);
   if (!isReachable(route)) throw notRunning(route);
-  const target = { sandboxId, epoch: route.epoch, hostId: route.hostId };
+  const target = { sandboxId, orgId: route.orgId, epoch: route.epoch, hostId: route.hostId };
   return ofToken ? { ...target, tokenGeneration: route.tokenGeneration } : target;
 }
 
 async function findRoute(
-  { pool, tokenKey, strangersRoutes }: TargetOptions,
+  { pool, lookup, tokenKey, strangersRoutes }: TargetOptions,
   credential: Credential,
   sandboxId: string,
 ): Promise<Route | undefined> {
@@ -108,7 +118,8 @@ async function findRoute(
     if (route && isAccessTokenOf(credential.token, tokenKey(), sandboxId, route.tokenGeneration)) return route;
     throw accessTokenInvalid();
   }
-  const found = await callerAndRoute(pool, credential.hash, sandboxId);
+  const { hash } = credential;
+  const found = await lookup(hash.toString("latin1"), () => callerAndRoute(pool, hash, sandboxId));
   if (!found) throw unknownKey();
   demandScope(found.caller, dataPlaneScope);
   return found.route;

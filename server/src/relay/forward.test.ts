@@ -9,7 +9,7 @@ test("a host that answers with a status that there is not is one that did not an
   const session = http2.connect(`http://127.0.0.1:${host.port}`);
   const call = {
     ...{ method: "POST", path: "/", headers: {}, bearer: "", requestId: "r" },
-    target: { sandboxId: "sbx1", epoch: "1", hostId: "h1" },
+    target: { sandboxId: "sbx1", orgId: "o", epoch: "1", hostId: "h1" },
   };
   const outcome = Promise.withResolvers<string>();
   await using relay = await listening(

@@ -22,7 +22,7 @@ test("credentials, hop-by-hop headers and forged ones stay behind; the rest pass
       "content-type": "application/grpc",
       "grpc-timeout": "1S",
     },
-    target: { sandboxId: "s1", epoch: "3", hostId: "h1" },
+    target: { sandboxId: "s1", orgId: "o", epoch: "3", hostId: "h1" },
     bearer: "b",
     requestId: "r1",
   });
@@ -49,7 +49,7 @@ test("HTTP/2 refuses any other te", () => {
     path: "/",
     bearer: "b",
     requestId: "r",
-    target: { sandboxId: "s", epoch: "1", hostId: "h" },
+    target: { sandboxId: "s", orgId: "o", epoch: "1", hostId: "h" },
   };
   expect(upstreamHeaders({ ...call, headers: { te: "gzip" } })).not.toHaveProperty("te");
 });

@@ -52,12 +52,14 @@ export function createRelay(options: RelayOptions): Relay {
     const fail = (error: unknown) => {
       if (!isGone(response)) kind.refuse(error, requestId);
     };
+    using held = new DisposableStack();
     let target: Target;
     try {
       if (!isPrepared()) throw databaseUnavailable();
       if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
       const found = kind.find();
       target = found instanceof Promise ? await found : found;
+      held.use(options.calls.enter(target.orgId, "streams"));
     } catch (error) {
       note("refused");
       return fail(asDatabaseProblem(error));

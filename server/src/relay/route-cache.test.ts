@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createRouteCache } from "./route-cache.ts";
 
-const target = { sandboxId: "s1", epoch: "1", hostId: "h1" };
+const target = { sandboxId: "s1", orgId: "o", epoch: "1", hostId: "h1" };
 
 function counted() {
   let now = 0;

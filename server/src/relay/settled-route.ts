@@ -25,6 +25,7 @@ function isMoving(route: Route | undefined): boolean {
 }
 
 /** Its host takes calls for it: it runs, or is woken by the first of them. */
-export function isReachable(route: Route): route is Route & { readonly hostId: string } {
-  return (route.state === "running" || (route.state === "paused" && route.autoResume)) && route.hostId !== null;
+export function isReachable(route: Route): route is Route & { readonly orgId: string; readonly hostId: string } {
+  const { state, autoResume, orgId, hostId } = route;
+  return (state === "running" || (state === "paused" && autoResume)) && orgId !== null && hostId !== null;
 }

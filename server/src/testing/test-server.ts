@@ -71,6 +71,8 @@ export async function testServer(options: TestServerOptions = {}): Promise<TestS
     domain: "localhost",
     publicMetrics: false,
     tombstoneMs: 0,
+    maxCallsPerOrg: 500,
+    maxStreamsPerOrg: 5_000,
     ...options.config,
   };
   const start = async () => {
