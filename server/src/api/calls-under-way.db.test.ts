@@ -85,7 +85,7 @@ test("what is beyond the limit is refused, all its keys and tokens together, and
     expect(await failureOf(client.createPortUrl(link))).toMatchObject(tooMany("calls"));
   }
   await Promise.all(
-    Array.from({ length: most }, async () => {
+    Array.from({ length: most / 2 }, async () => {
       expect((await quiet.sandboxes.getSandbox({ sandboxId: quiet.sandboxId })).sandbox?.id).toBe(quiet.sandboxId);
     }),
   );
@@ -121,7 +121,7 @@ test("streams are counted apart, until they end, are left, or their connection i
     expect(await failureOf(Promise.reject(failure))).toMatchObject(tooMany("streams"));
   expect(await underWay("streams")).toBe(most);
 
-  await Promise.all(Array.from({ length: most }, () => read(processesOf(quiet).exec(argv("count", "3")))));
+  await Promise.all(Array.from({ length: most / 2 }, () => read(processesOf(quiet).exec(argv("count", "3")))));
   const files = (who: typeof loud) =>
     fetch(`${server.url}/v1/sandboxes/${who.sandboxId}/files?path=/x`, { headers: who.headers });
   const refused = await files(loud);
