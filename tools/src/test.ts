@@ -1,6 +1,6 @@
 /**
- * `npm test`: makes the machine ready, then runs every check and every test, real microVMs included. Ends with the
- * line `N passed, N failed`.
+ * `npm test`: makes the machine ready, then runs every check and every test, real microVMs included. Ends with what failed
+ * and the line `N passed, N failed`.
  *
  *   npm test                      all
  *   npm test -- unit db           some parts: checks rust unit db root vm
@@ -8,7 +8,17 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checks } from "./checks.ts";
-import { addTotals, cargoTotals, closingLine, type Totals, vitestTotals } from "./report.ts";
+import {
+  addTotals,
+  cargoTotals,
+  closingLine,
+  type Failure,
+  failureLines,
+  firstError,
+  type Run,
+  type Totals,
+  vitestTotals,
+} from "./report.ts";
 import { rustTarget } from "./setup/cargo-builds.ts";
 import { CommandFailure } from "./setup/command.ts";
 import { testPackages } from "./setup/debian-packages.ts";
@@ -21,7 +31,7 @@ import { startTestPlatform } from "./test-platform.ts";
 const parts = ["checks", "rust", "unit", "db", "root", "vm", "long"] as const;
 type Part = (typeof parts)[number];
 
-const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
+const totals: Totals = { passed: 0, failed: 0, skipped: 0, failures: [] };
 
 async function main(argv: readonly string[]): Promise<void> {
   const unknown = argv.filter((name) => !parts.includes(name as Part));
@@ -52,8 +62,8 @@ async function runPart(part: Part, env: NodeJS.ProcessEnv, setup: Setup): Promis
       for (const { name, check } of checks) await runCheck(name, check);
       return;
     case "rust": {
-      const { output, exitCode } = await show(["cargo", "test", "--locked", "--target", rustTarget], env);
-      addTotals(totals, cargoTotals(output, exitCode));
+      const run = await show(["cargo", "test", "--locked", "--target", rustTarget], env);
+      addTotals(totals, cargoTotals(part, run));
       return;
     }
     case "unit":
@@ -75,7 +85,11 @@ async function runCheck(name: string, check: () => Promise<void>): Promise<void>
     totals.passed += 1;
     console.log(`✓ ${name}`);
   } catch (error) {
-    totals.failed += 1;
+    addFailure({
+      part: "checks",
+      name,
+      message: error instanceof CommandFailure ? firstError(error.output) : describe(error),
+    });
     console.log(`✗ ${name}\n${describe(error)}`);
   }
 }
@@ -83,12 +97,12 @@ async function runCheck(name: string, check: () => Promise<void>): Promise<void>
 async function runVitest(project: string, env: NodeJS.ProcessEnv): Promise<void> {
   const file = join(tmpdir(), `dnah-test-${process.pid}-${project}.json`);
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
-  const { exitCode } = await show(["vitest", "run", "--project", project, "--passWithNoTests", ...reporters], env);
-  addTotals(totals, vitestTotals(file, exitCode));
+  const run = await show(["vitest", "run", "--project", project, "--passWithNoTests", ...reporters], env);
+  addTotals(totals, vitestTotals(project, file, run));
 }
 
 /** Runs a program with its output on ours, and keeps it. */
-async function show(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<{ output: string; exitCode: number }> {
+async function show(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<Run> {
   const child = spawnDependent(argv, { cwd: root, env });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
@@ -104,6 +118,11 @@ async function show(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<{ 
   return { output, exitCode };
 }
 
+function addFailure(failure: Failure): void {
+  totals.failed += 1;
+  totals.failures.push(failure);
+}
+
 function describe(error: unknown): string {
   if (error instanceof CommandFailure) return `${error.message}\n${error.output}`;
   return error instanceof Error ? error.message : String(error);
@@ -112,8 +131,8 @@ function describe(error: unknown): string {
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  totals.failed += 1;
+  addFailure({ part: "npm test", name: "could not go on", message: describe(error) });
   console.log(`npm test could not go on: ${describe(error)}`);
 }
-console.log(`\n${closingLine(totals)}`);
+console.log(["", ...failureLines(totals.failures), closingLine(totals)].join("\n"));
 process.exitCode = totals.failed === 0 && totals.passed > 0 ? 0 : 1;
