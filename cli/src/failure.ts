@@ -1,11 +1,13 @@
-/** How a failure is told: one sentence and what to do next on stderr, or one JSON document. */
-import { DaytonahError } from "daytonah";
+/** How a failure is told: a sentence, the fields where several are wrong, and what to do next on stderr, or one JSON document. */
+import { DaytonahError, type FieldViolation } from "daytonah";
 import { CliError } from "./cli-error.ts";
 
 export function failureText(error: unknown): string {
-  const { message, nextStep } = failureFacts(error);
-  const sentence = message.trim().replace(/\s*\n\s*/g, " ");
-  return `dnah: ${sentence}\n${nextStep ? `next: ${nextStep}\n` : ""}`;
+  const { message, nextStep, violations = [] } = failureFacts(error);
+  // The message tells of the first one.
+  const fields = violations.length > 1 ? violations.map((one) => `  ${one.field}: ${oneLine(one.message)}`) : [];
+  const next = nextStep ? [`next: ${nextStep}`] : [];
+  return `${[`dnah: ${oneLine(message)}`, ...fields, ...next].join("\n")}\n`;
 }
 
 export function failureJson(error: unknown): string {
@@ -18,7 +20,7 @@ interface FailureFacts {
   readonly code?: string;
   readonly reason?: string | undefined;
   readonly metadata?: Readonly<Record<string, string>>;
-  readonly violations?: readonly unknown[];
+  readonly violations?: readonly FieldViolation[];
   readonly retryAfterMs?: number | undefined;
 }
 
@@ -33,4 +35,8 @@ function failureFacts(error: unknown): FailureFacts {
   }
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { message: `This should not happen: ${detail}`, nextStep: "Report it." };
+}
+
+function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, " ");
 }

@@ -9,9 +9,9 @@ export type ReasonName = Exclude<keyof typeof ErrorReason, "UNSPECIFIED">;
 
 const rows = {
   CREDENTIAL_MISSING: [Code.Unauthenticated, "Send the header `Authorization: Bearer <API key>`."],
-  CREDENTIAL_INVALID: [Code.Unauthenticated, "Check the key, or make a new one with ApiKeyService.CreateApiKey."],
+  CREDENTIAL_INVALID: [Code.Unauthenticated, "Check the key, or make a new one: `dnah keys create`, or CreateApiKey."],
   SCOPE_MISSING: [Code.PermissionDenied, "Use a key that has this scope."],
-  FIELD_INVALID: [Code.InvalidArgument, "Correct the fields listed in violations and call again."],
+  FIELD_INVALID: [Code.InvalidArgument, "Correct the fields that are named and call again."],
   SANDBOX_NOT_FOUND: [Code.NotFound, "List your sandboxes to see which there are."],
   TEMPLATE_NOT_FOUND: [Code.NotFound, "List the templates to see which there are."],
   SANDBOX_NOT_RUNNING: [Code.FailedPrecondition, "Get the sandbox to see its state."],

@@ -95,7 +95,7 @@ describe.each(Object.entries(transports))("%s", (_, transport) => {
     expect(info?.violations.map((violation) => [violation.field, violation.rule])).toEqual([
       ["path", "string.pattern"],
     ]);
-    expect(info?.nextStep).toContain("violations");
+    expect(info?.nextStep).toContain("fields");
   });
 
   test("a body over the limit is BODY_TOO_LARGE", async () => {

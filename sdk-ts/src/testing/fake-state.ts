@@ -138,7 +138,7 @@ export class FakeState {
 
 function unknownCredential() {
   return fakeError(Code.Unauthenticated, "CREDENTIAL_INVALID", "The credential is not known.", {
-    nextStep: "Check the key, or make a new one with ApiKeyService.CreateApiKey.",
+    nextStep: "Check the key, or make a new one: `dnah keys create`, or CreateApiKey.",
   });
 }
 

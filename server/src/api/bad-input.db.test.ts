@@ -132,7 +132,7 @@ test.each([
 ])("a create with a bad field %j", async (request, field) => {
   const failure = await failureOf(server.client(SandboxService).createSandbox(request));
   expect(failure).toMatchObject({ code: "InvalidArgument", reason: "FIELD_INVALID", fields: [field] });
-  expect(failure.nextStep).toContain("violations");
+  expect(failure.nextStep).toContain("fields");
 });
 
 test("a token that is none of the list is a bad field, in every list", async () => {

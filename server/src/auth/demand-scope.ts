@@ -6,6 +6,6 @@ export function demandScope(caller: { readonly scopes: readonly Scope[] }, scope
   if (caller.scopes.includes(scope)) return;
   throw problem("SCOPE_MISSING", `This API key lacks the scope ${scope}.`, {
     metadata: { scope },
-    nextStep: `Use a key with the scope ${scope}; CreateApiKey makes one.`,
+    nextStep: `Use a key with the scope ${scope}: \`dnah keys create <name> -s ${scope}\`, or CreateApiKey, makes one.`,
   });
 }
