@@ -6,7 +6,7 @@ import type { Logger } from "@daytonah/lib/log.ts";
 import type { NodeRequest } from "@daytonah/lib/node-http.ts";
 import { createRpcListener } from "@daytonah/lib/rpc-listener.ts";
 import { Strangers } from "@daytonah/lib/strangers.ts";
-import { createAdmit } from "./api/admit.ts";
+import { askForCaller, createAdmit } from "./api/admit.ts";
 import { databaseErrors } from "./api/interceptors.ts";
 import { apiRoutes } from "./api/routes.ts";
 import { createCallLimit } from "./auth/call-limit.ts";
@@ -123,7 +123,7 @@ export async function startServer({ config, clock, log, graceMs }: ServerOptions
       ...{ pool: database.pool, calls, lookup, isPrepared: () => isPrepared },
       ...{ onAdmitted, onRefused: metrics.onRefused },
     }),
-    interceptors: [metrics.countCalls, typedErrors(log), databaseErrors, validateRequests],
+    interceptors: [metrics.countCalls, typedErrors(log), databaseErrors, validateRequests, askForCaller],
   });
   const relay = createRelay({
     ...{ pool: database.pool, calls, lookup },

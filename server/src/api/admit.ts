@@ -1,5 +1,5 @@
 /** Who calls the control plane's own services, whether he may, and not too much at once: decided before anything of a call's body is read. */
-import { type ContextValues, createContextKey, type HandlerContext } from "@connectrpc/connect";
+import { type ContextValues, createContextKey, type HandlerContext, type Interceptor } from "@connectrpc/connect";
 import { headerOf, type NodeRequest } from "@daytonah/lib/node-http.ts";
 import { problem } from "@daytonah/lib/problem.ts";
 import { heldKey } from "@daytonah/lib/rpc-listener.ts";
@@ -10,6 +10,7 @@ import { demandScope } from "../auth/demand-scope.ts";
 import type { Lookup } from "../auth/lookups.ts";
 import { type Caller, callerByHash } from "../db/callers.ts";
 import { asDatabaseProblem, databaseUnavailable } from "../db/database-problem.ts";
+import { onBehalfOf } from "../db/fair-pool.ts";
 import { callKindOf } from "./call-kind.ts";
 import { needsNoCredential, scopeOfRpc, takesAccessTokens } from "./scopes.ts";
 
@@ -35,6 +36,12 @@ export interface TokenHolder {
 export function tokenHolderOf(context: HandlerContext): TokenHolder | undefined {
   return context.values.get(tokenHolderKey);
 }
+
+/** What a call asks of the database is asked for its caller's organization, also by what goes on when he has gone. */
+export const askForCaller: Interceptor = (next) => (request) => {
+  const caller = request.contextValues.get(callerKey);
+  return caller ? onBehalfOf(caller.orgId, () => next(request)) : next(request);
+};
 
 export interface AdmitOptions {
   readonly pool: pg.Pool;

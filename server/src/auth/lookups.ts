@@ -3,6 +3,7 @@
  * share, and all those together who may be nobody have no more.
  */
 import { problem } from "@daytonah/lib/problem.ts";
+import { createLines } from "../db/lines.ts";
 
 /** Asks in its turn. `name` is what is asked for: a key's hash, a sandbox. */
 export type Lookup = <T>(name: string, ask: () => Promise<T | undefined>) => Promise<T | undefined>;
@@ -13,35 +14,14 @@ const maxKnown = 10_000;
 /** The line of whatever was not found within living memory. */
 const strangers = "";
 
-interface Line {
-  asking: number;
-  readonly waiting: (() => void)[];
-}
-
 export function createLookups(): Lookup {
   const known = new Set<string>();
-  const lines = new Map<string, Line>();
-
-  const inTurn = async <T>(name: string, ask: () => Promise<T>): Promise<T> => {
-    const line = lines.get(name) ?? { asking: 0, waiting: [] };
-    lines.set(name, line);
-    if (line.asking < atOnce) line.asking += 1;
-    else if (line.waiting.length >= maxWaiting) throw tooMany();
-    else await new Promise<void>((resolve) => line.waiting.push(resolve)); // for the place of one that has its answer
-    try {
-      return await ask();
-    } finally {
-      const next = line.waiting.shift();
-      if (next) next();
-      else {
-        line.asking -= 1;
-        if (line.asking === 0) lines.delete(name);
-      }
-    }
-  };
-
+  const lines = createLines(atOnce);
   return async (name, ask) => {
-    const found = await inTurn(known.has(name) ? name : strangers, ask);
+    const line = known.has(name) ? name : strangers;
+    if (lines.waiting(line) >= maxWaiting) throw tooMany();
+    using _turn = await lines.enter(line);
+    const found = await ask();
     if (found === undefined) known.delete(name);
     else if (known.size < maxKnown) known.add(name);
     else known.clear();

@@ -1,6 +1,7 @@
 /** The pools of connections, with limits on every wait. */
 import { Kysely, PostgresDialect } from "kysely";
-import pg from "pg";
+import type pg from "pg";
+import { FairPool } from "./fair-pool.ts";
 import type { Db, Tables } from "./schema.ts";
 
 export interface Database extends AsyncDisposable {
@@ -37,7 +38,7 @@ function dbOn(pool: pg.Pool): Db {
 }
 
 function openPool({ url, onIdleError }: DatabaseOptions, max: number): pg.Pool {
-  const pool = new pg.Pool({
+  const config = {
     connectionString: url,
     max,
     // Short: a caller is better served by DATABASE_UNAVAILABLE than by a long wait.
@@ -46,7 +47,8 @@ function openPool({ url, onIdleError }: DatabaseOptions, max: number): pg.Pool {
     statement_timeout: 14_000,
     idleTimeoutMillis: 60_000,
     application_name: "dnah-server",
-  });
+  };
+  const pool = new FairPool(config, Math.ceil(max / 2));
   pool.on("error", onIdleError);
   // One that breaks while a transaction holds it, between two queries, has no other listener, and Node would exit.
   pool.on("connect", (client) => client.on("error", () => undefined));
