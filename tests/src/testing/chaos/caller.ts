@@ -17,7 +17,9 @@ export type Outcome<T> =
 /** What says that another try may work. Without a reason of ours: what a call ends with whose process on its way is killed. */
 const passing = new Set([
   ...["HOST_UNAVAILABLE", "DATABASE_UNAVAILABLE", "HOST_LOST", "AGENT_UNREACHABLE", "NO_CAPACITY"],
-  ...[Code.Unavailable, Code.DeadlineExceeded, Code.Unknown, Code.Canceled, Code.Internal].map((code) => Code[code]),
+  ...[Code.Unavailable, Code.DeadlineExceeded, Code.Unknown, Code.Canceled, Code.Aborted, Code.Internal].map(
+    (code) => Code[code],
+  ),
 ]);
 
 /** What a fault may end a call with. */

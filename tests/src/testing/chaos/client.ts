@@ -196,8 +196,9 @@ export class Client {
   /** Some are taken back. */
   async #delete(one: KnownSandbox): Promise<void> {
     one.deleted = "asked";
+    const idempotencyKey = this.#key(0);
     const gone = await this.#caller.repeated("delete", ({ sandboxes }) =>
-      sandboxes.deleteSandbox({ sandboxId: one.id, idempotencyKey: this.#key(0) }, { timeoutMs: callMs }),
+      sandboxes.deleteSandbox({ sandboxId: one.id, idempotencyKey }, { timeoutMs: callMs }),
     );
     if (gone.t !== "done") return;
     one.deleted = "yes";

@@ -5,10 +5,17 @@ import type { Database } from "../../../../server/src/db/open-database.ts";
 /** Of sandboxes that something is being done to, or whose host was not heard of since. */
 const passing = ["creating", "pausing", "resuming", "deleting", "lost"] as const;
 
-/** How long it took, in milliseconds; after `limitMs` it is no longer waited for. */
+/** How long it took until every host was heard of again, in milliseconds; after `limitMs` it is no longer waited for. */
+export async function untilAllReady({ db }: Database, limitMs: number): Promise<number> {
+  return timeUntil(limitMs, async () => {
+    const away = await db.selectFrom("hosts").select("id").where("state", "!=", "ready").execute();
+    return away.length === 0;
+  });
+}
+
+/** How long it took until nothing was under way, in milliseconds; after `limitMs` it is no longer waited for. */
 export async function untilSettled({ db }: Database, limitMs: number): Promise<number> {
-  const began = performance.now();
-  for (;;) {
+  return timeUntil(limitMs, async () => {
     const sandboxes = await db
       .selectFrom("sandboxes")
       .select("id")
@@ -19,8 +26,16 @@ export async function untilSettled({ db }: Database, limitMs: number): Promise<n
       .select("id")
       .where((row) => row.or([row("state", "in", ["creating", "deleting"]), row("transfer", "is not", null)]))
       .execute();
+    return sandboxes.length + snapshots.length === 0;
+  });
+}
+
+async function timeUntil(limitMs: number, holds: () => Promise<boolean>): Promise<number> {
+  const began = performance.now();
+  for (;;) {
+    const held = await holds();
     const passed = Math.round(performance.now() - began);
-    if (sandboxes.length + snapshots.length === 0 || passed > limitMs) return passed;
+    if (held || passed > limitMs) return passed;
     await sleep(200);
   }
 }
