@@ -64,6 +64,8 @@ export function typedErrors(log: Logger): Interceptor {
   return (next) => async (request) => {
     const requestId = request.contextValues.get(requestIdKey);
     const convert = (error: unknown) => {
+      // What its connection ended with is no fault of ours.
+      if (request.signal.aborted && error === request.signal.reason && !problemOf(error)) return hungUp(error);
       const typed = typedError(error, requestId);
       const cause = typed.cause;
       if (!(cause instanceof Problem)) return typed;
@@ -80,6 +82,12 @@ export function typedErrors(log: Logger): Interceptor {
       throw convert(error);
     }
   };
+}
+
+/** Nobody hears it; a deadline's own code is kept. */
+function hungUp(reason: unknown): ConnectError {
+  const known = reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
+  return known ? reason : new ConnectError("canceled", Code.Canceled);
 }
 
 async function* convertErrors<T>(messages: AsyncIterable<T>, convert: (error: unknown) => ConnectError) {

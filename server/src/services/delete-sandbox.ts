@@ -8,6 +8,7 @@ import { forgetPoolVm } from "../db/pool-vms.ts";
 import { type SandboxRow, sandboxById, sandboxOf } from "../db/sandboxes.ts";
 import type { DbOrTx } from "../db/schema.ts";
 import { takeTombstone } from "../db/tombstones.ts";
+import type { SandboxState } from "../domain/sandbox-state.ts";
 import type { ServiceDeps } from "./deps.ts";
 import { hostOf } from "./host-of.ts";
 import { digestOf, idempotencyKeyReused } from "./idempotent.ts";
@@ -117,11 +118,20 @@ export async function deleteExpired(deps: ServiceDeps, row: SandboxRow): Promise
     .catch((error: unknown) => deps.log.debug("sandbox.delete_delayed", { sandbox: row.id, error }));
 }
 
-/** A create that nobody waits for any more and nobody could find again. */
+/** A create whose caller is gone, or is told that it failed: nobody could find it, also where it was made meanwhile. */
 export async function abandonCreate(deps: ServiceDeps, { id }: SandboxRow): Promise<void> {
+  await deleteCreated(deps, id, ["creating", "running"]);
+}
+
+/** A create that its server left. Where that was only slow and has made it since, its caller has been told: it stays. */
+export async function undoCreate(deps: ServiceDeps, { id }: SandboxRow): Promise<void> {
+  await deleteCreated(deps, id, ["creating"]);
+}
+
+async function deleteCreated(deps: ServiceDeps, id: string, from: readonly SandboxState[]): Promise<void> {
   // As it is now: where the VM of a pool was no more, it is at a higher epoch.
   const row = await sandboxById(deps.db, id);
   if (!row) return;
-  const moved = await move(deps, { id, epoch: row.epoch, to: "deleting", from: ["creating", "running"] });
+  const moved = await move(deps, { id, epoch: row.epoch, to: "deleting", from });
   if (moved) await finishDelete(deps, moved);
 }

@@ -4,11 +4,14 @@ import { SandboxService, SandboxState } from "@daytonah/gen/daytonah/v1/sandbox_
 import { problem } from "@daytonah/lib/problem.ts";
 import { expect, test } from "vitest";
 import { sandboxMovesIn, takeAbandoned } from "../db/claims.ts";
+import { type SandboxRow, sandboxById } from "../db/sandboxes.ts";
 import { createFakeHost } from "../hosts/fake-host.ts";
 import { failureOf } from "../testing/failure-of.ts";
 import { testDatabase } from "../testing/test-database.ts";
 import { type TestServer, testServer, until } from "../testing/test-server.ts";
 import { twoHosts } from "../testing/two-hosts.ts";
+import { undoCreate } from "./delete-sandbox.ts";
+import type { ServiceDeps } from "./deps.ts";
 
 /** StartVm stays open until `go`. */
 function holdStarts(server: TestServer): { readonly begun: Promise<string>; readonly go: () => void } {
@@ -259,4 +262,16 @@ test("what a server works on itself is not abandoned to it, though the claim has
     from unnest(array['ours', 'theirs']) id`);
   const taken = await takeAbandoned(db, sandboxMovesIn("creating"), 50, ["ours"]);
   expect(taken.map(({ id }) => id)).toEqual(["theirs"]);
+});
+
+test("a repair leaves a create alone that its server, only slow, has made since", async () => {
+  await using server = await testServer();
+  const { sandbox } = await server.client(SandboxService).createSandbox({});
+  const { db } = server.database;
+  const row = await sandboxById(db, sandbox?.id ?? "");
+  await undoCreate({ db, onMoved: () => undefined } as unknown as ServiceDeps, {
+    ...(row as SandboxRow),
+    state: "creating",
+  });
+  expect(await stateOf(server, sandbox?.id ?? "")).toBe("running");
 });
