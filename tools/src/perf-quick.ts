@@ -1,20 +1,16 @@
 /** `verify/perf-quick.sh`, with what the set-up and `dnah up` know: the images, the vsock device, the platform's address and key. */
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { cacheDirOf } from "../../images/src/cache.ts";
-import { root, type Setup } from "./setup/setup.ts";
+import type { Setup } from "./setup/setup.ts";
 
 const read = <T>(file: string): T => JSON.parse(readFileSync(file, "utf8")) as T;
 
 const setup = read<Setup>(join(cacheDirOf(process.env), "setup.json"));
 const platform = read<{ url: string; apiKeyFile: string }>(join(homedir(), ".config/dnah/config.json"));
-const env = {
-  DNAH_URL: platform.url,
-  DNAH_API_KEY: readFileSync(platform.apiKeyFile, "utf8").trim(),
-  ...process.env,
-};
+process.env.DNAH_URL ??= platform.url;
+process.env.DNAH_API_KEY ??= readFileSync(platform.apiKeyFile, "utf8").trim();
 // Of the private PostgreSQL that `dnah up` has beside the key, where there is no other.
 const socketDir = join(dirname(platform.apiKeyFile), "postgres/run");
 const databaseUrl =
@@ -28,8 +24,7 @@ const flags = [
   setup.invm,
   "--database-url",
   databaseUrl,
-  ...process.argv.slice(2),
 ];
-const script = join(root, "verify/src/perf-quick.ts");
-const { status } = spawnSync(process.execPath, [script, ...flags], { stdio: "inherit", env });
-process.exitCode = status ?? 1;
+process.argv.splice(2, 0, ...flags);
+// In this process, so that signals reach it.
+await import("../../verify/src/perf-quick.ts");

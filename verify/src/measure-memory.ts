@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Sandbox } from "daytonah";
+import { interruption } from "./interruption.ts";
 import { purgeAll } from "./purge-all.ts";
 import { withSnapshot } from "./with-snapshot.ts";
 
@@ -28,7 +29,10 @@ export function measureMemory(count: number, daemonPid: number): Promise<{ each:
 async function residentWith(count: number, daemonPid: number, snapshotId: string): Promise<number> {
   const sandboxes: Sandbox[] = [];
   try {
-    for (let n = 0; n < count; n += 1) sandboxes.push(await Sandbox.create({ snapshotId }));
+    for (let n = 0; n < count; n += 1) {
+      interruption.throwIfAborted();
+      sandboxes.push(await Sandbox.create({ snapshotId }));
+    }
     for (const sandbox of sandboxes) {
       for (let n = 0; n < streamsEach; n += 1) await sandbox.exec(["sleep", "600"]).pid;
     }

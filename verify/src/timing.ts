@@ -1,4 +1,5 @@
 /** Times of things done once, many times, all at once, or while something else lasts. Milliseconds. */
+import { interruption } from "./interruption.ts";
 
 export async function timed<T>(work: () => PromiseLike<T>): Promise<[T, number]> {
   const began = performance.now();
@@ -10,6 +11,7 @@ export async function timed<T>(work: () => PromiseLike<T>): Promise<[T, number]>
 export async function repeat(count: number, work: () => PromiseLike<unknown>, warmUp = 5): Promise<number[]> {
   const times: number[] = [];
   for (let n = 0; n < count + warmUp; n += 1) {
+    interruption.throwIfAborted();
     const [, ms] = await timed(work);
     if (n >= warmUp) times.push(ms);
   }

@@ -6,6 +6,7 @@
 import type { CreateSandboxOptions } from "daytonah";
 import { CapacityError, Client, Sandbox } from "daytonah";
 import type { Bench, Section } from "../bench.ts";
+import { interruption } from "../interruption.ts";
 import { percentilesOf } from "../percentiles.ts";
 import { purgeAll } from "../purge-all.ts";
 import type { Row } from "../report.ts";
@@ -66,6 +67,7 @@ async function createAtOnce(count: number, options: CreateSandboxOptions): Promi
   };
   await Promise.all(Array.from({ length: count }, one));
   await purgeAll(sandboxes);
+  interruption.throwIfAborted();
   return { served, refused, why, broken };
 }
 

@@ -1,6 +1,7 @@
 /** Creates that boot, first execs and deletes, one after the other. */
 import { Sandbox } from "daytonah";
 import type { Bench, Section } from "../bench.ts";
+import { interruption } from "../interruption.ts";
 import { p50 } from "../report.ts";
 import { StageSamples } from "../stage-samples.ts";
 import { timed } from "../timing.ts";
@@ -13,6 +14,7 @@ export const coldCreate: Section = {
     const [creates, firstExecs, deletes] = [[] as number[], [] as number[], [] as number[]];
     const stages = new StageSamples();
     for (let n = 0; n < options.creates; n += 1) {
+      interruption.throwIfAborted();
       const [sandbox, createMs] = await timed(() => Sandbox.create());
       creates.push(createMs);
       stages.add(sandbox.stages);

@@ -1,6 +1,7 @@
 /** Creates from a memory that is kept, each deleted again: one after the other, then eight at a time. */
 import { Sandbox } from "daytonah";
 import type { Bench, Section } from "../bench.ts";
+import { interruption } from "../interruption.ts";
 import { p50, type Row } from "../report.ts";
 import { StageSamples } from "../stage-samples.ts";
 import { timed } from "../timing.ts";
@@ -41,7 +42,7 @@ async function measure(snapshotId: string, count: number, workers: number, stage
   const each: number[] = [];
   let begun = 0;
   const work = async () => {
-    while (begun < count) {
+    while (begun < count && !interruption.aborted) {
       begun += 1;
       const [, ms] = await timed(async () => {
         const sandbox = await Sandbox.create({ snapshotId });
@@ -52,5 +53,6 @@ async function measure(snapshotId: string, count: number, workers: number, stage
     }
   };
   const [, totalMs] = await timed(() => Promise.all(Array.from({ length: workers }, work)));
+  interruption.throwIfAborted();
   return { each, rate: (count / (totalMs / 1000)).toFixed(1) };
 }

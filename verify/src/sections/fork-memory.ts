@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Sandbox } from "daytonah";
 import type { Bench, Section } from "../bench.ts";
 import { findDaemon } from "../find-daemon.ts";
+import { interruption } from "../interruption.ts";
 import { lifeMemoryMib } from "../life-size.ts";
 import { purgeAll } from "../purge-all.ts";
 import { memoryOfVms, type VmMemory } from "../vm-memory.ts";
@@ -19,16 +20,17 @@ export const forkMemory: Section = {
     const daemonPid = options.hostdPid ?? findDaemon();
     const parent = await Sandbox.create({ memoryMib: lifeMemoryMib });
     try {
-      const forked = await grownBy(daemonPid, async () => {
+      const forked = await grownBy(daemonPid, async (made) => {
         const outcomes = await parent.forkMany(count);
+        made.push(...outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : [])));
         const failed = outcomes.find((outcome) => outcome.status === "rejected");
         if (failed) throw failed.reason;
-        return outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
       });
-      const booted = await grownBy(daemonPid, async () => {
-        const sandboxes: Sandbox[] = [];
-        for (let n = 0; n < count; n += 1) sandboxes.push(await Sandbox.create({ memoryMib: lifeMemoryMib }));
-        return sandboxes;
+      const booted = await grownBy(daemonPid, async (made) => {
+        for (let n = 0; n < count; n += 1) {
+          interruption.throwIfAborted();
+          made.push(await Sandbox.create({ memoryMib: lifeMemoryMib }));
+        }
       });
       const row = (path: string, part: keyof VmMemory) => [
         { path: `${count} cold boots of ${lifeMemoryMib} MiB: ${path}`, values: [booted[part] / mib] },
@@ -43,15 +45,16 @@ export const forkMemory: Section = {
 };
 
 /** What all VMs of the host take more while these are there. */
-async function grownBy(daemonPid: number, make: () => Promise<readonly Sandbox[]>): Promise<VmMemory> {
+async function grownBy(daemonPid: number, make: (made: Sandbox[]) => Promise<void>): Promise<VmMemory> {
   await sleep(settleMs);
   const before = memoryOfVms(daemonPid);
-  const sandboxes = await make();
+  const made: Sandbox[] = [];
   try {
+    await make(made);
     await sleep(settleMs);
     const { pssBytes, allBytes } = memoryOfVms(daemonPid);
     return { pssBytes: pssBytes - before.pssBytes, allBytes: allBytes - before.allBytes };
   } finally {
-    await purgeAll(sandboxes);
+    await purgeAll(made);
   }
 }

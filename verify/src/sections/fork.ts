@@ -1,6 +1,7 @@
 /** Forks of a running sandbox: one child, and ten in one call. */
 import { Sandbox } from "daytonah";
 import type { Bench, Section } from "../bench.ts";
+import { interruption } from "../interruption.ts";
 import { lifeMemoryMib } from "../life-size.ts";
 import { purgeAll } from "../purge-all.ts";
 import { p50 } from "../report.ts";
@@ -30,6 +31,7 @@ export const fork: Section = {
 async function measure(parent: Sandbox, count: number, rounds: number): Promise<number[]> {
   const times: number[] = [];
   for (let n = 0; n < rounds; n += 1) {
+    interruption.throwIfAborted();
     const [outcomes, ms] = await timed(() => parent.forkMany(count));
     times.push(ms);
     await purgeAll(outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : [])));

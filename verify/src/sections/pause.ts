@@ -1,6 +1,7 @@
 /** Pauses and resumes of one sandbox, one after the other. */
 import { Sandbox } from "daytonah";
 import type { Bench, Section } from "../bench.ts";
+import { interruption } from "../interruption.ts";
 import { lifeMemoryMib } from "../life-size.ts";
 import { p50 } from "../report.ts";
 import { timed } from "../timing.ts";
@@ -14,6 +15,7 @@ export const pause: Section = {
     const sandbox = await Sandbox.create({ memoryMib: lifeMemoryMib });
     try {
       for (let n = 0; n < options.rounds; n += 1) {
+        interruption.throwIfAborted();
         pauses.push((await timed(() => sandbox.pause()))[1]);
         resumes.push((await timed(() => sandbox.resume()))[1]);
         execs.push((await timed(() => sandbox.exec(["/bin/true"], { check: true })))[1]);

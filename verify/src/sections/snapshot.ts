@@ -1,6 +1,7 @@
 /** Snapshots of a running sandbox, and how long its programs stand still. */
 import { Client, Sandbox } from "daytonah";
 import type { Bench, Section } from "../bench.ts";
+import { interruption } from "../interruption.ts";
 import { lifeMemoryMib } from "../life-size.ts";
 import { p50 } from "../report.ts";
 import { StageSamples } from "../stage-samples.ts";
@@ -17,6 +18,7 @@ export const snapshot: Section = {
     const sandbox = await Sandbox.create({ memoryMib: lifeMemoryMib });
     try {
       for (let n = 0; n < options.rounds; n += 1) {
+        interruption.throwIfAborted();
         const [kept, ms] = await timed(() => sandbox.snapshot());
         taken.push(ms);
         stages.add(kept.stages);

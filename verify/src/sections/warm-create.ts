@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, Sandbox } from "daytonah";
 import type { Bench, Section } from "../bench.ts";
+import { interruption } from "../interruption.ts";
 import { p50 } from "../report.ts";
 import { StageSamples } from "../stage-samples.ts";
 import { timed } from "../timing.ts";
@@ -61,6 +62,7 @@ async function measure(count: number) {
 async function untilFull(pools: Client["pools"]): Promise<void> {
   const deadline = Date.now() + longestFillMs;
   for (;;) {
+    interruption.throwIfAborted();
     const pool = (await pools.list()).find((candidate) => candidate.memoryMib === memoryMib);
     if (pool !== undefined && pool.ready >= minReady && pool.filling === 0) return;
     if (Date.now() > deadline) throw new Error(`the pool is not full after ${longestFillMs / 1000} s`);
