@@ -12,6 +12,8 @@ import { defineConfig } from "vitest/config";
  */
 const exclude = ["**/node_modules/**", "target/**"];
 const tiers = ["db", "root", "vm", "long"];
+/** For what hangs, and no measure: on a loaded machine a test may take five times as long. */
+const testTimeout = 60_000;
 /** Of a poll that is about to fail: emulated guests and loaded machines take their time. */
 const expect = { poll: { timeout: 20_000 } };
 
@@ -25,7 +27,7 @@ export default defineConfig({
           name: "unit",
           include: ["*/{src,tests}/**/*.test.ts"],
           exclude: [...exclude, ...tiers.map((tier) => `**/*.${tier}.test.ts`)],
-          testTimeout: 20_000,
+          testTimeout,
         },
       },
       {
@@ -33,13 +35,13 @@ export default defineConfig({
           name: "db",
           include: ["*/src/**/*.db.test.ts"],
           exclude,
-          testTimeout: 60_000,
+          testTimeout,
           hookTimeout: 60_000,
           globalSetup: ["server/src/testing/postgres-setup.ts"],
         },
       },
       {
-        test: { name: "root", include: ["*/src/**/*.root.test.ts"], exclude, testTimeout: 60_000, hookTimeout: 60_000 },
+        test: { name: "root", include: ["*/src/**/*.root.test.ts"], exclude, testTimeout, hookTimeout: 60_000 },
       },
       {
         test: {
