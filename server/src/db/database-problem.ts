@@ -1,8 +1,11 @@
 /** Tells a database that does not answer from a statement that is wrong. */
 import { type Problem, problem } from "@daytonah/lib/problem.ts";
 
-/** SQLSTATE classes and codes of a server that is down, going down or coming up. 25006: a standby. */
-const states = /^(08...|57P0[1-5]|53300|25006)$/;
+/**
+ * SQLSTATE classes and codes of a server that is down, going down or coming up. 25006: a standby. 57014: a statement took
+ * longer than it may, as where it waits for a row that another holds.
+ */
+const states = /^(08...|57P0[1-5]|57014|53300|25006)$/;
 const systemCodes = new Set(["ECONNREFUSED", "ECONNRESET", "ENOENT", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"]);
 /** node-postgres's own errors have no code. */
 const messages = [

@@ -116,6 +116,12 @@ function receiveAnswer(upstream: http2.ClientHttp2Stream, response: NodeResponse
     response.end();
   };
 
+  const pass = (chunk: Buffer) => {
+    tracker?.push(chunk);
+    if (isGone(response) || write(chunk)) return;
+    upstream.pause();
+    response.once("drain", () => upstream.resume());
+  };
   upstream.once("response", (headers) => {
     if (isGone(response)) return;
     const status = headers[":status"] ?? 0;
@@ -124,6 +130,8 @@ function receiveAnswer(upstream: http2.ClientHttp2Stream, response: NodeResponse
     contentType = String(headers["content-type"] ?? "");
     if (isEnveloped(contentType)) tracker = createEnvelopeTracker();
     (response as { writeHead(status: number, headers: object): void }).writeHead(status, clientHeaders(headers));
+    // Not before: Node tells of headers a tick late, and of data that came with them at once.
+    upstream.on("data", pass);
     // Headers without data yet: let them go, unless the end comes along with them.
     setImmediate(() => {
       if (upstream.endAfterHeaders || response.headersSent || isGone(response)) return;
@@ -134,12 +142,6 @@ function receiveAnswer(upstream: http2.ClientHttp2Stream, response: NodeResponse
     trailers = Object.fromEntries(
       Object.entries(headers).flatMap(([name, value]) => (name.startsWith(":") ? [] : [[name, String(value)]])),
     );
-  });
-  upstream.on("data", (chunk: Buffer) => {
-    tracker?.push(chunk);
-    if (isGone(response) || write(chunk)) return;
-    upstream.pause();
-    response.once("drain", () => upstream.resume());
   });
 
   return {

@@ -86,6 +86,17 @@ describe.each(Object.entries(transports))("%s", (_, transport) => {
     expect(await collect(processes.exec(argv("count", "0")))).toEqual(["started", "exited"]);
   });
 
+  test("calls at once each get their headers first, also where the host sends a piece along with them", async () => {
+    const { server, sandboxId } = await serve();
+    await using _server = server;
+    const connection = transport(server.url, headersFor(server, sandboxId));
+    const exec = () => collect(createClient(ProcessService, connection).exec(argv("count", "1")));
+    for (let round = 0; round < 5; round++) {
+      const all = await Promise.all(Array.from({ length: 40 }, exec));
+      expect(all).toEqual(all.map(() => ["started", "0 \n", "exited"]));
+    }
+  });
+
   test("a client that goes away ends the call at the host", async () => {
     const { server, dataPlane, sandboxId } = await serve();
     await using _server = server;
