@@ -48,14 +48,17 @@ async function run(line: string): Promise<string> {
   return text;
 }
 
-/** Takes all but a little of the disk as soon as there is a file of this name in the data folder. */
-async function fillWhenThereIs(path: string): Promise<AsyncDisposable> {
+/** Takes all but a little of the disk as soon as there is a file of this name in the data folder; gives up when it is over. */
+async function fillWhenThereIs(path: string, over: AbortSignal): Promise<AsyncDisposable | undefined> {
   const there = () =>
     access(join(host.dataDir, path)).then(
       () => true,
       () => false,
     );
-  while (!(await there())) await sleep(1, options());
+  while (!(await there())) {
+    if (over.aborted) return undefined;
+    await sleep(1, options());
+  }
   const { availableBytes } = await readDiskSpace(disk.path);
   const hog = join(disk.path, "hog");
   await runner.run(["fallocate", `--length=${availableBytes - leftMib * mib}`, hog], options());
@@ -71,13 +74,16 @@ test.each([
   { what: "a pause", draft: "vms/one/memory.draft", call: () => clients.host.pauseVm(vm) },
 ])("$what that the disk has no room for fails typed; the VM runs on, and nothing is lost", async ({ draft, call }) => {
   const counted = run("for i in $(seq 100); do echo $i; sleep 0.02; done");
-  const filling = fillWhenThereIs(draft);
-  const reason = await call().then(
+  const over = new AbortController();
+  const filling = fillWhenThereIs(draft, over.signal);
+  const failure = await call().then(
     () => expect.fail("it should have failed"),
-    (error: unknown) => problemOf(ConnectError.from(error))?.reason,
+    (error: unknown) => ConnectError.from(error),
   );
-  await using _hog = await filling;
-  expect(reason).toBe("HOST_NO_SPACE");
+  over.abort();
+  await using hog = await filling;
+  expect(problemOf(failure)?.reason, failure.message).toBe("HOST_NO_SPACE");
+  expect(hog, "it failed when it had begun").toBeDefined();
   expect(await readdir(join(host.dataDir, "snapshots"))).toEqual([]);
   expect((await readdir(join(host.dataDir, "vms/one"))).sort()).toEqual(["root.ext4", "vm.json"]);
   expect((await clients.host.listVms({})).vms).toMatchObject([{ ...vm, state: VmState.RUNNING }]);
