@@ -23,7 +23,7 @@ export interface PerfOptions {
   readonly forks: number;
 }
 
-/** With these `life` takes eleven minutes on two cores that emulate; with KVM more of each cost little. */
+/** With these `life` takes ten minutes on two cores that emulate; with KVM more of each cost little. */
 const counts = {
   /** Cold creates, and boots of their floor. */
   creates: "5",
