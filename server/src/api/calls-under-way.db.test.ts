@@ -10,6 +10,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createDataPlane } from "../testing/data-plane.ts";
 import { failureOf } from "../testing/failure-of.ts";
 import { hold } from "../testing/hold.ts";
+import { metric } from "../testing/metric.ts";
 import { type TestServer, testServer, until, withHeaders } from "../testing/test-server.ts";
 
 const most = 10;
@@ -57,10 +58,6 @@ function begin(calls: number, call: (index: number) => Promise<unknown>) {
   return { failures, ended: Promise.all(outcomes) };
 }
 
-async function metric({ url }: TestServer, name: string): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  return Number(text.split(`\n${name} `)[1]?.split("\n")[0]);
-}
 const underWay = (kind: string, on = server) => metric(on, `dnah_calls_under_way{kind="${kind}"}`);
 
 const tooMany = (kind: string) => ({

@@ -11,6 +11,7 @@ import { systemClock } from "../system-clock.ts";
 
 import { failureOf } from "../testing/failure-of.ts";
 import { makeRequest } from "../testing/make-request.ts";
+import { metric } from "../testing/metric.ts";
 import { type TestServer, testServer, until } from "../testing/test-server.ts";
 
 /** Of a server to its database, for callers. */
@@ -103,7 +104,7 @@ test("hosts' leases are renewed while callers hold all the connections that they
       void sandboxes.updateSandbox({ sandboxId, removeMetadata: ["a"] }).catch(() => undefined);
     }
   }
-  await until(async () => (await busyConnections(server)) === connections);
+  await until(async () => (await metric(server, 'dnah_database_connections{use="busy"}')) === connections);
   const { length } = server.host.leases;
   await until(() => server.host.leases.length > length, 8_000); // before those that wait give up
 });
@@ -113,11 +114,6 @@ async function sandboxOfOwn(server: TestServer, name: string) {
   const { apiKey } = await server.client(OrganizationService).createOrganization({ name });
   const sandboxes = server.client(SandboxService, { authorization: `Bearer ${apiKey}` });
   return { sandboxes, sandboxId: (await sandboxes.createSandbox({})).sandbox?.id as string };
-}
-
-async function busyConnections({ url }: TestServer): Promise<number> {
-  const metrics = await (await fetch(`${url}/metrics`)).text();
-  return Number(/^dnah_database_connections\{use="busy"\} (\d+)$/m.exec(metrics)?.[1]);
 }
 
 async function lockRows(pool: pg.Pool, sandboxIds: readonly string[]): Promise<AsyncDisposable> {
